@@ -1,0 +1,45 @@
+//! What musher does next by itself, given the state: the order of one pass.
+//!
+//! Finish waiting items whose gates are clear, promote pending ones, assign, begin the next merge, judge the missions.
+//! Each is a command like any other, stepped and written in the same batch as the one that made it possible. Cost
+//! depends on what changed, not on how much is on file: every list here is an index of the state.
+
+use crate::command::Command;
+use crate::dispatch;
+use crate::state::State;
+
+/// The next command of the pass, or nothing when the world is at rest until something comes from outside.
+///
+/// The caller has called [`State::advance`] with the present moment, steps the command, applies its change, and asks
+/// again. Step refuses none of them: each is offered
+/// only in the state that it needs, so a refusal is a defect, and the caller stops the pass with it.
+pub fn next(state: &mut State) -> Option<Command> {
+    if let Some(item) = state.first_clear() {
+        return Some(Command::FinishWaiting(item));
+    }
+    if let Some(item) = state.first_promotable() {
+        return Some(Command::PromoteItem(item));
+    }
+    if state.is_dispatch_due() {
+        if let Some((item, agent)) = dispatch::next(state) {
+            return Some(Command::AssignItem(item, agent));
+        }
+        if let Some((item, agent)) = dispatch::next_review(state) {
+            return Some(Command::AssignReview(item, agent));
+        }
+        if let Some((item, code)) = dispatch::changed_answer(state) {
+            return Some(Command::NoteDispatch(item, code));
+        }
+        state.dispatch_looked();
+    }
+    if state.merging().is_none()
+        && let Some(item) = state.queue().next()
+    {
+        return Some(Command::BeginMerge(item));
+    }
+    if let Some(mission) = state.first_unjudged() {
+        state.judged(mission);
+        return Some(Command::JudgeMission(mission));
+    }
+    None
+}

@@ -1,0 +1,154 @@
+//! Agents: named workers. Facts are stored; what a person sees of them is derived.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::AgentId;
+use crate::time::Timestamp;
+
+mod operate;
+pub use operate::{add, drain, pause, remove, resume, setup_checked, sync};
+
+/// Where an agent's definition comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// `musher.toml`; it goes when its entry goes.
+    #[default]
+    Config,
+    /// `musher agent add`; it goes by `musher agent remove`.
+    Operator,
+}
+
+/// What a person says of an agent: its definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentSpec {
+    /// Its name, unique.
+    pub name: Box<str>,
+    /// Its driver.
+    pub driver: Box<str>,
+    /// The argv of the command driver, with placeholders.
+    pub command: Box<[Box<str>]>,
+    /// Roles, stated, never guessed; none = generalist.
+    pub roles: Box<[Box<str>]>,
+    /// What it can do; an item's labels must all be among them.
+    pub capabilities: Box<[Box<str>]>,
+    /// The model it uses.
+    pub model: Option<Box<str>>,
+    /// Items at once; 0 = unlimited.
+    pub max_load: u32,
+    /// Names of environment variables that are passed to it.
+    pub env: Box<[Box<str>]>,
+    /// What people call it.
+    pub nickname: Option<Box<str>>,
+    /// What stops a run.
+    pub limits: Limits,
+}
+
+/// What stops a run, of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Seconds a run may take. Default 7,200.
+    pub duration_secs: u64,
+    /// Seconds without any output. Default 600.
+    pub silence_secs: u64,
+    /// Dollars (in millionths) a run may cost; none = no cap.
+    pub cost_micro_usd: Option<u64>,
+    /// Tokens a run may use; none = no cap.
+    pub tokens: Option<u64>,
+    /// Bytes of output that are kept. Default 64 MiB.
+    pub max_output_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            duration_secs: 2 * 3600,
+            silence_secs: 600,
+            cost_micro_usd: None,
+            tokens: None,
+            max_output_bytes: 64 << 20,
+        }
+    }
+}
+
+/// An agent: its definition and the stored facts. Its load is counted from its live runs, never stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// Its definition.
+    pub spec: AgentSpec,
+    /// Where the definition comes from.
+    pub source: Source,
+    /// A person paused it.
+    pub paused: bool,
+    /// It finishes what it has and takes nothing new.
+    pub draining: bool,
+    /// It was removed; its row stays for the runs that name it.
+    pub removed: bool,
+    /// Why its driver cannot start, with the exact fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Box<str>>,
+    /// When it was defined.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a person sees of an agent. Derived, in this order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentStatus {
+    /// Removed.
+    Stopped,
+    /// Its driver cannot start.
+    Error,
+    /// Paused by a person.
+    Paused,
+    /// Finishes what it has.
+    Draining,
+    /// At work.
+    Working,
+    /// Free.
+    Idle,
+}
+
+impl AgentStatus {
+    /// The word on the command line and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Error => "error",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Working => "working",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+impl Agent {
+    /// What a person sees, given the number of its live runs.
+    pub fn status(&self, load: u32) -> AgentStatus {
+        if self.removed {
+            AgentStatus::Stopped
+        } else if self.error.is_some() {
+            AgentStatus::Error
+        } else if self.paused {
+            AgentStatus::Paused
+        } else if self.draining {
+            AgentStatus::Draining
+        } else if load > 0 {
+            AgentStatus::Working
+        } else {
+            AgentStatus::Idle
+        }
+    }
+
+    /// Whether it may be given another run, given the number of its live runs.
+    pub fn has_room(&self, load: u32) -> bool {
+        self.spec.max_load == 0 || load < self.spec.max_load
+    }
+}

@@ -1,0 +1,152 @@
+//! What config and operators do to agents.
+
+use super::{Agent, AgentSpec, Source};
+use crate::change::Change;
+use crate::command::{Answer, Refused};
+use crate::event::{Event, Happened};
+use crate::id::AgentId;
+use crate::state::State;
+use crate::step::Context;
+
+fn find(state: &State, id: AgentId) -> Result<&Agent, Refused> {
+    state
+        .agent(id)
+        .filter(|a| !a.removed)
+        .ok_or_else(|| Refused::NotFound { noun: "agent", name: id.short() })
+}
+
+fn event(agent: AgentId, happened: Happened, cx: &Context) -> Event {
+    Event {
+        at: cx.now,
+        actor: cx.actor.text().into(),
+        mission: None,
+        item: None,
+        agent: Some(agent),
+        run: None,
+        happened,
+    }
+}
+
+fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
+    Agent {
+        id: AgentId::new(cx.now, cx.entropy),
+        spec: spec.clone(),
+        source,
+        paused: false,
+        draining: false,
+        removed: false,
+        error: None,
+        created_at: cx.now,
+        updated_at: cx.now,
+    }
+}
+
+/// Makes the config's agents those of the config: new ones are added, changed ones changed, missing ones removed.
+pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
+    let mut change = Change::default();
+    for spec in specs {
+        match state.agent_named(&spec.name) {
+            Some(known) if known.spec == *spec && known.source == Source::Config => {}
+            Some(known) => {
+                let row = Agent {
+                    spec: spec.clone(),
+                    source: Source::Config,
+                    error: None,
+                    updated_at: cx.now,
+                    ..known.clone()
+                };
+                change.events.push(event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx));
+                change.agents.push(row);
+            }
+            None => {
+                let row = defined(spec, Source::Config, cx);
+                change.events.push(event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx));
+                change.agents.push(row);
+            }
+        }
+    }
+    for gone in state.agents().filter(|a| {
+        !a.removed && a.source == Source::Config && !specs.iter().any(|s| s.name == a.spec.name)
+    }) {
+        let why = "its entry in the config is gone".into();
+        change.events.push(event(gone.id, Happened::AgentOffline { name: gone.spec.name.clone(), why }, cx));
+        change.agents.push(Agent { removed: true, updated_at: cx.now, ..gone.clone() });
+    }
+    change
+}
+
+/// Adds an agent.
+pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, Refused> {
+    if state.agent_named(&spec.name).is_some() {
+        return Err(Refused::Invalid {
+            what: format!("there is an agent `{}` already", spec.name),
+            fix: format!("choose another name, or `musher agent remove {}` first", spec.name),
+        });
+    }
+    let row = defined(spec, Source::Operator, cx);
+    let events = vec![event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx)];
+    Ok(Change { answer: Answer::Agent(row.id), agents: vec![row], events, ..Change::default() })
+}
+
+fn offline(row: Agent, why: &str, cx: &Context) -> Change {
+    let happened = Happened::AgentOffline { name: row.spec.name.clone(), why: why.into() };
+    let events = vec![event(row.id, happened, cx)];
+    Change { agents: vec![row], events, ..Change::default() }
+}
+
+/// The agent takes nothing new until resumed.
+pub fn pause(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let agent = find(state, id)?;
+    if agent.paused {
+        return Ok(Change::default());
+    }
+    Ok(offline(Agent { paused: true, updated_at: cx.now, ..agent.clone() }, "paused", cx))
+}
+
+/// The agent takes work again; what was wrong with its program is forgotten, and found again if it still is.
+pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let agent = find(state, id)?;
+    if !agent.paused && !agent.draining && agent.error.is_none() {
+        return Ok(Change::default());
+    }
+    let row = Agent { paused: false, draining: false, error: None, updated_at: cx.now, ..agent.clone() };
+    let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
+    Ok(Change { agents: vec![row], events, ..Change::default() })
+}
+
+/// The agent finishes what it has.
+pub fn drain(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let agent = find(state, id)?;
+    if agent.draining {
+        return Ok(Change::default());
+    }
+    Ok(offline(Agent { draining: true, updated_at: cx.now, ..agent.clone() }, "draining", cx))
+}
+
+/// The agent takes nothing any more. Its live runs go on to their end.
+pub fn remove(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let agent = find(state, id)?;
+    if agent.source == Source::Config {
+        return Err(Refused::Invalid {
+            what: format!("agent `{}` comes from the config", agent.spec.name),
+            fix: "take its entry out of `musher.toml`, or `musher agent pause` it".to_owned(),
+        });
+    }
+    Ok(offline(Agent { removed: true, updated_at: cx.now, ..agent.clone() }, "removed", cx))
+}
+
+/// What a look at the agent's program found.
+pub fn setup_checked(state: &State, id: AgentId, problem: Option<&str>, cx: &mut Context) -> Result<Change, Refused> {
+    let agent = find(state, id)?;
+    if agent.error.as_deref() == problem {
+        return Ok(Change::default());
+    }
+    let row = Agent { error: problem.map(Into::into), updated_at: cx.now, ..agent.clone() };
+    match problem {
+        Some(why) => Ok(offline(row, why, cx)),
+        None => {
+            let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
+            Ok(Change { agents: vec![row], events, ..Change::default() })
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Commands: wishes of people, reports of drivers, and the steps that musher gives itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentSpec;
+use crate::config::ProjectSettings;
+use crate::effect::Stop;
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use crate::mission::StartMission;
+use crate::run::{FailureClass, Outcome, Usage};
+
+/// Who wishes or reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// A person, by name.
+    Operator(Box<str>),
+    /// Musher itself.
+    Musher,
+    /// The agent of this run.
+    Run(RunId),
+}
+
+impl Actor {
+    /// The word in events.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Operator(name) => name.to_string(),
+            Self::Musher => "musher".to_owned(),
+            Self::Run(run) => format!("run:{}", run.short()),
+        }
+    }
+}
+
+/// What came of an effect. Carried by [`Command::Report`]; refused when the effect is no longer open.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// The worktree is there.
+    WorktreeReady {
+        /// The commit that it was made from.
+        base_commit: Box<str>,
+    },
+    /// The worktree could not be made.
+    WorktreeFailed {
+        /// The disk is below its low-water mark; the item waits for room.
+        disk: bool,
+        /// What happened and how to mend it.
+        error: Box<str>,
+    },
+    /// The agent's process lives. Leaves the effect open.
+    RunStarted,
+    /// The agent was heard. Leaves the effect open.
+    RunProgress {
+        /// What it used since the last report.
+        usage: Usage,
+    },
+    /// The run is over and its whole tree is verified dead.
+    RunFinished {
+        /// How it ended.
+        outcome: Outcome,
+        /// What it used since the last report.
+        usage: Usage,
+    },
+    /// The stop was carried out, or there was nothing to stop.
+    RunStopped,
+    /// The diff was looked at.
+    Inspected(Inspection),
+    /// The gate ran.
+    GateFinished(GateVerdict),
+    /// The merge was tried in the object store.
+    MergePrepared(Preparation),
+    /// The rebase in the item's worktree was tried.
+    Rebased(Rebase),
+    /// The advance of the target branch was tried.
+    LandingFinished(Landing),
+    /// The worktree is gone.
+    WorktreeRemoved,
+    /// The worktree stays.
+    WorktreeKept {
+        /// What it holds that is nowhere else.
+        reason: Box<str>,
+    },
+    /// The driver itself could not work: git missing, folder unreadable.
+    DriverFailed {
+        /// What happened and how to mend it.
+        error: Box<str>,
+    },
+}
+
+/// What the first three steps of verification found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inspection {
+    /// A change that breaks no rule.
+    Clean {
+        /// The tip of the item's branch.
+        head: Box<str>,
+        /// Its tree.
+        tree: Box<str>,
+        /// Changed files.
+        files: u32,
+        /// Added lines.
+        insertions: u32,
+        /// Removed lines.
+        deletions: u32,
+    },
+    /// No difference to the base.
+    Empty,
+    /// Rules that the change breaks, one a line.
+    Problems(Box<str>),
+    /// The worktree is gone.
+    Missing,
+}
+
+/// What a gate said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateVerdict {
+    /// It exited 0.
+    Green,
+    /// It exited otherwise, or by a signal.
+    Red {
+        /// What it exited with, in words.
+        exit: Box<str>,
+        /// The last 8,000 bytes of its output.
+        tail: Box<str>,
+    },
+    /// It took longer than `gate_timeout` and was ended.
+    TimedOut {
+        /// The last 8,000 bytes of its output.
+        tail: Box<str>,
+    },
+    /// Its process vanished: it says nothing, and runs again.
+    Lost,
+}
+
+/// What came of making a merge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preparation {
+    /// The merged commit exists.
+    Made(crate::item::Prepared),
+    /// Both sides changed the same lines.
+    Conflict {
+        /// The files, as git names them.
+        files: Box<[Box<str>]>,
+    },
+    /// The merge would change nothing.
+    Empty,
+}
+
+/// What came of a rebase.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rebase {
+    /// The branch now stands on the target.
+    Done {
+        /// Its new tip.
+        head: Box<str>,
+        /// The tree of the tip.
+        tree: Box<str>,
+    },
+    /// It conflicts; the merge is open in the worktree, with markers.
+    Conflict {
+        /// The files, as git names them.
+        files: Box<[Box<str>]>,
+        /// The conflicting hunks, at most 8,000 bytes.
+        hunks: Box<str>,
+    },
+}
+
+/// What came of advancing the target branch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Landing {
+    /// The commit is in.
+    Landed,
+    /// Someone else advanced it first.
+    BaseMoved,
+    /// It is checked out somewhere and that checkout is not clean.
+    BaseDirty {
+        /// Where, and what.
+        why: Box<str>,
+    },
+    /// Git refused.
+    Refused {
+        /// Git's words.
+        error: Box<str>,
+    },
+}
+
+/// Everything that can be said to musher.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// The project's settings, as the config now says.
+    Configure(Box<ProjectSettings>),
+    /// The agents of the config, all of them.
+    SyncAgents(Vec<AgentSpec>),
+    /// An agent that an operator adds.
+    AddAgent(Box<AgentSpec>),
+    /// Takes nothing new until resumed.
+    PauseAgent(AgentId),
+    /// Takes work again: ends a pause and a drain.
+    ResumeAgent(AgentId),
+    /// Finishes what it has and takes nothing new.
+    DrainAgent(AgentId),
+    /// Takes nothing any more.
+    RemoveAgent(AgentId),
+    /// Whether the agent's program can start: nothing, or what is wrong with the exact fix.
+    AgentChecked(AgentId, Option<Box<str>>),
+
+    /// A new mission with its whole graph.
+    StartMission(Box<StartMission>),
+    /// A yes to a mission's graph.
+    ApproveMission(MissionId),
+    /// Stops dispatching; `Some` also interrupts the running agents.
+    PauseMission(MissionId, Option<Stop>, Box<str>),
+    /// Goes on.
+    ResumeMission(MissionId),
+    /// Gives the mission up; its branches are kept.
+    StopMission(MissionId, Stop),
+    /// A word of an operator.
+    NoteMission(MissionId, Box<str>),
+
+    /// A fresh start from the dead letter or a block.
+    RetryItem(ItemId),
+    /// Takes it out.
+    HoldItem(ItemId, Box<str>),
+    /// Puts it back.
+    ReleaseItem(ItemId),
+    /// Counts it as done for those that depend on it.
+    SkipItem(ItemId),
+    /// Gives it up.
+    CancelItem(ItemId),
+    /// A reviewer's yes.
+    ApproveItem(ItemId, Box<str>),
+    /// A reviewer's no.
+    RejectItem(ItemId, Box<str>),
+    /// Removes a worktree that was kept, after everything in it was saved under the attic ref.
+    DiscardWorktree(ItemId),
+    /// Ends a run.
+    StopRun(RunId, Stop),
+
+    /// What came of an effect.
+    Report(EffectId, Report),
+
+    /// From musher to itself: the dependencies of a pending item are satisfied.
+    PromoteItem(ItemId),
+    /// From musher to itself: this agent takes this item.
+    AssignItem(ItemId, AgentId),
+    /// From musher to itself: this agent reviews this item.
+    AssignReview(ItemId, AgentId),
+    /// From musher to itself: nothing holds a waiting item any more.
+    FinishWaiting(ItemId),
+    /// From musher to itself: this item's merge is next.
+    BeginMerge(ItemId),
+    /// From musher to itself: what is true of this mission now?
+    JudgeMission(MissionId),
+    /// From musher to itself: why its first ready item is not dispatched has changed.
+    NoteDispatch(ItemId, crate::wait::WaitCode),
+}
+
+/// What a command answers when it was accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing more than that it is on disk.
+    #[default]
+    Done,
+    /// The mission that was made.
+    Mission(MissionId),
+    /// The agent that was made.
+    Agent(AgentId),
+    /// What was made of a note.
+    Note(String),
+}
+
+/// Why a command was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No such thing.
+    #[error("no {noun} `{name}`")]
+    NotFound {
+        /// mission, item, agent or run.
+        noun: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// Not in this state.
+    #[error("cannot {verb} {noun} `{name}` while it is {state}")]
+    State {
+        /// What was asked.
+        verb: &'static str,
+        /// mission, item, agent or run.
+        noun: &'static str,
+        /// Its short name.
+        name: String,
+        /// The state that it is in.
+        state: &'static str,
+        /// What would help.
+        fix: &'static str,
+    },
+    /// The words make no sense.
+    #[error("{what}")]
+    Invalid {
+        /// What is wrong.
+        what: String,
+        /// What would help.
+        fix: String,
+    },
+    /// A report whose effect is no longer open, or whose fence is old: the world has moved on.
+    #[error("a stale report: {what}")]
+    Stale {
+        /// Which.
+        what: &'static str,
+    },
+}
+
+impl Refused {
+    /// How to mend it, when there is a way.
+    pub fn fix(&self) -> Option<String> {
+        match self {
+            Self::NotFound { noun, .. } => Some(format!("`musher {noun} list` shows those that exist")),
+            Self::State { fix, .. } => (!fix.is_empty()).then(|| (*fix).to_owned()),
+            Self::Invalid { fix, .. } => (!fix.is_empty()).then(|| fix.clone()),
+            Self::Stale { .. } => None,
+        }
+    }
+
+    /// A stable code for scripts.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not_found",
+            Self::State { .. } => "refused",
+            Self::Invalid { .. } => "invalid",
+            Self::Stale { .. } => "stale",
+        }
+    }
+}
+
+/// A failure of a run that musher found by itself, with what a retry should be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The sort.
+    pub class: FailureClass,
+    /// One line.
+    pub message: Box<str>,
+    /// Output for the next prompt, at most 8,000 bytes.
+    pub detail: Box<str>,
+}

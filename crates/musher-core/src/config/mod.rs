@@ -1,0 +1,3 @@
+//! Placeholder while the parser is written.
+mod settings;
+pub use settings::{CommitBy, MergeStyle, ProjectSettings};

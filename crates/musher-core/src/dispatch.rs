@@ -1,0 +1,293 @@
+//! Routing: which ready item is next, and which agent fits it best.
+
+use std::collections::BTreeMap;
+
+use crate::agent::Agent;
+use crate::change::Change;
+use crate::command::Refused;
+use crate::event::Happened;
+use crate::id::{AgentId, ItemId};
+use crate::item::{Item, Kind, Phase, Priority};
+use crate::state::{Class, State};
+use crate::step::Context;
+use crate::wait::WaitCode;
+
+mod fit;
+mod overlap;
+
+pub use fit::{Role, fit};
+pub use overlap::overlaps;
+
+/// How many ready items of one class are looked at for one that overlaps nothing, before musher waits for a change.
+const OVERLAP_LOOK: usize = 256;
+
+/// How many agents each condition removed from a choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// How many there were.
+    pub of: u32,
+    /// The conditions, each with how many it removed first.
+    pub by: BTreeMap<Condition, u32>,
+}
+
+/// What makes an agent unfit for an item now, in the order in which they are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Condition {
+    /// The item names another agent.
+    Pin,
+    /// It lacks a capability.
+    Capability,
+    /// Its roles do not fit.
+    Role,
+    /// It wrote what it would review.
+    Author,
+    /// Its driver cannot start.
+    Error,
+    /// A person paused it.
+    Paused,
+    /// It finishes what it has.
+    Draining,
+    /// It has as much as it may have.
+    Busy,
+}
+
+impl Condition {
+    /// The condition in words, after a number of agents.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Pin => "not the agent it names",
+            Self::Capability => "without a capability it needs",
+            Self::Role => "of a role that does not fit",
+            Self::Author => "its author",
+            Self::Error => "unable to start",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+/// Why this agent may not take an item of this class now, if so.
+fn unfit(state: &State, class: &Class, agent: &Agent, author: Option<AgentId>) -> Option<Condition> {
+    if class.pin.as_deref().is_some_and(|pin| pin != &*agent.spec.name) {
+        return Some(Condition::Pin);
+    }
+    if !class.labels.iter().all(|label| agent.spec.capabilities.contains(label)) {
+        return Some(Condition::Capability);
+    }
+    if fit(class.kind, class.role.as_deref(), &agent.spec.roles) == 0 {
+        return Some(Condition::Role);
+    }
+    if author == Some(agent.id) {
+        return Some(Condition::Author);
+    }
+    if agent.error.is_some() {
+        return Some(Condition::Error);
+    }
+    if agent.paused {
+        return Some(Condition::Paused);
+    }
+    if agent.draining {
+        return Some(Condition::Draining);
+    }
+    (!agent.has_room(state.load(agent.id))).then_some(Condition::Busy)
+}
+
+/// How well an agent fits and how free it is; the greatest is chosen.
+fn score(state: &State, class: &Class, agent: &Agent) -> (i64, i64, u64) {
+    let load = i64::from(state.load(agent.id));
+    let fit = i64::from(fit(class.kind, class.role.as_deref(), &agent.spec.roles));
+    let score = fit - 30 * load;
+    // The free share 1 − load/max in 2⁻³²; 1 when unlimited.
+    let one = 1u64 << 32;
+    let share = match agent.spec.max_load {
+        0 => one,
+        max => one - one * u64::from(state.load(agent.id).min(max)) / u64::from(max),
+    };
+    if class.critical { (-load, fit, share) } else { (score, 0, share) }
+}
+
+/// The best agent for a class, or how many each condition removed.
+fn choose(state: &State, class: &Class, author: Option<AgentId>) -> Result<AgentId, Removed> {
+    let mut removed = Removed::default();
+    let mut best: Option<((i64, i64, u64), &Agent)> = None;
+    for agent in state.agents().filter(|a| !a.removed) {
+        removed.of += 1;
+        if let Some(condition) = unfit(state, class, agent, author) {
+            *removed.by.entry(condition).or_default() += 1;
+            continue;
+        }
+        let score = score(state, class, agent);
+        let better = match &best {
+            None => true,
+            Some((top, other)) => score > *top || (score == *top && agent.spec.name < other.spec.name),
+        };
+        if better {
+            best = Some((score, agent));
+        }
+    }
+    best.map(|(_, agent)| agent.id).ok_or(removed)
+}
+
+/// The next item and its agent, by priority, then age; nothing when no ready item finds one.
+pub fn next(state: &State) -> Option<(ItemId, AgentId)> {
+    let mut heads: Vec<_> =
+        state.ready().heads().filter_map(|(class, heads)| heads.first().map(|first| (*first, class))).collect();
+    heads.sort_unstable_by_key(|((rank, _), _)| *rank);
+    for (_, class) in heads {
+        let Ok(agent) = choose(state, class, None) else { continue };
+        if let Some(item) = free_item(state, class) {
+            return Some((item, agent));
+        }
+    }
+    None
+}
+
+/// The first item of a class, over all open missions, that nothing of its own holds back.
+fn free_item(state: &State, class: &Class) -> Option<ItemId> {
+    let (_, heads) = state.ready().heads().find(|(c, _)| *c == class)?;
+    heads
+        .iter()
+        .filter_map(|(_, mission)| {
+            state
+                .ready()
+                .queue(*mission, class)
+                .take(OVERLAP_LOOK)
+                .find(|rank| state.item(rank.item).is_some_and(|item| held_back(state, item).is_none()))
+        })
+        .min()
+        .map(|rank| rank.item)
+}
+
+/// What of its own keeps a ready item from every agent: an earlier run that is still ending, or an overlap.
+pub fn held_back(state: &State, item: &Item) -> Option<WaitCode> {
+    if !state.runs_of(item.id).is_empty() {
+        return Some(WaitCode::Lease);
+    }
+    overlapping(state, item).map(|_| WaitCode::TouchesOverlap)
+}
+
+/// The running item that this one's `touches` overlap with, if any.
+pub fn overlapping<'a>(state: &'a State, item: &Item) -> Option<&'a Item> {
+    if item.touches.is_empty() {
+        return None;
+    }
+    state
+        .live_items()
+        .find(|other| other.id != item.id && overlaps(&item.touches, &other.touches))
+}
+
+/// A waiting item that needs a review, and the agent to make it.
+pub fn next_review(state: &State) -> Option<(ItemId, AgentId)> {
+    state.unreviewed().find_map(|id| {
+        let item = state.item(id)?;
+        let mission = state.mission(item.mission)?;
+        if !mission.row.state.dispatches() || !state.runs_of(id).is_empty() {
+            return None;
+        }
+        let agent = choose(state, &review_class(item), item.agent).ok()?;
+        is_reviewer(state.agent(agent)?).then_some((id, agent))
+    })
+}
+
+fn review_class(item: &Item) -> Class {
+    Class {
+        kind: Kind::Review,
+        role: Some(Role::Reviewer.name().into()),
+        labels: Box::default(),
+        pin: None,
+        critical: item.priority == Priority::Critical,
+    }
+}
+
+fn is_reviewer(agent: &Agent) -> bool {
+    agent.spec.roles.iter().any(|role| Role::named(role) == Some(Role::Reviewer))
+}
+
+/// Whether there is an agent that could ever review this item: of role reviewer, and not its author.
+pub fn has_reviewer(state: &State, item: &Item) -> bool {
+    state.agents().any(|a| !a.removed && a.error.is_none() && is_reviewer(a) && Some(a.id) != item.agent)
+}
+
+/// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
+pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
+    let refuse = |what| Err(Refused::Stale { what });
+    if item.phase() != Phase::Ready || item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
+        return refuse("its item is not ready");
+    }
+    let Some(mission) = state.mission(item.mission) else { return refuse("its mission is archived") };
+    if !mission.row.state.dispatches() || mission.free_slots() == 0 {
+        return refuse("its mission takes no more items now");
+    }
+    if held_back(state, item).is_some() {
+        return refuse("its item is held back");
+    }
+    match state.agent(agent) {
+        Some(row) if !row.removed && unfit(state, &Class::of(item), row, None).is_none() => Ok(()),
+        _ => refuse("its agent cannot take it"),
+    }
+}
+
+fn is_in_ready_index(state: &State, item: &Item) -> bool {
+    state.ready().queue(item.mission, &Class::of(item)).any(|rank| rank.item == item.id)
+}
+
+/// Why a ready item finds no agent, or nothing when it would find one.
+pub fn no_agent(state: &State, item: &Item) -> Option<(WaitCode, Removed)> {
+    choose(state, &Class::of(item), None).err().map(|removed| (code_of(&removed), removed))
+}
+
+/// The one condition that would free the item soonest: busy agents before paused ones, those before broken ones.
+fn code_of(removed: &Removed) -> WaitCode {
+    let has = |condition| removed.by.contains_key(&condition);
+    if has(Condition::Busy) {
+        WaitCode::AgentsBusy
+    } else if has(Condition::Paused) || has(Condition::Draining) {
+        WaitCode::AgentPaused
+    } else if has(Condition::Error) {
+        WaitCode::AgentOffline
+    } else {
+        WaitCode::NoAgent
+    }
+}
+
+/// A mission whose first ready item finds no agent for a reason that it was not told of yet.
+pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
+    for (class, heads) in state.ready().heads() {
+        let Err(removed) = choose(state, class, None) else { continue };
+        let code = code_of(&removed);
+        if code == WaitCode::AgentsBusy {
+            continue;
+        }
+        for (rank, mission) in heads {
+            let first = state.ready().first_of(*mission) == Some(*rank);
+            let told = state.mission(*mission).and_then(|m| m.row.dispatcher.answer);
+            if first && told != Some(code) {
+                return Some((rank.item, code));
+            }
+        }
+    }
+    None
+}
+
+/// Remembers, and says, why a mission's first ready item finds no agent.
+pub fn note_answer(state: &State, id: ItemId, code: WaitCode, cx: &mut Context) -> Result<Change, Refused> {
+    let stale = || Refused::Stale { what: "its item is archived" };
+    let item = state.item(id).ok_or_else(stale)?;
+    let mut mission = state.mission(item.mission).ok_or_else(stale)?.row.clone();
+    mission.dispatcher.answer = Some(code);
+    let why = no_agent(state, item).map(|(_, removed)| removed.text()).unwrap_or_default();
+    let event = cx.about(item, Happened::DispatchFailedNoAgent { why: why.into() });
+    Ok(Change { missions: vec![mission], events: vec![event], ..Change::default() })
+}
+
+impl Removed {
+    /// The choice in words: "3 agents: 2 busy, 1 paused".
+    pub fn text(&self) -> String {
+        if self.of == 0 {
+            return "no agent is configured".to_owned();
+        }
+        let parts: Vec<String> = self.by.iter().map(|(condition, n)| format!("{n} {}", condition.text())).collect();
+        format!("{} agent(s): {}", self.of, parts.join(", "))
+    }
+}

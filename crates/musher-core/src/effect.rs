@@ -1,0 +1,93 @@
+//! Effects: what the world must now do. One stays in the outbox until its result has come back as a command.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EffectId, ItemId, RunId};
+use crate::time::Timestamp;
+
+/// How a run is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// Asks first, then ends the whole tree.
+    Interrupt,
+    /// Ends the whole tree at once.
+    Kill,
+}
+
+/// Which tree a gate judges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateOn {
+    /// The item's own worktree.
+    Item,
+    /// The merge worktree, checked out at this commit.
+    Merge(Box<str>),
+}
+
+/// What a driver is to do. Small: the driver's request is made of it and of the state just before it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectKind {
+    /// Make the item's worktree from the newest base, or adopt the right one that exists. → `WorktreeReady`
+    CreateWorktree,
+    /// Start the run, or attach to it when it already lives. → `RunStarted`, `RunProgress` …, `RunFinished`
+    StartRun(RunId),
+    /// End the run's whole process tree. → closed by the run's own end
+    StopRun(RunId, Stop),
+    /// Commit leftovers and look at the diff. → `Inspected`
+    Inspect,
+    /// Run the gate. → `GateFinished`
+    Gate {
+        /// Where.
+        on: GateOn,
+        /// The tree that it will speak of.
+        tree: Box<str>,
+    },
+    /// Make the merged commit in the object store. → `MergePrepared`
+    PrepareMerge,
+    /// Rebase the item's branch in its own worktree; on a conflict leave the merge open there. → `Rebased`
+    Rebase,
+    /// Advance the target branch by compare-and-swap. → `LandingFinished`
+    Land {
+        /// The tip that it must still have.
+        base: Box<str>,
+        /// The new tip.
+        commit: Box<str>,
+    },
+    /// Remove the worktree unless it holds something that is nowhere else. → `WorktreeRemoved`
+    RemoveWorktree {
+        /// Save everything under the attic ref and remove it anyway.
+        discard: bool,
+    },
+}
+
+impl EffectKind {
+    /// The word in the store and in logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::CreateWorktree => "create_worktree",
+            Self::StartRun(_) => "start_run",
+            Self::StopRun(..) => "stop_run",
+            Self::Inspect => "inspect",
+            Self::Gate { .. } => "gate",
+            Self::PrepareMerge => "prepare_merge",
+            Self::Rebase => "rebase",
+            Self::Land { .. } => "land",
+            Self::RemoveWorktree { .. } => "remove_worktree",
+        }
+    }
+}
+
+/// An entry of the outbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effect {
+    /// Its id; the driver does the same id once.
+    pub id: EffectId,
+    /// The item that it is for.
+    pub item: ItemId,
+    /// What to do.
+    pub kind: EffectKind,
+    /// When it was decided.
+    pub at: Timestamp,
+}

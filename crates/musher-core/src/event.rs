@@ -1,0 +1,201 @@
+//! Events: what happened, for everyone who wants to know. Append-only, numbered, typed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::Stop;
+use crate::id::{AgentId, ItemId, MissionId, RunId, Seq};
+use crate::item::Phase;
+use crate::run::{FailureClass, Usage};
+use crate::time::Timestamp;
+
+// One list makes the enum and the documentation, so that they cannot differ.
+macro_rules! catalogue {
+    ($($doc:literal $variant:ident $name:literal { $($field:ident : $ty:ty = $fdoc:literal),* $(,)? })+) => {
+        /// What happened, with its particulars. The names are part of the public API.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind", content = "body")]
+        pub enum Happened {
+            $( #[doc = $doc] #[serde(rename = $name)] $variant { $(#[doc = $fdoc] $field: $ty),* }, )+
+        }
+
+        impl Happened {
+            /// The event's name.
+            pub const fn name(&self) -> &'static str {
+                match self { $( Self::$variant { .. } => $name, )+ }
+            }
+        }
+
+        /// Every event: its name, what it means, and its fields. The reference in the documentation is made from this.
+        pub const CATALOGUE: &[(&str, &str, &[(&str, &str)])] =
+            &[ $( ($name, $doc, &[ $((stringify!($field), $fdoc)),* ]) ),+ ];
+    };
+}
+
+catalogue! {
+    "A mission and its whole graph are on disk."
+    MissionStarted "mission_started" { goal: Box<str> = "what is to be reached", items: u32 = "how many items" }
+    "A person said yes to the graph."
+    MissionApproved "mission_approved" {}
+    "Nothing of the mission can go on without help."
+    MissionBlocked "mission_blocked" { reason: Box<str> = "why" }
+    "Something of the mission can go on again."
+    MissionUnblocked "mission_unblocked" {}
+    "A person stopped the dispatch."
+    MissionPaused "mission_paused" { reason: Box<str> = "who and why" }
+    "A person let the dispatch go on."
+    MissionResumed "mission_resumed" {}
+    "All items are done."
+    MissionCompleted "mission_completed" {}
+    "The mission cannot be done any more."
+    MissionFailed "mission_failed" { reason: Box<str> = "why" }
+    "A person gave the mission up."
+    MissionCancelled "mission_cancelled" {}
+    "A wish that does not fit the state; nothing changed."
+    CommandIgnored "command_ignored" { text: Box<str> = "which wish, of whom, and the state it met" }
+    "A note was applied."
+    NoteApplied "note_applied" { text: Box<str> = "the note", effect: Box<str> = "what it did" }
+    "Delivery falls back to a branch, since no gate is configured."
+    DeliveryFellBack "delivery_fell_back" { branch: Box<str> = "where the work goes instead" }
+
+    "The item may be dispatched, at once or from the given moment on."
+    ItemReady "item_ready" { not_before: Option<Timestamp> = "the end of a backoff" }
+    "An agent was chosen."
+    ItemAssigned "item_assigned" { attempt: u32 = "which attempt, from 1" }
+    "The result passed every check and the gate."
+    ItemVerified "item_verified" { head: Box<str> = "the verified commit", files: u32 = "changed files", insertions: u32 = "added lines", deletions: u32 = "removed lines" }
+    "The gate, or another check, refused the result."
+    ItemRefused "item_refused" { class: FailureClass = "the sort of failure", reason: Box<str> = "why" }
+    "Someone must say yes first."
+    ItemWaiting "item_waiting" { on: Box<str> = "review or approval" }
+    "The item is in the merge queue."
+    ItemMerging "item_merging" {}
+    "Merged, or accepted without a merge."
+    ItemDone "item_done" { commit: Option<Box<str>> = "the merged commit" }
+    "A run failed and another will follow."
+    ItemRetrying "item_retrying" { class: FailureClass = "the sort of failure", error: Box<str> = "why it failed", attempts: u32 = "counted failures so far", not_before: Option<Timestamp> = "when it may start" }
+    "Musher has stopped trying."
+    ItemBlocked "item_blocked" { reason: Box<str> = "why" }
+    "An operator took the item out."
+    ItemHeld "item_held" { reason: Box<str> = "the operator's words", from: Phase = "the state it was in" }
+    "An operator put the item back."
+    ItemReleased "item_released" { to: Phase = "the state it is in now" }
+    "An operator counts the item as done for those that depend on it."
+    ItemSkipped "item_skipped" {}
+    "A person gave the item a fresh start."
+    ItemRetried "item_retried" {}
+    "The item will never be done."
+    ItemCancelled "item_cancelled" { reason: Box<str> = "why" }
+    "The item's last run failed."
+    ItemFailed "item_failed" { class: FailureClass = "the sort of failure", error: Box<str> = "why" }
+    "Retries are used up: the item is in the dead letter."
+    ItemDeadLettered "item_dead_lettered" { reason: Box<str> = "max retries exceeded, and the last error" }
+    "An item's priority was changed."
+    ItemReprioritised "item_reprioritised" { priority: crate::item::Priority = "the new one" }
+
+    "No agent can take the first ready item now; emitted when the answer changes."
+    DispatchFailedNoAgent "dispatch_failed_no_agent" { why: Box<str> = "how many agents each condition removed" }
+    "A quota keeps the first ready item; emitted when the answer changes."
+    DispatchFailedQuota "dispatch_failed_quota" { why: Box<str> = "which quota" }
+
+    "The agent's process lives."
+    RunStarted "run_started" { attempt: u32 = "which attempt, from 1" }
+    "The run is over and nothing of it is left."
+    RunFinished "run_finished" { outcome: Box<str> = "finished, failed, cancelled or lost", class: Option<FailureClass> = "the sort of failure", message: Box<str> = "one line", usage: Usage = "what it used" }
+    "Someone asked for the end of a run."
+    RunStopping "run_stopping" { how: Stop = "interrupt or kill" }
+    "Tokens or money were used."
+    UsageRecorded "usage_recorded" { usage: Usage = "the difference" }
+
+    "The item's worktree is there."
+    WorktreeCreated "worktree_created" { branch: Box<str> = "its branch", base_commit: Box<str> = "what it was made from" }
+    "The item's worktree could not be made."
+    WorktreeFailed "worktree_failed" { error: Box<str> = "why" }
+    "The item's worktree is gone."
+    WorktreeRemoved "worktree_removed" {}
+    "The item's worktree stays, for it holds something that is nowhere else."
+    WorktreeKept "worktree_kept" { reason: Box<str> = "what" }
+
+    "A gate is started."
+    GateStarted "gate_started" { tree: Box<str> = "the tree it judges" }
+    "A gate has spoken."
+    GateFinished "gate_finished" { tree: Box<str> = "the tree it judged", green: bool = "whether it passed", cached: bool = "known from an earlier run of the same gate on the same tree" }
+
+    "A review is wanted."
+    ReviewRequested "review_requested" { of: Box<str> = "an agent's name, or `operator`" }
+    "A reviewer said yes."
+    ReviewApproved "review_approved" { text: Box<str> = "the words" }
+    "A reviewer said no."
+    ReviewRejected "review_rejected" { text: Box<str> = "the words" }
+
+    "The item's merge began."
+    MergeStarted "merge_started" {}
+    "The base changed under the merge; it is made anew."
+    MergeRestarted "merge_restarted" { why: Box<str> = "why" }
+    "The merge waits."
+    MergeHeld "merge_held" { why: Box<str> = "for what", until: Timestamp = "when it is tried again" }
+    "The merge failed."
+    MergeFailed "merge_failed" { failure: Box<str> = "conflict, gate, empty, base_moved or refused", detail: Box<str> = "the files or the words" }
+    "A mechanical rebase brought the branch onto the newest base."
+    BranchRebased "branch_rebased" { head: Box<str> = "its new tip" }
+    "The merge is in the target branch."
+    MergeDone "merge_done" { commit: Box<str> = "the merged commit", target: Box<str> = "the branch" }
+
+    "An agent was defined, or its definition changed."
+    AgentDefined "agent_defined" { name: Box<str> = "its name" }
+    "An agent can take work."
+    AgentOnline "agent_online" { name: Box<str> = "its name" }
+    "An agent takes no work."
+    AgentOffline "agent_offline" { name: Box<str> = "its name", why: Box<str> = "paused, draining, removed, or what its driver lacks" }
+
+    "The project's settings changed."
+    SettingsChanged "settings_changed" {}
+    "Musher started and found this."
+    DaemonStarted "daemon_started" { missions: u32 = "active missions", attached: u32 = "live runs", effects: u32 = "effects issued again" }
+}
+
+/// An event before it has its number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Who brought it about.
+    pub actor: Box<str>,
+    /// The mission that it is about.
+    pub mission: Option<MissionId>,
+    /// The item that it is about.
+    pub item: Option<ItemId>,
+    /// The agent that it is about.
+    pub agent: Option<AgentId>,
+    /// The run that it is about.
+    pub run: Option<RunId>,
+    /// What happened.
+    #[serde(flatten)]
+    pub happened: Happened,
+}
+
+/// An event with its place in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Logged {
+    /// Its place.
+    pub seq: Seq,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_is_a_noun_and_a_verb_and_named_once() {
+        let mut names: Vec<_> = CATALOGUE.iter().map(|(name, ..)| *name).collect();
+        for name in &names {
+            assert!(name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+        }
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,129 @@
+//! The inbox: what waits for a person now. Derived from the state, never stored, gone when its cause is gone.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ItemId, MissionId};
+use crate::item::{Item, ItemState, MergeStage, Phase};
+use crate::mission::MissionState;
+use crate::review;
+use crate::state::State;
+use crate::time::Timestamp;
+
+/// What sort of answer is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// A mission's graph wants a yes.
+    Graph,
+    /// An item wants a yes or a no.
+    Approval,
+    /// An item is blocked or in the dead letter.
+    Stuck,
+    /// A merge waits for the user's checkout.
+    Checkout,
+    /// A mission is blocked.
+    Blocked,
+    /// An agent cannot start.
+    Agent,
+}
+
+/// A thing that waits for a person, with the exact words that would help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What sort.
+    pub ask: Ask,
+    /// The mission, if it is about one.
+    pub mission: Option<MissionId>,
+    /// The item, if it is about one.
+    pub item: Option<ItemId>,
+    /// What is the matter.
+    pub text: String,
+    /// Commands that would help, as they are typed.
+    pub replies: Vec<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Everything that waits for a person, oldest first.
+pub fn requests(state: &State) -> Vec<Request> {
+    let mut requests: Vec<Request> = state
+        .missions()
+        .filter(|m| !m.row.state.is_terminal())
+        .flat_map(|entry| entry.items.iter().filter_map(|id| state.item(*id)).filter_map(|item| of_item(state, item)))
+        .collect();
+    for entry in state.missions() {
+        let id = entry.row.id.short();
+        let (ask, replies) = match entry.row.state {
+            MissionState::AwaitingApproval => {
+                (Ask::Graph, vec![format!("musher mission approve {id}"), format!("musher mission stop {id}")])
+            }
+            MissionState::Blocked => {
+                (Ask::Blocked, vec![format!("musher explain {id}"), format!("musher mission note {id} \"resume\"")])
+            }
+            MissionState::Planning
+            | MissionState::Running
+            | MissionState::Paused
+            | MissionState::Completed
+            | MissionState::Failed
+            | MissionState::Cancelled => continue,
+        };
+        requests.push(Request {
+            ask,
+            mission: Some(entry.row.id),
+            item: None,
+            text: format!(
+                "Mission {id} is {}: {}",
+                entry.row.state.name().replace('_', " "),
+                entry.row.blocked_reason.as_deref().unwrap_or("no reason is known")
+            ),
+            replies,
+            since: entry.row.updated_at,
+        });
+    }
+    for agent in state.agents().filter(|a| !a.removed) {
+        if let Some(error) = &agent.error {
+            requests.push(Request {
+                ask: Ask::Agent,
+                mission: None,
+                item: None,
+                text: format!("Agent {} cannot start: {error}", agent.spec.name),
+                replies: vec![format!("musher agent resume {}", agent.spec.name)],
+                since: agent.updated_at,
+            });
+        }
+    }
+    requests.sort_by_key(|r| r.since);
+    requests
+}
+
+fn of_item(state: &State, item: &Item) -> Option<Request> {
+    let id = item.id.short();
+    let (ask, text, replies) = match &item.state {
+        ItemState::Waiting(_) if review::needs_person(state, item) => (
+            Ask::Approval,
+            format!("{} ({}) wants a yes or a no", item.key, item.title),
+            vec![
+                format!("musher diff {id}"),
+                format!("musher approve {id}"),
+                format!("musher reject {id} \"WHY\""),
+            ],
+        ),
+        ItemState::Blocked(_) | ItemState::Failed(_) => (
+            Ask::Stuck,
+            format!("{} is {}: {}", item.key, item.phase().name(), item.reason().unwrap_or_default()),
+            vec![
+                format!("musher explain {id}"),
+                format!("musher item retry {id}"),
+                format!("musher item skip {id}"),
+            ],
+        ),
+        ItemState::Merging(MergeStage::Held { why, .. }) => {
+            (Ask::Checkout, format!("The merge of {} waits: {why}", item.key), Vec::new())
+        }
+        _ => return None,
+    };
+    if item.phase() == Phase::Failed && item.satisfied {
+        return None;
+    }
+    Some(Request { ask, mission: Some(item.mission), item: Some(item.id), text, replies, since: item.updated_at })
+}

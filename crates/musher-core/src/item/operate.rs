@@ -1,0 +1,283 @@
+//! What operators do to items: retry, hold, release, skip, cancel; and what happens to what they leave behind.
+
+use super::progress::{close_effects, find, give_back, go, worktree_leftover};
+use super::{Cancelled, Item, ItemEvent, ItemState, MergeStage, Phase, Waiting, Worktree};
+use crate::change::Change;
+use crate::command::{Failure, Refused};
+use crate::effect::{Effect, EffectKind, Stop};
+use crate::event::Happened;
+use crate::id::{ItemId, RunId};
+use crate::run::{FailureClass, Outcome, RunState, Usage};
+use crate::state::State;
+use crate::step::Context;
+use crate::{merge, retry as retries};
+
+fn refuse(verb: &'static str, item: &Item, fix: &'static str) -> Refused {
+    Refused::State { verb, noun: "item", name: item.key.to_string(), state: item.phase().name(), fix }
+}
+
+/// A landing writes the base branch at this moment; nothing may come between.
+fn not_while_landing(verb: &'static str, item: &Item) -> Result<(), Refused> {
+    match item.state {
+        ItemState::Merging(MergeStage::Landing(_)) => {
+            Err(refuse(verb, item, "its merge is being written just now; ask again in a moment"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives a failed or blocked item a fresh start: attempt 0, its worktree as it is.
+pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    let mut row = item.clone();
+    go(&mut row, ItemEvent::Free, ItemState::Ready, cx)
+        .map_err(|_| refuse("retry", item, "only failed and blocked items can be retried"))?;
+    row.attempts = 0;
+    row.empty_runs = (0, 0);
+    row.merge_failures = 0;
+    row.resolver_runs = 0;
+    row.satisfied = false;
+    let event = cx.about(&row, Happened::ItemRetried {});
+    Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+}
+
+/// Takes an item out; its run, if any, is interrupted.
+pub fn hold(state: &State, id: ItemId, reason: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    not_while_landing("hold", item)?;
+    let mut row = item.clone();
+    let from = row.phase();
+    let resume_to = match from {
+        Phase::Assigned | Phase::Running => Phase::Ready,
+        Phase::Pending
+        | Phase::Ready
+        | Phase::Verifying
+        | Phase::Waiting
+        | Phase::Merging
+        | Phase::MergeFailed
+        | Phase::Done
+        | Phase::Blocked
+        | Phase::Held
+        | Phase::Failed
+        | Phase::Cancelled => from,
+    };
+    let held = ItemState::Held { resume_to, reason: reason.into() };
+    go(&mut row, ItemEvent::Hold, held, cx)
+        .map_err(|_| refuse("hold", item, "only items that are not held, done, failed or cancelled can be held"))?;
+    let mut change = withdraw(state, &mut row, Stop::Interrupt, cx);
+    change.events.push(cx.about(&row, Happened::ItemHeld { reason: reason.into(), from }));
+    change.items.push(row);
+    Ok(change)
+}
+
+/// Puts a held item back to where it was; what was under way there begins anew.
+pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    let ItemState::Held { resume_to, .. } = &item.state else {
+        return Err(refuse("release", item, "only held items can be released"));
+    };
+    let to = *resume_to;
+    let mut row = item.clone();
+    let mut change = Change::default();
+    row.state = match to {
+        Phase::Pending => ItemState::Pending,
+        Phase::Verifying => {
+            change.effects.push(cx.effect(id, EffectKind::Inspect));
+            ItemState::Verifying
+        }
+        Phase::Waiting if row.no_merge && row.approval.is_some() => ItemState::Waiting(Waiting::Clear),
+        Phase::Waiting => ItemState::Waiting(crate::review::waits_on(state, &row)),
+        Phase::Merging | Phase::MergeFailed => {
+            row.queued_at = Some(cx.now);
+            ItemState::Merging(MergeStage::Queued)
+        }
+        Phase::Blocked
+        | Phase::Ready
+        | Phase::Assigned
+        | Phase::Running
+        | Phase::Done
+        | Phase::Held
+        | Phase::Failed
+        | Phase::Cancelled => ItemState::Ready,
+    };
+    row.updated_at = cx.now;
+    let event = cx.about(&row, Happened::ItemReleased { to: row.phase() });
+    change.events.push(event);
+    change.items.push(row);
+    Ok(change)
+}
+
+/// Counts an item as done for those that depend on it. One that has ended keeps its state.
+pub fn skip(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    let mut row = item.clone();
+    let mut change = Change::default();
+    match item.phase() {
+        Phase::Failed | Phase::Cancelled => {
+            if row.satisfied {
+                return Err(refuse("skip", item, "it already counts as done"));
+            }
+            row.satisfied = true;
+            row.updated_at = cx.now;
+            change.extend(worktree_leftover(state, &mut row, cx));
+        }
+        Phase::Pending | Phase::Ready | Phase::Blocked | Phase::Held | Phase::Waiting => {
+            row.no_merge = true;
+            go(&mut row, ItemEvent::Accept, ItemState::Done, cx)?;
+            change.extend(withdraw(state, &mut row, Stop::Interrupt, cx));
+            change.extend(worktree_leftover(state, &mut row, cx));
+        }
+        Phase::Assigned | Phase::Running | Phase::Verifying | Phase::Merging | Phase::MergeFailed => {
+            return Err(refuse("skip", item, "hold it first; that interrupts its run"));
+        }
+        Phase::Done => return Err(refuse("skip", item, "it is done")),
+    }
+    change.events.push(cx.about(&row, Happened::ItemSkipped {}));
+    change.items.push(row);
+    Ok(change)
+}
+
+/// Gives an item up. Its branch is kept; its worktree goes when nothing in it is unique.
+pub fn cancel(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    not_while_landing("cancel", item)?;
+    cancelled(state, item, Cancelled::Abandoned, Stop::Interrupt, cx)
+        .map_err(|_| refuse("cancel", item, "it has ended"))
+}
+
+/// Gives an item up for a reason.
+pub(crate) fn cancelled(
+    state: &State,
+    item: &Item,
+    why: Cancelled,
+    stop: Stop,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let mut row = item.clone();
+    go(&mut row, ItemEvent::Cancel, ItemState::Cancelled(why), cx)?;
+    let mut change = withdraw(state, &mut row, stop, cx);
+    change.extend(worktree_leftover(state, &mut row, cx));
+    let reason = row.reason().unwrap_or_default().into();
+    change.events.push(cx.about(&row, Happened::ItemCancelled { reason }));
+    change.items.push(row);
+    Ok(change)
+}
+
+/// Ends what is under way for an item that leaves: its run is stopped, its checks and merges are closed.
+fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Change {
+    let mut change = Change { closed: close_effects(state, row.id), ..Change::default() };
+    let hosted: Vec<RunId> = state
+        .effects_of(row.id)
+        .filter_map(|e| match e.kind {
+            EffectKind::StartRun(run) => Some(run),
+            EffectKind::CreateWorktree
+            | EffectKind::StopRun(..)
+            | EffectKind::Inspect
+            | EffectKind::Gate { .. }
+            | EffectKind::PrepareMerge
+            | EffectKind::Rebase
+            | EffectKind::Land { .. }
+            | EffectKind::RemoveWorktree { .. } => None,
+        })
+        .collect();
+    if hosted.is_empty() {
+        // Whatever was assigned has no host yet; the worktree may still be on its way and is dealt with when it comes.
+        change.extend(give_back(state, row, cx));
+    }
+    for run in hosted {
+        change.extend(stop_effect(state, row, run, stop, cx));
+    }
+    change
+}
+
+/// Asks for the end of a run, once: a second wish only counts when it is sterner.
+pub(crate) fn stop_effect(state: &State, row: &Item, run: RunId, how: Stop, cx: &mut Context) -> Change {
+    let asked = state.effects_of(row.id).any(|e| match e.kind {
+        EffectKind::StopRun(r, earlier) => r == run && (earlier == how || earlier == Stop::Kill),
+        _ => false,
+    });
+    let mut change = Change::default();
+    if !asked {
+        change.effects.push(cx.effect(row.id, EffectKind::StopRun(run, how)));
+        let mut event = cx.about(row, Happened::RunStopping { how });
+        event.run = Some(run);
+        change.events.push(event);
+    }
+    change
+}
+
+/// Ends a run on request; its item is ready again.
+pub fn stop_run(state: &State, id: RunId, how: Stop, cx: &mut Context) -> Result<Change, Refused> {
+    let run = state.run(id).ok_or_else(|| Refused::NotFound { noun: "run", name: id.short() })?;
+    let item = find(state, run.item)?;
+    if run.state == RunState::Starting && item.worktree != Worktree::Ready {
+        return Err(Refused::State {
+            verb: "stop",
+            noun: "run",
+            name: id.short(),
+            state: run.state.name(),
+            fix: "its worktree is being made; ask again in a moment, or `musher item hold` its item",
+        });
+    }
+    Ok(stop_effect(state, item, id, how, cx))
+}
+
+/// Removes a kept worktree after everything in it was saved under the attic ref.
+pub fn discard(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    let mut row = item.clone();
+    if !state.runs_of(id).is_empty() || !(item.is_terminal() && matches!(item.worktree, Worktree::Kept(_) | Worktree::Ready)) {
+        return Err(refuse("discard the worktree of", item, "only worktrees of ended items can be discarded"));
+    }
+    row.worktree = Worktree::Removing;
+    row.updated_at = cx.now;
+    let effect = cx.effect(id, EffectKind::RemoveWorktree { discard: true });
+    Ok(Change { items: vec![row], effects: vec![effect], ..Change::default() })
+}
+
+/// A worktree is gone, or stays for a reason.
+pub fn worktree_removed(item: &Item, kept: Option<&str>, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = item.clone();
+    let happened = match kept {
+        Some(reason) => {
+            row.worktree = Worktree::Kept(reason.into());
+            Happened::WorktreeKept { reason: reason.into() }
+        }
+        None => {
+            row.worktree = Worktree::None;
+            row.slot = None;
+            Happened::WorktreeRemoved {}
+        }
+    };
+    let event = cx.about(&row, happened);
+    Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+}
+
+/// The driver itself could not work. What that means depends on what it was to do.
+pub fn driver_failed(
+    state: &State,
+    item: &Item,
+    effect: &Effect,
+    error: &str,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let failure =
+        Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
+    match &effect.kind {
+        EffectKind::CreateWorktree => super::worktree_failed(state, item, false, error, cx),
+        EffectKind::StartRun(run) => {
+            let outcome =
+                Outcome::Failed { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
+            super::run_finished(state, item, *run, &outcome, Usage::default(), cx)
+        }
+        EffectKind::Inspect => retries::failed(state, item, item.run, &failure, cx),
+        EffectKind::Gate { .. } if item.phase() == Phase::Verifying => {
+            retries::failed(state, item, item.run, &failure, cx)
+        }
+        EffectKind::Gate { .. } | EffectKind::PrepareMerge | EffectKind::Rebase | EffectKind::Land { .. } => {
+            merge::held(state, item, error, cx)
+        }
+        EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),
+        EffectKind::StopRun(..) => Ok(Change::default()),
+    }
+}

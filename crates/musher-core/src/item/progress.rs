@@ -1,0 +1,375 @@
+//! How an item goes forward: promoted, assigned, started, finished.
+
+use super::{Fix, Item, ItemEvent, ItemState, Phase, Worktree, moved};
+use crate::change::Change;
+use crate::command::{Failure, Refused};
+use crate::dispatch;
+use crate::effect::{Effect, EffectKind};
+use crate::event::Happened;
+use crate::id::{AgentId, ItemId, RunId};
+use crate::retry;
+use crate::run::{FailureClass, Outcome, Purpose, Run, RunState, Usage};
+use crate::state::State;
+use crate::step::Context;
+
+/// Moves the row, if the table allows it. The new state must be of the phase that the table names.
+pub(crate) fn go(row: &mut Item, event: ItemEvent, to: ItemState, cx: &Context) -> Result<(), Refused> {
+    if moved(row.phase(), event) != Some(Phase::of(&to)) {
+        return Err(Refused::State {
+            verb: "move",
+            noun: "item",
+            name: row.key.to_string(),
+            state: row.phase().name(),
+            fix: "",
+        });
+    }
+    row.state = to;
+    row.updated_at = cx.now;
+    row.not_before = None;
+    Ok(())
+}
+
+/// The item, or a refusal that names it.
+pub(super) fn find(state: &State, id: ItemId) -> Result<&Item, Refused> {
+    state.item(id).ok_or_else(|| Refused::NotFound { noun: "item", name: id.short() })
+}
+
+/// A pending item's dependencies are satisfied.
+pub fn promote(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = find(state, id)?.clone();
+    go(&mut row, ItemEvent::Unlock, ItemState::Ready, cx)?;
+    let event = cx.about(&row, Happened::ItemReady { not_before: None });
+    Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+}
+
+/// An agent takes the item: a run begins, under a new fence.
+pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = find(state, id)?;
+    dispatch::permits(state, item, agent)?;
+    let mut row = item.clone();
+    go(&mut row, ItemEvent::Assign, ItemState::Assigned, cx)?;
+    let resolving = matches!(row.fix, Some(Fix::Conflict(_)));
+    let run = new_run(&mut row, agent, if resolving { Purpose::Resolve } else { Purpose::Work }, cx);
+    row.agent = Some(agent);
+    row.run = Some(run.id);
+    let mut change = Change::default();
+    match row.worktree {
+        Worktree::Ready | Worktree::Kept(_) => {
+            row.worktree = Worktree::Ready;
+            change.effects.push(cx.effect(id, EffectKind::StartRun(run.id)));
+        }
+        // It was asked for by an assignment that was given back; the same answer serves this one.
+        Worktree::Creating => {}
+        Worktree::None | Worktree::Removing => {
+            row.worktree = Worktree::Creating;
+            row.slot = row.slot.or_else(|| Some(state.lowest_free_slot()));
+            change.effects.push(cx.effect(id, EffectKind::CreateWorktree));
+        }
+    }
+    if let Some(entry) = state.mission(row.mission)
+        && entry.row.dispatcher.answer.is_some()
+    {
+        let mut mission = entry.row.clone();
+        mission.dispatcher.answer = None;
+        change.missions.push(mission);
+    }
+    change.events.push(cx.about(&row, Happened::ItemAssigned { attempt: run.attempt }));
+    change.items.push(row);
+    change.runs.push(run);
+    Ok(change)
+}
+
+/// A run of this item under a new fence. The caller says whether it is the item's own run or its review.
+pub(crate) fn new_run(row: &mut Item, agent: AgentId, purpose: Purpose, cx: &mut Context) -> Run {
+    row.fence = row.fence.next();
+    Run {
+        id: RunId::new(cx.now, cx.entropy),
+        mission: row.mission,
+        item: row.id,
+        agent,
+        purpose,
+        fence: row.fence,
+        attempt: row.attempts + 1,
+        state: RunState::Starting,
+        assigned_at: cx.now,
+        started_at: None,
+        finished_at: None,
+        outcome: None,
+        usage: Usage::default(),
+        last_activity_at: None,
+    }
+}
+
+/// The worktree is there: the run can start.
+pub fn worktree_ready(_: &State, item: &Item, base_commit: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = item.clone();
+    row.worktree = Worktree::Ready;
+    row.base_commit = Some(base_commit.into());
+    let mut change = Change::default();
+    let branch = row.branch().into();
+    change.events.push(cx.about(&row, Happened::WorktreeCreated { branch, base_commit: base_commit.into() }));
+    match (row.phase(), row.run) {
+        (Phase::Assigned, Some(run)) => change.effects.push(cx.effect(row.id, EffectKind::StartRun(run))),
+        // It was held or cancelled meanwhile, and its run was given up with it.
+        _ if row.is_terminal() => change.extend(remove_worktree(&mut row, cx)),
+        _ => {}
+    }
+    change.items.push(row);
+    Ok(change)
+}
+
+/// The worktree could not be made: the item is ready again and nothing is counted.
+pub fn worktree_failed(
+    state: &State,
+    item: &Item,
+    disk: bool,
+    error: &str,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let mut row = item.clone();
+    row.worktree = Worktree::None;
+    row.last_error = Some(error.into());
+    let mut change = give_back(state, &mut row, cx);
+    change.events.push(cx.about(&row, Happened::WorktreeFailed { error: error.into() }));
+    if row.phase() == Phase::Assigned {
+        if disk {
+            go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+            row.not_before = Some(cx.now.after(DISK_LOOK));
+        } else {
+            let failure =
+                Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
+            change.extend(retry::failed(state, &row, row.run, &failure, cx)?);
+            return Ok(change);
+        }
+    }
+    change.items.push(row);
+    Ok(change)
+}
+
+/// How long an item waits before musher looks again whether the disk has room.
+const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Ends the item's live runs without an outcome of their own: they never started.
+pub(crate) fn give_back(state: &State, row: &mut Item, cx: &mut Context) -> Change {
+    let mut change = Change::default();
+    for id in state.runs_of(row.id) {
+        if let Some(run) = state.run(*id) {
+            change.runs.push(Run {
+                state: RunState::Finished,
+                finished_at: Some(cx.now),
+                outcome: Some(Outcome::Cancelled),
+                ..run.clone()
+            });
+        }
+    }
+    row.review_run = None;
+    change
+}
+
+/// The agent's process lives.
+pub fn run_started(state: &State, item: &Item, run: RunId, cx: &mut Context) -> Result<Change, Refused> {
+    let run = state.run(run).ok_or(Refused::Stale { what: "its run is over" })?;
+    let mut row = item.clone();
+    let mut change = Change::default();
+    if run.state == RunState::Starting {
+        let started = Run { state: RunState::Running, started_at: Some(cx.now), last_activity_at: Some(cx.now), ..run.clone() };
+        let mut event = cx.about(&row, Happened::RunStarted { attempt: run.attempt });
+        (event.run, event.agent) = (Some(run.id), Some(run.agent));
+        change.events.push(event);
+        change.runs.push(started);
+        if row.run == Some(run.id) && row.phase() == Phase::Assigned {
+            go(&mut row, ItemEvent::Start, ItemState::Running, cx)?;
+            change.items.push(row);
+        }
+    }
+    Ok(change)
+}
+
+/// The agent was heard, and may have used something: caps are enforced while it works.
+pub fn run_progress(
+    state: &State,
+    item: &Item,
+    run: RunId,
+    usage: Usage,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let run = state.run(run).ok_or(Refused::Stale { what: "its run is over" })?;
+    let mut row = item.clone();
+    let mut change = Change::default();
+    let heard = Run { usage: run.usage.plus(usage), last_activity_at: Some(cx.now), ..run.clone() };
+    if usage != Usage::default() {
+        row.usage = row.usage.plus(usage);
+        change.events.push(cx.about(&row, Happened::UsageRecorded { usage }));
+        let limits = state.agent(run.agent).map(|a| a.spec.limits).unwrap_or_default();
+        let over = limits.cost_micro_usd.is_some_and(|cap| heard.usage.cost_micro_usd >= cap)
+            || limits.tokens.is_some_and(|cap| heard.usage.tokens() >= cap);
+        if over {
+            change.extend(super::operate::stop_effect(state, &row, run.id, crate::effect::Stop::Kill, cx));
+        }
+        change.items.push(row);
+    }
+    change.runs.push(heard);
+    Ok(change)
+}
+
+/// The run is over: what it says is checked, or its failure is counted.
+pub fn run_finished(
+    state: &State,
+    item: &Item,
+    id: RunId,
+    outcome: &Outcome,
+    usage: Usage,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let run = state.run(id).ok_or(Refused::Stale { what: "its run is over" })?;
+    let mut row = item.clone();
+    let over = Run {
+        state: RunState::Finished,
+        finished_at: Some(cx.now),
+        outcome: Some(outcome.clone()),
+        usage: run.usage.plus(usage),
+        ..run.clone()
+    };
+    row.usage = row.usage.plus(usage);
+    let mut change = Change::default();
+    let mut event = cx.about(&row, finished_event(outcome, over.usage));
+    (event.run, event.agent) = (Some(id), Some(run.agent));
+    change.events.push(event);
+    change.runs.push(over);
+    // A stop that was asked for has had its answer.
+    change.closed.extend(stops_of(state, item.id, id).map(|e| e.id));
+
+    if run.purpose == Purpose::Review {
+        change.extend(crate::review::run_finished(state, row, id, outcome, cx)?);
+        return Ok(change);
+    }
+    if row.run != Some(id) || !row.is_live() {
+        // The item was held or cancelled: the run only had to end. Its worktree may go now.
+        if row.is_terminal() {
+            change.extend(remove_worktree(&mut row, cx));
+        }
+        change.items.push(row);
+        return Ok(change);
+    }
+    if row.phase() == Phase::Assigned && !matches!(outcome, Outcome::Finished { .. }) {
+        change.extend(not_started(state, row, id, outcome, cx)?);
+        return Ok(change);
+    }
+    if row.phase() == Phase::Assigned {
+        go(&mut row, ItemEvent::Start, ItemState::Running, cx)?;
+    }
+    change.extend(worked(state, row, id, outcome, cx)?);
+    Ok(change)
+}
+
+fn finished_event(outcome: &Outcome, usage: Usage) -> Happened {
+    let message: Box<str> = match outcome {
+        Outcome::Finished { summary, .. } => first_line(summary).into(),
+        Outcome::Failed { message, .. } => message.clone(),
+        Outcome::Cancelled => "ended on request".into(),
+        Outcome::Lost { while_down: true } => "it vanished while musher or the machine was down".into(),
+        Outcome::Lost { while_down: false } => "its run host died".into(),
+    };
+    Happened::RunFinished { outcome: outcome.name().into(), class: outcome.class(), message, usage }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn stops_of(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &Effect> {
+    state.effects_of(item).filter(move |e| matches!(e.kind, EffectKind::StopRun(r, _) if r == run))
+}
+
+/// The run ended before its process was seen alive. When its program cannot start, the agent is at fault and not the
+/// item: the agent takes nothing more until that is mended, and nothing is counted.
+fn not_started(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut Context) -> Result<Change, Refused> {
+    if let Outcome::Failed { class: FailureClass::Setup, message, .. } = outcome
+        && let Some(run) = state.run(id)
+    {
+        let mut change = crate::agent::setup_checked(state, run.agent, Some(message), cx)?;
+        row.last_error = Some(message.clone());
+        go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+        change.items.push(row);
+        return Ok(change);
+    }
+    match failure_of(outcome) {
+        Some(failure) => retry::failed(state, &row, Some(id), &failure, cx),
+        None => {
+            go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+            let event = cx.about(&row, Happened::ItemReady { not_before: None });
+            Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+        }
+    }
+}
+
+/// The run worked and is over.
+fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut Context) -> Result<Change, Refused> {
+    if let Some(failure) = failure_of(outcome) {
+        return retry::failed(state, &row, Some(id), &failure, cx);
+    }
+    let Outcome::Finished { summary, .. } = outcome else {
+        // Cancelled, or lost while nobody could watch: it goes on in the same worktree and nothing is counted.
+        go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+        let event = cx.about(&row, Happened::ItemReady { not_before: None });
+        return Ok(Change { items: vec![row], events: vec![event], ..Change::default() });
+    };
+    go(&mut row, ItemEvent::Finish, ItemState::Verifying, cx)?;
+    row.approval = None;
+    row.no_merge = crate::verify::says_no_change_needed(outcome);
+    let mut change = Change::default();
+    change.texts.push((crate::change::TextKey::Summary(row.id), summary.clone()));
+    change.effects.push(cx.effect(row.id, EffectKind::Inspect));
+    change.items.push(row);
+    Ok(change)
+}
+
+/// The failure of an outcome, if it is one that counts.
+fn failure_of(outcome: &Outcome) -> Option<Failure> {
+    match outcome {
+        Outcome::Failed { class, message, detail } => {
+            Some(Failure { class: *class, message: message.clone(), detail: detail.clone() })
+        }
+        Outcome::Lost { while_down: false } => Some(Failure {
+            class: FailureClass::Lost,
+            message: "its run host died".into(),
+            detail: Box::default(),
+        }),
+        Outcome::Lost { while_down: true } | Outcome::Cancelled | Outcome::Finished { .. } => None,
+    }
+}
+
+/// Asks for the removal of the worktree, if there is one.
+pub(crate) fn remove_worktree(row: &mut Item, cx: &mut Context) -> Change {
+    let mut change = Change::default();
+    if row.worktree == Worktree::Ready {
+        row.worktree = Worktree::Removing;
+        change.effects.push(cx.effect(row.id, EffectKind::RemoveWorktree { discard: false }));
+    }
+    change
+}
+
+/// A worktree that nobody needs any more, unless a run is still in it.
+pub(crate) fn worktree_leftover(state: &State, row: &mut Item, cx: &mut Context) -> Change {
+    if state.runs_of(row.id).is_empty() { remove_worktree(row, cx) } else { Change::default() }
+}
+
+/// The open effects of an item that no longer matter, except those that must come to their end: a run's own, its
+/// stop, and what happens to a worktree.
+pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::EffectId> {
+    state
+        .effects_of(item)
+        .filter(|e| match e.kind {
+            EffectKind::Inspect
+            | EffectKind::Gate { .. }
+            | EffectKind::PrepareMerge
+            | EffectKind::Rebase
+            | EffectKind::Land { .. } => true,
+            EffectKind::CreateWorktree
+            | EffectKind::StartRun(_)
+            | EffectKind::StopRun(..)
+            | EffectKind::RemoveWorktree { .. } => false,
+        })
+        .map(|e| e.id)
+        .collect()
+}

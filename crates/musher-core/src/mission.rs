@@ -1,0 +1,351 @@
+//! The mission: a goal, its policy, its table of states, and how it is judged.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::MissionId;
+use crate::time::Timestamp;
+
+mod judge;
+mod operate;
+mod start;
+
+pub use judge::judge;
+pub(crate) use operate::find;
+pub use operate::{approve, pause, resume, stop};
+pub use start::{MissionItem, StartMission, start};
+
+/// Where a mission's merged work goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Into the base branch.
+    #[default]
+    Merge,
+    /// Into the mission's integration branch.
+    Branch,
+}
+
+impl Delivery {
+    /// The word in config and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Merge => "merge",
+            Self::Branch => "branch",
+        }
+    }
+}
+
+/// What musher may do by itself in a mission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// How many items may be assigned, running or verifying at once; at least 1. Default 2.
+    pub max_parallel_items: u32,
+    /// Whether implement and test items need a review. Default true.
+    pub reviewer_required: bool,
+    /// Whether the forge is asked to merge by itself (pull requests only). Default false.
+    pub auto_merge: bool,
+    /// Seconds between two looks of a watch; at least 1. Default 180.
+    pub watch_interval_secs: u64,
+    /// Counted failures before the dead letter; at least 1. Default 3.
+    pub max_retries: u32,
+    /// Spent dollars at which the mission stops dispatching; none = no cap.
+    pub budget_usd: Option<f64>,
+    /// Used tokens at which the mission stops dispatching; none = no cap.
+    pub budget_tokens: Option<u64>,
+    /// When the mission has failed if it is not done; none = never.
+    pub deadline: Option<Timestamp>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_parallel_items: 2,
+            reviewer_required: true,
+            auto_merge: false,
+            watch_interval_secs: 180,
+            max_retries: 3,
+            budget_usd: None,
+            budget_tokens: None,
+            deadline: None,
+        }
+    }
+}
+
+/// The state of a mission: the rows of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissionState {
+    /// Its graph is being made.
+    Planning,
+    /// Its graph is shown to a person first.
+    AwaitingApproval,
+    /// Items are dispatched.
+    Running,
+    /// Nothing can go on without help from outside.
+    Blocked,
+    /// A person stopped the dispatch.
+    Paused,
+    /// All items done.
+    Completed,
+    /// It cannot be done any more.
+    Failed,
+    /// A person gave it up.
+    Cancelled,
+}
+
+/// What happens to a mission: the columns of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MissionEvent {
+    /// Its graph is ready and needs no yes.
+    Start,
+    /// Its graph is ready and a person is asked.
+    Ask,
+    /// The person said yes.
+    Approve,
+    /// Nothing can go on.
+    Block,
+    /// Something can go on again.
+    Unblock,
+    /// A person pauses it.
+    Pause,
+    /// A person resumes it.
+    Resume,
+    /// All items are done.
+    Complete,
+    /// The deadline passed.
+    Fail,
+    /// A person gives it up.
+    Cancel,
+}
+
+impl MissionState {
+    /// Every state, in the order of the table.
+    pub const ALL: [Self; 8] = [
+        Self::Planning,
+        Self::AwaitingApproval,
+        Self::Running,
+        Self::Blocked,
+        Self::Paused,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The word on the command line, in the API and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Running => "running",
+            Self::Blocked => "blocked",
+            Self::Paused => "paused",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether it has ended.
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+            Self::Planning | Self::AwaitingApproval | Self::Running | Self::Blocked | Self::Paused => false,
+        }
+    }
+
+    /// Whether its ready items may be dispatched.
+    pub const fn dispatches(self) -> bool {
+        matches!(self, Self::Running | Self::Blocked)
+    }
+}
+
+impl MissionEvent {
+    /// Every event, in the order of the table.
+    pub const ALL: [Self; 10] = [
+        Self::Start,
+        Self::Ask,
+        Self::Approve,
+        Self::Block,
+        Self::Unblock,
+        Self::Pause,
+        Self::Resume,
+        Self::Complete,
+        Self::Fail,
+        Self::Cancel,
+    ];
+}
+
+/// The state that follows, or nothing when the event is refused there.
+pub const fn moved(from: MissionState, event: MissionEvent) -> Option<MissionState> {
+    use MissionEvent as E;
+    use MissionState as S;
+    match from {
+        S::Planning => match event {
+            E::Start => Some(S::Running),
+            E::Ask => Some(S::AwaitingApproval),
+            E::Fail => Some(S::Failed),
+            E::Cancel => Some(S::Cancelled),
+            E::Approve | E::Block | E::Unblock | E::Pause | E::Resume | E::Complete => None,
+        },
+        S::AwaitingApproval => match event {
+            E::Approve => Some(S::Running),
+            E::Fail => Some(S::Failed),
+            E::Cancel => Some(S::Cancelled),
+            E::Start | E::Ask | E::Block | E::Unblock | E::Pause | E::Resume | E::Complete => None,
+        },
+        S::Running => match event {
+            E::Block => Some(S::Blocked),
+            E::Pause => Some(S::Paused),
+            E::Complete => Some(S::Completed),
+            E::Fail => Some(S::Failed),
+            E::Cancel => Some(S::Cancelled),
+            E::Start | E::Ask | E::Approve | E::Unblock | E::Resume => None,
+        },
+        S::Blocked => match event {
+            E::Unblock | E::Resume => Some(S::Running),
+            E::Complete => Some(S::Completed),
+            E::Fail => Some(S::Failed),
+            E::Cancel => Some(S::Cancelled),
+            E::Start | E::Ask | E::Approve | E::Block | E::Pause => None,
+        },
+        S::Paused => match event {
+            E::Resume => Some(S::Running),
+            E::Fail => Some(S::Failed),
+            E::Cancel => Some(S::Cancelled),
+            E::Start | E::Ask | E::Approve | E::Block | E::Unblock | E::Pause | E::Complete => None,
+        },
+        S::Completed | S::Failed | S::Cancelled => match event {
+            E::Start
+            | E::Ask
+            | E::Approve
+            | E::Block
+            | E::Unblock
+            | E::Pause
+            | E::Resume
+            | E::Complete
+            | E::Fail
+            | E::Cancel => None,
+        },
+    }
+}
+
+/// What the dispatcher remembers of a mission.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dispatcher {
+    /// When help was last asked.
+    pub last_help_at: Option<Timestamp>,
+    /// What help was asked for.
+    pub last_help_reason: Option<Box<str>>,
+    /// How often in a row; sets the time to the next.
+    pub help_attempts: u32,
+    /// Why its first ready item finds no agent, when that is worth an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<crate::wait::WaitCode>,
+}
+
+/// How many items are in each phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// By the order of [`crate::item::Phase::ALL`].
+    pub by_phase: [u32; 13],
+    /// Failed or cancelled ones that count as satisfied.
+    pub satisfied: u32,
+}
+
+/// A mission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mission {
+    /// Its id.
+    pub id: MissionId,
+    /// What is to be reached, one line.
+    pub goal: Box<str>,
+    /// What musher may do by itself.
+    pub policy: Policy,
+    /// Where it stands.
+    pub state: MissionState,
+    /// Why it stands still, when it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_reason: Option<Box<str>>,
+    /// The branch that its work is made from and, with delivery `merge`, goes into.
+    pub base: Box<str>,
+    /// Where its merged work goes.
+    pub delivery: Delivery,
+    /// Who started it.
+    pub owner: Box<str>,
+    /// What the dispatcher remembers.
+    #[serde(default)]
+    pub dispatcher: Dispatcher,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it ended; it is archived `done_retention` later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Mission {
+    /// The ref that its items merge into.
+    pub fn target_ref(&self) -> String {
+        match self.delivery {
+            Delivery::Merge => format!("refs/heads/{}", self.base),
+            Delivery::Branch => format!("refs/heads/{}", self.integration_branch()),
+        }
+    }
+
+    /// The branch that gathers its work with delivery `branch`.
+    ///
+    /// It cannot be `musher/<mission>`: git cannot hold a branch of that name beside `musher/<mission>/<item>`.
+    pub fn integration_branch(&self) -> String {
+        format!("musher/{}/integration", self.id.short())
+    }
+
+    /// The one moment at which it wants to be looked at again, if any: its deadline, or its archiving.
+    pub fn due(&self, done_retention: Duration) -> Option<Timestamp> {
+        match self.ended_at {
+            Some(ended_at) => Some(ended_at.after(done_retention)),
+            None => self.policy.deadline,
+        }
+    }
+}
+
+/// After this long without progress a mission is stuck: 6 × the 30 s tick interval, at least 180 s.
+pub const STUCK_AFTER: Duration = Duration::from_secs(180);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.` is refused. pl planning, aw awaiting_approval, ru running, bl blocked, pa paused, co completed, fa failed,
+    /// ca cancelled.
+    const TABLE: &str = "
+        state start ask approve block unblock pause resume complete fail cancel
+        pl    ru    aw  .       .     .       .     .      .        fa   ca
+        aw    .     .   ru      .     .       .     .      .        fa   ca
+        ru    .     .   .       bl    .       pa    .      co       fa   ca
+        bl    .     .   .       .     ru      .     ru     co       fa   ca
+        pa    .     .   .       .     .       .     ru     .        fa   ca
+        co    .     .   .       .     .       .     .      .        .    .
+        fa    .     .   .       .     .       .     .      .        .    .
+        ca    .     .   .       .     .       .     .      .        .    .";
+
+    #[test]
+    fn every_state_answers_every_event_as_the_table_says() {
+        let mut lines = TABLE.lines().skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>());
+        let header = lines.next().unwrap();
+        let events: Vec<String> = MissionEvent::ALL.iter().map(|e| format!("{e:?}").to_lowercase()).collect();
+        assert_eq!(header[1..], events);
+        let rows: Vec<_> = lines.collect();
+        assert_eq!(rows.len(), MissionState::ALL.len());
+        for (row, from) in rows.iter().zip(MissionState::ALL) {
+            assert_eq!(row[0], &from.name()[..2]);
+            for (cell, event) in row[1..].iter().zip(MissionEvent::ALL) {
+                let to = moved(from, event).map_or(".", |s| &s.name()[..2]);
+                assert_eq!(&to, cell, "{from:?} on {event:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What operators do to missions: approve, pause, resume, stop.
+
+use super::{Mission, MissionEvent, moved};
+use crate::change::Change;
+use crate::command::Refused;
+use crate::effect::Stop;
+use crate::event::Happened;
+use crate::id::MissionId;
+use crate::item::{self, Cancelled, ItemState, MergeStage};
+use crate::run::Purpose;
+use crate::state::{MissionEntry, State};
+use crate::step::Context;
+
+pub(crate) fn find(state: &State, id: MissionId) -> Result<&MissionEntry, Refused> {
+    state.mission(id).ok_or_else(|| Refused::NotFound { noun: "mission", name: id.short() })
+}
+
+/// Moves the row if the table allows it; a refusal names the state.
+pub(crate) fn go(
+    row: &mut Mission,
+    event: MissionEvent,
+    verb: &'static str,
+    fix: &'static str,
+    cx: &Context,
+) -> Result<(), Refused> {
+    let Some(to) = moved(row.state, event) else {
+        return Err(Refused::State { verb, noun: "mission", name: row.id.short(), state: row.state.name(), fix });
+    };
+    row.state = to;
+    row.blocked_reason = None;
+    row.updated_at = cx.now;
+    if to.is_terminal() {
+        row.ended_at = Some(cx.now);
+    }
+    Ok(())
+}
+
+/// A yes to the graph.
+pub fn approve(state: &State, id: MissionId, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = find(state, id)?.row.clone();
+    go(&mut row, MissionEvent::Approve, "approve", "only a mission that awaits approval can be approved", cx)?;
+    let event = cx.about_mission(id, Happened::MissionApproved {});
+    Ok(Change { missions: vec![row], events: vec![event], ..Change::default() })
+}
+
+/// Stops the dispatch. Running agents finish their item, or are stopped when `stop` says so.
+pub fn pause(state: &State, id: MissionId, stop: Option<Stop>, why: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let entry = find(state, id)?;
+    let mut row = entry.row.clone();
+    go(&mut row, MissionEvent::Pause, "pause", "only a running mission can be paused", cx)?;
+    row.blocked_reason = Some(why.into());
+    let mut change = Change::default();
+    change.events.push(cx.about_mission(id, Happened::MissionPaused { reason: why.into() }));
+    if let Some(how) = stop {
+        for run in live_runs(state, entry) {
+            if let Some(item) = state.item(run.1) {
+                change.extend(item::stop_effect(state, item, run.0, how, cx));
+            }
+        }
+    }
+    change.missions.push(row);
+    Ok(change)
+}
+
+fn live_runs(state: &State, entry: &MissionEntry) -> Vec<(crate::id::RunId, crate::id::ItemId)> {
+    entry
+        .items
+        .iter()
+        .flat_map(|item| state.runs_of(*item).iter().map(|run| (*run, *item)))
+        .filter(|(run, _)| state.run(*run).is_some_and(|r| r.started_at.is_some() && r.purpose != Purpose::Review))
+        .collect()
+}
+
+/// Goes on.
+pub fn resume(state: &State, id: MissionId, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = find(state, id)?.row.clone();
+    go(&mut row, MissionEvent::Resume, "resume", "only a blocked or paused mission can be resumed", cx)?;
+    let event = cx.about_mission(id, Happened::MissionResumed {});
+    Ok(Change { missions: vec![row], events: vec![event], ..Change::default() })
+}
+
+/// Gives the mission up: every item that has not ended is cancelled, its branch is kept.
+pub fn stop(state: &State, id: MissionId, how: Stop, cx: &mut Context) -> Result<Change, Refused> {
+    end(state, id, MissionEvent::Cancel, how, Happened::MissionCancelled {}, cx)
+}
+
+/// Ends a mission before its items are done. An item whose merge is being written lands first.
+pub(crate) fn end(
+    state: &State,
+    id: MissionId,
+    event: MissionEvent,
+    how: Stop,
+    happened: Happened,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let entry = find(state, id)?;
+    let mut row = entry.row.clone();
+    go(&mut row, event, "stop", "it has ended", cx)?;
+    if let Happened::MissionFailed { reason } = &happened {
+        row.blocked_reason = Some(reason.clone());
+    }
+    let mut change = Change::default();
+    change.events.push(cx.about_mission(id, happened));
+    for item in entry.items.iter().filter_map(|i| state.item(*i)) {
+        if item.is_terminal() || matches!(item.state, ItemState::Merging(MergeStage::Landing(_))) {
+            continue;
+        }
+        change.extend(item::cancelled(state, item, Cancelled::Abandoned, how, cx)?);
+    }
+    change.missions.push(row);
+    Ok(change)
+}
+

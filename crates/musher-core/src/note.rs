@@ -1,0 +1,281 @@
+//! Notes: words of an operator to a mission. The first word decides; anything else is told to the agents.
+
+use crate::change::{Change, TextKey};
+use crate::command::{Answer, Refused};
+use crate::effect::Stop;
+use crate::event::Happened;
+use crate::id::{MissionId, NoteId};
+use crate::item::{Item, Priority};
+use crate::mission;
+use crate::nearest::nearest;
+use crate::review;
+use crate::state::{MissionEntry, State};
+use crate::step::Context;
+
+/// The longest note, in bytes.
+pub const LONGEST: usize = 64 * 1024;
+
+/// What a note asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word<'a> {
+    /// resume, retry: run again now; watches that hold it up are overridden.
+    Resume,
+    /// continue, recheck: run again now, overriding nothing.
+    Continue,
+    /// pause, hold; `now` also interrupts the running agents.
+    Pause {
+        /// Whether the running agents are interrupted.
+        now: bool,
+        /// The rest.
+        text: &'a str,
+    },
+    /// redirect ITEM to AGENT [because …]
+    Redirect {
+        /// Which item.
+        item: &'a str,
+        /// To which agent.
+        agent: &'a str,
+    },
+    /// approve ITEM [text]
+    Approve {
+        /// Which item.
+        item: &'a str,
+        /// The rest.
+        text: &'a str,
+    },
+    /// reject ITEM [text]
+    Reject {
+        /// Which item.
+        item: &'a str,
+        /// The rest.
+        text: &'a str,
+    },
+    /// stop, cancel
+    Stop,
+    /// priority ITEM P
+    Priority {
+        /// Which item.
+        item: &'a str,
+        /// The word for the new priority.
+        priority: &'a str,
+    },
+    /// Anything else.
+    Text,
+}
+
+/// Reads a note. Its first word counts as a whole word, in any case.
+pub fn parse(note: &str) -> Word<'_> {
+    let (first, rest) = split(note.trim());
+    let word = first.trim_end_matches([':', ',', '.', '!']).to_ascii_lowercase();
+    match word.as_str() {
+        "resume" | "retry" => Word::Resume,
+        "continue" | "recheck" => Word::Continue,
+        "pause" | "hold" => {
+            let (second, _) = split(rest);
+            Word::Pause { now: second.eq_ignore_ascii_case("now"), text: rest }
+        }
+        "redirect" => redirect(rest).unwrap_or(Word::Text),
+        "approve" if !rest.is_empty() => {
+            let (item, text) = split(rest);
+            Word::Approve { item, text }
+        }
+        "reject" if !rest.is_empty() => {
+            let (item, text) = split(rest);
+            Word::Reject { item, text }
+        }
+        "stop" | "cancel" => Word::Stop,
+        "priority" => {
+            let (item, priority) = split(rest);
+            if priority.is_empty() { Word::Text } else { Word::Priority { item, priority } }
+        }
+        _ => Word::Text,
+    }
+}
+
+fn redirect(rest: &str) -> Option<Word<'_>> {
+    let (item, rest) = split(rest);
+    let (to, rest) = split(rest);
+    let (agent, _) = split(rest);
+    (to.eq_ignore_ascii_case("to") && !agent.is_empty()).then_some(Word::Redirect { item, agent })
+}
+
+fn split(text: &str) -> (&str, &str) {
+    match text.split_once(char::is_whitespace) {
+        Some((first, rest)) => (first, rest.trim_start()),
+        None => (text, ""),
+    }
+}
+
+/// Applies a note: once, in order, with the sender's name. A word that does not fit the state is recorded as ignored.
+pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let entry = mission::find(state, id)?;
+    if note.len() > LONGEST {
+        return Err(Refused::Invalid {
+            what: format!("a note of {} bytes; {LONGEST} are the most", note.len()),
+            fix: "say it shorter, or put it into the item's body".to_owned(),
+        });
+    }
+    if note.trim().is_empty() {
+        return Err(Refused::Invalid { what: "an empty note".to_owned(), fix: "say something".to_owned() });
+    }
+    let word = parse(note);
+    match act(state, entry, &word, note, cx) {
+        Ok((mut change, effect)) => {
+            let applied = Happened::NoteApplied { text: note.into(), effect: effect.clone().into() };
+            change.events.push(cx.about_mission(id, applied));
+            change.answer = Answer::Note(effect);
+            Ok(change)
+        }
+        Err(Refused::State { verb, state: met, .. }) => {
+            let text = format!("ignored {verb} from {} while it was {met}", cx.actor.text());
+            let event = cx.about_mission(id, Happened::CommandIgnored { text: text.clone().into() });
+            Ok(Change { events: vec![event], answer: Answer::Note(text), ..Change::default() })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn act(
+    state: &State,
+    entry: &MissionEntry,
+    word: &Word,
+    note: &str,
+    cx: &mut Context,
+) -> Result<(Change, String), Refused> {
+    let id = entry.row.id;
+    match word {
+        Word::Resume => Ok((mission::resume(state, id, cx)?, "resumed; 0 watches overridden".to_owned())),
+        Word::Continue => Ok((mission::resume(state, id, cx)?, "resumed; nothing overridden".to_owned())),
+        Word::Pause { now, text } => {
+            let why = format!("Paused by {}: {}", cx.actor.text(), text.trim());
+            let stop = now.then_some(Stop::Interrupt);
+            Ok((mission::pause(state, id, stop, why.trim_end_matches([':', ' ']), cx)?, "paused".to_owned()))
+        }
+        Word::Redirect { item, agent } => redirected(state, entry, item, agent, cx),
+        Word::Approve { item, text } => {
+            let item = named(state, entry, item)?;
+            Ok((review::approve(state, item.id, text, cx)?, format!("approved {}", item.key)))
+        }
+        Word::Reject { item, text } => {
+            let item = named(state, entry, item)?;
+            Ok((review::reject(state, item.id, text, cx)?, format!("rejected {}", item.key)))
+        }
+        Word::Stop => Ok((mission::stop(state, id, Stop::Interrupt, cx)?, "stopped; its branches are kept".to_owned())),
+        Word::Priority { item, priority } => reprioritised(state, entry, item, priority, cx),
+        Word::Text => {
+            if entry.row.state.is_terminal() {
+                return Err(Refused::State {
+                    verb: "note",
+                    noun: "mission",
+                    name: id.short(),
+                    state: entry.row.state.name(),
+                    fix: "",
+                });
+            }
+            let key = TextKey::Note(id, NoteId::new(cx.now, cx.entropy));
+            let text = format!("{}: {}", cx.actor.text(), note.trim());
+            let change = Change { texts: vec![(key, text.into())], ..Change::default() };
+            Ok((change, "noted; agents that start from now on are told".to_owned()))
+        }
+    }
+}
+
+/// The item of a mission that a person names: by its key, or by the beginning of its id.
+pub fn named<'a>(state: &'a State, entry: &MissionEntry, name: &str) -> Result<&'a Item, Refused> {
+    let items = || entry.items.iter().filter_map(|id| state.item(*id));
+    if let Some(item) = items().find(|i| &*i.key == name) {
+        return Ok(item);
+    }
+    let mut found = items().filter(|i| crate::id::matches_prefix(&i.id.to_string(), &i.id.short(), name));
+    match (found.next(), found.next()) {
+        (Some(item), None) => Ok(item),
+        _ => {
+            let near = nearest(name, items().map(|i| &*i.key));
+            Err(Refused::Invalid {
+                what: format!("the mission has no item `{name}`"),
+                fix: near.map(|n| format!("did you mean `{n}`?")).unwrap_or_default(),
+            })
+        }
+    }
+}
+
+fn redirected(
+    state: &State,
+    entry: &MissionEntry,
+    item: &str,
+    agent: &str,
+    cx: &mut Context,
+) -> Result<(Change, String), Refused> {
+    let item = named(state, entry, item)?;
+    if state.agent_named(agent).is_none() {
+        let names = state.agents().filter(|a| !a.removed).map(|a| &*a.spec.name);
+        return Err(Refused::Invalid {
+            what: format!("there is no agent `{agent}`"),
+            fix: nearest(agent, names).map(|n| format!("did you mean `{n}`?")).unwrap_or_default(),
+        });
+    }
+    let mut row: Item = item.clone();
+    row.pin = Some(agent.into());
+    row.updated_at = cx.now;
+    let mut change = Change::default();
+    for run in state.runs_of(row.id).to_vec() {
+        change.extend(crate::item::stop_effect(state, &row, run, Stop::Interrupt, cx));
+    }
+    let said = format!("{} goes to {agent}", row.key);
+    change.items.push(row);
+    Ok((change, said))
+}
+
+fn reprioritised(
+    state: &State,
+    entry: &MissionEntry,
+    item: &str,
+    word: &str,
+    cx: &mut Context,
+) -> Result<(Change, String), Refused> {
+    let item = named(state, entry, item)?;
+    let word = word.trim().to_ascii_lowercase();
+    let Some(priority) = Priority::ALL.into_iter().find(|p| p.name() == word) else {
+        return Err(Refused::Invalid {
+            what: format!("`{word}` is no priority"),
+            fix: "one of critical, high, medium, low".to_owned(),
+        });
+    };
+    let mut row = item.clone();
+    row.priority = priority;
+    row.updated_at = cx.now;
+    let event = cx.about(&row, Happened::ItemReprioritised { priority });
+    let said = format!("{} is {} now", row.key, priority.name());
+    Ok((Change { items: vec![row], events: vec![event], ..Change::default() }, said))
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_word_decides_in_any_case_and_only_as_a_whole_word() {
+        for (note, word) in [
+            ("resume", Word::Resume),
+            ("Retry please", Word::Resume),
+            ("continue", Word::Continue),
+            ("RECHECK", Word::Continue),
+            ("pause for lunch", Word::Pause { now: false, text: "for lunch" }),
+            ("hold now", Word::Pause { now: true, text: "now" }),
+            ("redirect api to claude-1 because it knows", Word::Redirect { item: "api", agent: "claude-1" }),
+            ("redirect api", Word::Text),
+            ("approve api looks right", Word::Approve { item: "api", text: "looks right" }),
+            ("approve", Word::Text),
+            ("reject api no tests", Word::Reject { item: "api", text: "no tests" }),
+            ("stop", Word::Stop),
+            ("cancel.", Word::Stop),
+            ("priority api high", Word::Priority { item: "api", priority: "high" }),
+            ("priority api", Word::Text),
+            ("stopping is not a word of the table", Word::Text),
+            ("please resume", Word::Text),
+        ] {
+            assert_eq!(parse(note), word, "{note}");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The prompt: plain text, the same for every driver; only the sections that apply.
+
+use crate::item::{Fix, Item};
+use crate::run::Purpose;
+
+/// The most of a dependency's summary that a prompt carries, in characters.
+pub const SUMMARY_CHARS: usize = 2_000;
+
+/// What an item that this one depends on left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Result {
+    /// Its title.
+    pub title: String,
+    /// Its branch.
+    pub branch: String,
+    /// Its merged commit.
+    pub commit: Option<String>,
+    /// The agent's closing words.
+    pub summary: String,
+}
+
+/// Everything that goes into a prompt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parts {
+    /// The item's body, exactly as written.
+    pub body: String,
+    /// What its dependencies left behind.
+    pub results: Vec<Result>,
+    /// What a failed attempt left.
+    pub lesson: Option<String>,
+    /// Notes of operators.
+    pub notes: Vec<String>,
+    /// The gate.
+    pub gate: Option<String>,
+    /// For a review: the diff.
+    pub diff: Option<String>,
+}
+
+/// Writes the prompt of a run.
+pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
+    let mut text = format!("{}\n\n{}", item.title, parts.body);
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let mut section = |heading: &str, body: &str| {
+        text.push_str("\n## ");
+        text.push_str(heading);
+        text.push_str("\n\n");
+        text.push_str(body.trim_end());
+        text.push('\n');
+    };
+    if !parts.results.is_empty() {
+        section("Results of the items this one depends on", &results(&parts.results));
+    }
+    if let Some(diff) = &parts.diff {
+        section("The change to review", diff);
+    }
+    if let Some(lesson) = &parts.lesson {
+        section(lesson_heading(item.fix), lesson);
+    }
+    if !parts.notes.is_empty() {
+        section("Notes from operators", &parts.notes.join("\n\n"));
+    }
+    if purpose == Purpose::Review {
+        section(
+            "How to report",
+            "Judge the change; change nothing. Answer with `approved: …` or `rejected: …` as the first words of your last \
+             line of output, or as `review` in the JSON file that MUSHER_RESULT names.",
+        );
+        return text;
+    }
+    if let Some(check) = check(item, parts.gate.as_deref()) {
+        section("How the work is checked", &check);
+    }
+    section(
+        "How to report",
+        "Work in the current folder, on its present branch. Your last line of output is kept as the summary. You may write \
+         JSON to the file that MUSHER_RESULT names: summary, usage, and no_change_needed with a reason if nothing has to \
+         change.",
+    );
+    text
+}
+
+fn lesson_heading(fix: Option<Fix>) -> &'static str {
+    match fix {
+        Some(Fix::Gate(_)) => "The check refused the last attempt",
+        Some(Fix::Conflict(_)) => {
+            "The branch conflicts with the newest base; the merge is open in this folder, with conflict markers"
+        }
+        Some(Fix::Rejected(_)) => "A reviewer asked for changes",
+        Some(Fix::Failed(_)) | None => "The last attempt failed",
+    }
+}
+
+fn results(results: &[Result]) -> String {
+    let mut text = String::new();
+    for result in results {
+        text.push_str(&format!("- {} (branch {}", result.title, result.branch));
+        if let Some(commit) = &result.commit {
+            text.push_str(&format!(", merged as {commit}"));
+        }
+        text.push_str(")\n");
+        let summary: String = result.summary.chars().take(SUMMARY_CHARS).collect();
+        for line in summary.lines() {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    text
+}
+
+fn check(item: &Item, gate: Option<&str>) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(gate) = gate {
+        parts.push(format!("This command must exit 0 in this folder:\n\n    {gate}"));
+    }
+    if !item.touches.is_empty() {
+        parts.push(format!("The change should stay within: {}", item.touches.join(", ")));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}

@@ -1,0 +1,183 @@
+//! Reviews and approvals: who must say yes before a verified item merges.
+
+use crate::change::{Change, TextKey};
+use crate::command::{Actor, Failure, Refused};
+use crate::dispatch;
+use crate::effect::EffectKind;
+use crate::event::Happened;
+use crate::id::{AgentId, ItemId, RunId};
+use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Phase, Qa, Waiting};
+use crate::retry;
+use crate::run::{FailureClass, Outcome, Purpose, Verdict};
+use crate::state::State;
+use crate::step::Context;
+
+/// What a verified item still waits for.
+pub fn waits_on(state: &State, item: &Item) -> Waiting {
+    if item.approval.is_some() {
+        return Waiting::Clear;
+    }
+    match item.qa.unwrap_or(state.settings().qa) {
+        Qa::Human => Waiting::Approval,
+        Qa::Agent => Waiting::Review,
+        Qa::Server => {
+            let required = state.mission(item.mission).is_some_and(|m| m.row.policy.reviewer_required);
+            if required && item.kind.wants_review() { Waiting::Review } else { Waiting::Clear }
+        }
+    }
+}
+
+/// Whether a person must review, for there is no agent that could ever do it.
+pub fn needs_person(state: &State, item: &Item) -> bool {
+    match &item.state {
+        ItemState::Waiting(Waiting::Approval) => true,
+        ItemState::Waiting(Waiting::Review) => {
+            item.review_run.is_none() && !dispatch::has_reviewer(state, item)
+        }
+        _ => false,
+    }
+}
+
+/// A reviewing agent takes a waiting item.
+pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = state.item(id).ok_or(Refused::Stale { what: "its item is archived" })?;
+    if item.state != ItemState::Waiting(Waiting::Review) || item.review_run.is_some() {
+        return Err(Refused::Stale { what: "its item waits for no review" });
+    }
+    let mut row = item.clone();
+    let run = item::new_run(&mut row, agent, Purpose::Review, cx);
+    row.review_run = Some(run.id);
+    let name = state.agent(agent).map(|a| a.spec.name.clone()).unwrap_or_default();
+    let effect = cx.effect(id, EffectKind::StartRun(run.id));
+    let event = cx.about(&row, Happened::ReviewRequested { of: name });
+    Ok(Change { items: vec![row], runs: vec![run], effects: vec![effect], events: vec![event], ..Change::default() })
+}
+
+/// A reviewing run is over.
+pub fn run_finished(
+    state: &State,
+    mut row: Item,
+    id: RunId,
+    outcome: &Outcome,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    if row.review_run == Some(id) {
+        row.review_run = None;
+    }
+    let mut change = Change::default();
+    if row.state != ItemState::Waiting(Waiting::Review) {
+        if row.is_terminal() {
+            change.extend(item::worktree_leftover(state, &mut row, cx));
+        }
+        change.items.push(row);
+        return Ok(change);
+    }
+    let Outcome::Finished { verdict: Some(verdict), .. } = outcome else {
+        // A reviewer that says nothing usable: a person is asked, so that no agent is asked for ever.
+        row.state = ItemState::Waiting(Waiting::Approval);
+        row.updated_at = cx.now;
+        row.last_error = Some("the reviewer gave no verdict".into());
+        change.events.push(cx.about(&row, Happened::ItemWaiting { on: "approval".into() }));
+        change.items.push(row);
+        return Ok(change);
+    };
+    let by: Box<str> = Actor::Run(id).text().into();
+    match verdict {
+        Verdict::Approved(text) => approved(row, &by, text, cx),
+        Verdict::Rejected(text) => rejected(state, row, Some(id), text, cx),
+    }
+}
+
+/// A person says yes.
+pub fn approve(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let item = waiting(state, id, "approve")?;
+    let by: Box<str> = cx.actor.text().into();
+    let mut change = approved(item.clone(), &by, text, cx)?;
+    change.extend(stop_review(state, item, cx));
+    Ok(change)
+}
+
+/// A person says no: a fix run gets the words.
+pub fn reject(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let item = waiting(state, id, "reject")?;
+    let mut change = stop_review(state, item, cx);
+    change.extend(rejected(state, item.clone(), item.run, text, cx)?);
+    Ok(change)
+}
+
+fn waiting<'a>(state: &'a State, id: ItemId, verb: &'static str) -> Result<&'a Item, Refused> {
+    let item = state.item(id).ok_or_else(|| Refused::NotFound { noun: "item", name: id.short() })?;
+    match item.state {
+        ItemState::Waiting(Waiting::Review | Waiting::Approval) => Ok(item),
+        _ => Err(Refused::State {
+            verb,
+            noun: "item",
+            name: item.key.to_string(),
+            state: item.phase().name(),
+            fix: "only items that wait for a review or an approval can be approved or rejected",
+        }),
+    }
+}
+
+fn stop_review(state: &State, item: &Item, cx: &mut Context) -> Change {
+    match item.review_run {
+        Some(run) => item::stop_effect(state, item, run, crate::effect::Stop::Interrupt, cx),
+        None => Change::default(),
+    }
+}
+
+fn approved(mut row: Item, by: &str, text: &str, cx: &mut Context) -> Result<Change, Refused> {
+    row.approval = Some(Approval { by: by.into(), head: row.head.clone().unwrap_or_default() });
+    row.state = ItemState::Waiting(Waiting::Clear);
+    row.updated_at = cx.now;
+    let event = cx.about(&row, Happened::ReviewApproved { text: text.into() });
+    Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+}
+
+fn rejected(state: &State, row: Item, lesson: Option<RunId>, text: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let event = cx.about(&row, Happened::ReviewRejected { text: text.into() });
+    let mut change = Change { events: vec![event], ..Change::default() };
+    if row.attempts + 1 >= retry::max_retries(state, &row) {
+        let failure = Failure {
+            class: FailureClass::Gate,
+            message: format!("rejected: {text}").into(),
+            detail: Box::default(),
+        };
+        change.extend(retry::failed(state, &row, lesson, &failure, cx)?);
+        return Ok(change);
+    }
+    let mut row = row;
+    item::go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+    row.attempts += 1;
+    row.approval = None;
+    row.no_merge = false;
+    row.last_error = Some(format!("rejected: {text}").into());
+    if let Some(run) = lesson {
+        row.fix = Some(Fix::Rejected(run));
+        change.texts.push((TextKey::Lesson(run), retry::tail(text, retry::LESSON_BYTES).into()));
+    }
+    change.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
+    change.items.push(row);
+    Ok(change)
+}
+
+/// Nothing holds the item any more: into the merge queue, or done when there is nothing to merge.
+pub fn finish_waiting(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
+    let item = state.item(id).ok_or(Refused::Stale { what: "its item is archived" })?;
+    if item.phase() != Phase::Waiting {
+        return Err(Refused::Stale { what: "its item does not wait" });
+    }
+    let mut row = item.clone();
+    let mut change = Change::default();
+    if row.no_merge {
+        item::go(&mut row, ItemEvent::Accept, ItemState::Done, cx)?;
+        change.extend(item::worktree_leftover(state, &mut row, cx));
+        change.events.push(cx.about(&row, Happened::ItemDone { commit: None }));
+    } else {
+        item::go(&mut row, ItemEvent::Enqueue, ItemState::Merging(MergeStage::Queued), cx)?;
+        row.queued_at = Some(cx.now);
+        change.events.push(cx.about(&row, Happened::ItemMerging {}));
+    }
+    change.items.push(row);
+    Ok(change)
+}

@@ -1,0 +1,226 @@
+//! Runs: one start of one agent for one item, what it used and how it ended.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, Fence, ItemId, MissionId, RunId};
+use crate::time::Timestamp;
+
+/// Why an agent was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To do the item, or to mend it.
+    #[default]
+    Work,
+    /// To resolve a conflict on the item's branch.
+    Resolve,
+    /// To judge the item.
+    Review,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Its worktree and run host are starting.
+    Starting,
+    /// The agent's process lives.
+    Running,
+    /// It is over.
+    Finished,
+}
+
+impl RunState {
+    /// The word in the API and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Finished => "finished",
+        }
+    }
+}
+
+/// The sort of a failure; decides what is counted and what is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// Program missing, not logged in, no network.
+    Setup,
+    /// The agent said so, or exited with an error.
+    Agent,
+    /// The gate was red, or the result broke a rule.
+    Gate,
+    /// Finished without changing anything.
+    Empty,
+    /// Silent for too long.
+    Timeout,
+    /// A limit on turns, duration, money or tokens.
+    Limit,
+    /// Its process vanished.
+    Lost,
+}
+
+impl FailureClass {
+    /// The word in events and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Agent => "agent",
+            Self::Gate => "gate",
+            Self::Empty => "empty",
+            Self::Timeout => "timeout",
+            Self::Limit => "limit",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// What was used. Always a difference or a sum, never a level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read.
+    #[serde(default)]
+    pub input_tokens: u64,
+    /// Tokens written.
+    #[serde(default)]
+    pub output_tokens: u64,
+    /// US dollars, in millionths, so that sums are exact.
+    #[serde(default)]
+    pub cost_micro_usd: u64,
+}
+
+impl Usage {
+    /// Both kinds of tokens.
+    pub const fn tokens(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// US dollars, for people and the API.
+    pub fn cost_usd(self) -> f64 {
+        self.cost_micro_usd as f64 / 1e6
+    }
+
+    /// The sum.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cost_micro_usd: self.cost_micro_usd.saturating_add(other.cost_micro_usd),
+        }
+    }
+}
+
+/// A reviewer's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Yes, with what was said.
+    Approved(Box<str>),
+    /// No, with what to mend.
+    Rejected(Box<str>),
+}
+
+/// How a run ended, as its driver reports it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It said it was done. That proves nothing yet.
+    Finished {
+        /// The agent's closing words.
+        summary: Box<str>,
+        /// The agent's reason why nothing had to change.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        no_change_needed: Option<Box<str>>,
+        /// Its answer, if it was asked to review.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        verdict: Option<Verdict>,
+    },
+    /// It failed.
+    Failed {
+        /// The sort of failure.
+        class: FailureClass,
+        /// What happened, one line.
+        message: Box<str>,
+        /// What a retry should be told: output, at most 8,000 bytes.
+        #[serde(default)]
+        detail: Box<str>,
+    },
+    /// It was interrupted or killed on request.
+    Cancelled,
+    /// Its process is gone and nobody knows how it ended.
+    Lost {
+        /// Musher or the machine was down meanwhile, so the agent is not to blame and no attempt is counted.
+        while_down: bool,
+    },
+}
+
+impl Outcome {
+    /// The word in events and in the API.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Finished { .. } => "finished",
+            Self::Failed { .. } => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Lost { .. } => "lost",
+        }
+    }
+
+    /// The class, for failures.
+    pub const fn class(&self) -> Option<FailureClass> {
+        match self {
+            Self::Finished { .. } | Self::Cancelled => None,
+            Self::Failed { class, .. } => Some(*class),
+            Self::Lost { .. } => Some(FailureClass::Lost),
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id; also the name of its folder.
+    pub id: RunId,
+    /// The mission.
+    pub mission: MissionId,
+    /// The item.
+    pub item: ItemId,
+    /// The agent.
+    pub agent: AgentId,
+    /// Why it was started.
+    pub purpose: Purpose,
+    /// The item's fence when it was assigned.
+    pub fence: Fence,
+    /// Which attempt this is; the first is 1.
+    pub attempt: u32,
+    /// Where it stands.
+    pub state: RunState,
+    /// When it was assigned.
+    pub assigned_at: Timestamp,
+    /// When its process started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// What it has used so far.
+    #[serde(default)]
+    pub usage: Usage,
+    /// When the agent was last heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_activity_at: Option<Timestamp>,
+}
+
+impl Run {
+    /// Whether its process may be alive.
+    pub const fn is_live(&self) -> bool {
+        match self.state {
+            RunState::Starting | RunState::Running => true,
+            RunState::Finished => false,
+        }
+    }
+}

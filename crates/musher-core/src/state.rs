@@ -1,0 +1,618 @@
+//! The active world in memory: the rows of missions that are not archived, and the indexes that make decisions cheap.
+//!
+//! Rows change by [`State::apply`] alone; every index is derived from rows, here, and rebuilt at start.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::agent::Agent;
+use crate::change::{Change, GateRecord};
+use crate::config::ProjectSettings;
+use crate::effect::Effect;
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
+use crate::mission::{Counts, Mission};
+use crate::run::{Run, Usage};
+use crate::time::Timestamp;
+
+mod check;
+mod ready;
+
+pub use check::Violation;
+pub use ready::{Class, Rank};
+use ready::ReadyIndex;
+
+/// Hashes ids by their random half: fast, and the same in every process.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.rchunks(8).take(1) {
+            let mut word = [0u8; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+    fn write_usize(&mut self, _: usize) {}
+}
+
+/// A map by id whose order of iteration does not depend on chance; still, decisions never iterate it.
+pub type IdMap<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
+
+/// The rows that are loaded at start.
+#[derive(Debug, Default, Clone)]
+pub struct World {
+    /// The last settings, if any were ever given.
+    pub settings: Option<Box<ProjectSettings>>,
+    /// Missions that are not archived.
+    pub missions: Vec<Mission>,
+    /// Their items.
+    pub items: Vec<Item>,
+    /// Their live runs.
+    pub runs: Vec<Run>,
+    /// All agents.
+    pub agents: Vec<Agent>,
+    /// Open effects, oldest first.
+    pub effects: Vec<Effect>,
+    /// What gates said last.
+    pub gates: Vec<GateRecord>,
+}
+
+/// How many gate results are remembered; the oldest are forgotten, and then tested again.
+pub const GATES_REMEMBERED: usize = 1_000;
+
+/// A mission with what is derived from its items.
+#[derive(Debug, Clone)]
+pub struct MissionEntry {
+    /// The row.
+    pub row: Mission,
+    /// Its items, in the order of the plan.
+    pub items: Vec<ItemId>,
+    /// How many are in each phase.
+    pub counts: Counts,
+    /// What all runs of its items used.
+    pub usage: Usage,
+    /// When one of its items last changed.
+    pub last_progress_at: Timestamp,
+}
+
+impl MissionEntry {
+    /// How many items are in this phase.
+    pub fn count(&self, phase: Phase) -> u32 {
+        self.counts.by_phase[phase as usize]
+    }
+
+    /// How many items may still be assigned, by the policy.
+    pub fn free_slots(&self) -> u32 {
+        let taken = self.count(Phase::Assigned) + self.count(Phase::Running) + self.count(Phase::Verifying);
+        self.row.policy.max_parallel_items.saturating_sub(taken)
+    }
+
+    /// The cap that is used up, in words.
+    pub fn cap_reached(&self) -> Option<&'static str> {
+        let policy = &self.row.policy;
+        if policy.budget_usd.is_some_and(|cap| cap > 0.0 && self.usage.cost_usd() >= cap) {
+            return Some("mission usd limit");
+        }
+        if policy.budget_tokens.is_some_and(|cap| cap > 0 && self.usage.tokens() >= cap) {
+            return Some("mission tokens limit");
+        }
+        None
+    }
+
+    fn is_open(&self) -> bool {
+        self.row.state.dispatches() && self.free_slots() > 0 && self.cap_reached().is_none()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Item(ItemId),
+    Mission(MissionId),
+}
+
+/// The active world.
+#[derive(Debug, Default)]
+pub struct State {
+    settings: ProjectSettings,
+    configured: bool,
+    missions: BTreeMap<MissionId, MissionEntry>,
+    items: IdMap<ItemId, Item>,
+    runs: IdMap<RunId, Run>,
+    agents: BTreeMap<AgentId, Agent>,
+    effects: BTreeMap<EffectId, Effect>,
+    gates: BTreeMap<(Box<str>, Box<str>), GateRecord>,
+    gate_order: std::collections::VecDeque<(Box<str>, Box<str>)>,
+
+    dependents: IdMap<ItemId, Vec<ItemId>>,
+    load: BTreeMap<AgentId, u32>,
+    runs_of: IdMap<ItemId, Vec<RunId>>,
+    effects_of: IdMap<ItemId, Vec<EffectId>>,
+    timers: BTreeSet<(Timestamp, Timer)>,
+    ready: ReadyIndex,
+    promotable: BTreeSet<ItemId>,
+    clear: BTreeSet<ItemId>,
+    unreviewed: BTreeSet<ItemId>,
+    queue: BTreeSet<(Priority, Timestamp, ItemId)>,
+    merging: Option<ItemId>,
+    unjudged: BTreeSet<MissionId>,
+    slots: BTreeSet<u32>,
+    live: BTreeSet<ItemId>,
+    dispatch_due: bool,
+}
+
+impl State {
+    /// Builds the world and all its indexes from the rows of the store.
+    pub fn from_world(world: World) -> Self {
+        let mut state = Self { dispatch_due: true, ..Self::default() };
+        let change = Change {
+            settings: world.settings,
+            missions: world.missions,
+            items: world.items,
+            runs: world.runs,
+            agents: world.agents,
+            effects: world.effects,
+            gates: world.gates,
+            ..Change::default()
+        };
+        state.apply(change);
+        // In-degrees need every item to be there first.
+        let pending: Vec<ItemId> =
+            state.items.values().filter(|i| i.phase() == Phase::Pending).map(|i| i.id).collect();
+        for id in pending {
+            state.index_pending(id);
+        }
+        state
+    }
+
+    /// The project's settings.
+    pub fn settings(&self) -> &ProjectSettings {
+        &self.settings
+    }
+
+    /// Whether settings were ever given.
+    pub fn is_configured(&self) -> bool {
+        self.configured
+    }
+
+    /// A mission with what is derived from its items.
+    pub fn mission(&self, id: MissionId) -> Option<&MissionEntry> {
+        self.missions.get(&id)
+    }
+
+    /// All active missions, oldest first.
+    pub fn missions(&self) -> impl Iterator<Item = &MissionEntry> {
+        self.missions.values()
+    }
+
+    /// An item.
+    pub fn item(&self, id: ItemId) -> Option<&Item> {
+        self.items.get(&id)
+    }
+
+    /// How many items are in memory.
+    pub fn item_count(&self) -> usize {
+        self.items.len()
+    }
+
+    /// A live run.
+    pub fn run(&self, id: RunId) -> Option<&Run> {
+        self.runs.get(&id)
+    }
+
+    /// All live runs, in the order of their ids.
+    pub fn runs(&self) -> Vec<&Run> {
+        let mut runs: Vec<&Run> = self.runs.values().collect();
+        runs.sort_unstable_by_key(|r| r.id);
+        runs
+    }
+
+    /// The live runs of an item.
+    pub fn runs_of(&self, item: ItemId) -> &[RunId] {
+        self.runs_of.get(&item).map_or(&[], Vec::as_slice)
+    }
+
+    /// An agent.
+    pub fn agent(&self, id: AgentId) -> Option<&Agent> {
+        self.agents.get(&id)
+    }
+
+    /// All agents, oldest first, removed ones too.
+    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values()
+    }
+
+    /// The agent of this name that was not removed.
+    pub fn agent_named(&self, name: &str) -> Option<&Agent> {
+        self.agents.values().find(|a| !a.removed && &*a.spec.name == name)
+    }
+
+    /// How many live runs an agent has.
+    pub fn load(&self, agent: AgentId) -> u32 {
+        self.load.get(&agent).copied().unwrap_or(0)
+    }
+
+    /// An open effect.
+    pub fn effect(&self, id: EffectId) -> Option<&Effect> {
+        self.effects.get(&id)
+    }
+
+    /// All open effects, oldest first.
+    pub fn effects(&self) -> impl Iterator<Item = &Effect> {
+        self.effects.values()
+    }
+
+    /// The open effects of an item.
+    pub fn effects_of(&self, item: ItemId) -> impl Iterator<Item = &Effect> {
+        self.effects_of.get(&item).into_iter().flatten().filter_map(|id| self.effects.get(id))
+    }
+
+    /// What a gate once said of a tree.
+    pub fn gate_record(&self, tree: &str, gate: &str) -> Option<&GateRecord> {
+        self.gates.get(&(tree.into(), gate.into()))
+    }
+
+    /// The items that depend on this one.
+    pub fn dependents(&self, item: ItemId) -> &[ItemId] {
+        self.dependents.get(&item).map_or(&[], Vec::as_slice)
+    }
+
+    /// The dependencies of an item that are not satisfied yet.
+    pub fn open_dependencies<'a>(&'a self, item: &'a Item) -> impl Iterator<Item = &'a Item> {
+        item.depends_on.iter().filter_map(|id| self.items.get(id)).filter(|d| !d.satisfies())
+    }
+
+    /// The merge queue, next first.
+    pub fn queue(&self) -> impl Iterator<Item = ItemId> {
+        self.queue.iter().map(|(_, _, id)| *id)
+    }
+
+    /// The one item whose merge is under way.
+    pub fn merging(&self) -> Option<ItemId> {
+        self.merging
+    }
+
+    /// The items that an agent works on, or that are being checked.
+    pub fn live_items(&self) -> impl Iterator<Item = &Item> {
+        self.live.iter().filter_map(|id| self.items.get(id))
+    }
+
+    /// The lowest slot that no worktree has.
+    pub fn lowest_free_slot(&self) -> u32 {
+        let mut free = 0;
+        for slot in &self.slots {
+            if *slot != free {
+                break;
+            }
+            free += 1;
+        }
+        free
+    }
+
+    /// The next moment at which something is due by itself, if any.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    pub(crate) fn first_promotable(&self) -> Option<ItemId> {
+        self.promotable.first().copied()
+    }
+
+    pub(crate) fn first_clear(&self) -> Option<ItemId> {
+        self.clear.first().copied()
+    }
+
+    pub(crate) fn unreviewed(&self) -> impl Iterator<Item = ItemId> {
+        self.unreviewed.iter().copied()
+    }
+
+    pub(crate) fn first_unjudged(&self) -> Option<MissionId> {
+        self.unjudged.first().copied()
+    }
+
+    pub(crate) fn is_dispatch_due(&self) -> bool {
+        self.dispatch_due
+    }
+
+    pub(crate) fn ready(&self) -> &ReadyIndex {
+        &self.ready
+    }
+
+    /// What is due by now enters the work lists. Call it before asking the agenda; it decides nothing.
+    pub fn advance(&mut self, now: Timestamp) {
+        while let Some((at, timer)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.remove(&(at, timer));
+            match timer {
+                Timer::Mission(id) => {
+                    self.unjudged.insert(id);
+                }
+                Timer::Item(id) => {
+                    if let Some(item) = self.items.get(&id) {
+                        match item.state {
+                            ItemState::Ready => {
+                                self.ready.insert(item);
+                                self.dispatch_due = true;
+                                self.unjudged.insert(item.mission);
+                            }
+                            _ => {
+                                self.queue.insert(queue_key(item));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The agenda looked for an agent for every ready item and found none: not again until something changes.
+    pub fn dispatch_looked(&mut self) {
+        self.dispatch_due = false;
+    }
+
+    /// The agenda judged this mission: not again until something of it changes.
+    pub fn judged(&mut self, mission: MissionId) {
+        self.unjudged.remove(&mission);
+    }
+
+    /// Takes over what step decided. The caller has written it.
+    pub fn apply(&mut self, change: Change) {
+        if let Some(settings) = change.settings {
+            self.settings = *settings;
+            self.configured = true;
+            self.dispatch_due = true;
+        }
+        for row in change.agents {
+            self.dispatch_due = true;
+            self.load.entry(row.id).or_insert(0);
+            self.agents.insert(row.id, row);
+        }
+        for row in change.missions {
+            self.put_mission(row);
+        }
+        for row in change.items {
+            self.put_item(row);
+        }
+        for row in change.runs {
+            self.put_run(row);
+        }
+        for record in change.gates {
+            self.put_gate(record);
+        }
+        for effect in change.effects {
+            self.effects_of.entry(effect.item).or_default().push(effect.id);
+            self.effects.insert(effect.id, effect);
+        }
+        for id in change.closed {
+            if let Some(effect) = self.effects.remove(&id)
+                && let Some(list) = self.effects_of.get_mut(&effect.item)
+            {
+                list.retain(|e| *e != id);
+                if list.is_empty() {
+                    self.effects_of.remove(&effect.item);
+                }
+            }
+        }
+        for id in change.archived {
+            self.forget_mission(id);
+        }
+    }
+
+    fn put_mission(&mut self, row: Mission) {
+        let id = row.id;
+        let due = row.due(std::time::Duration::from_secs(self.settings.done_retention_secs));
+        if let Some(old) = self.missions.get(&id) {
+            let old_due = old.row.due(std::time::Duration::from_secs(self.settings.done_retention_secs));
+            if let Some(at) = old_due {
+                self.timers.remove(&(at, Timer::Mission(id)));
+            }
+        }
+        if let Some(at) = due {
+            self.timers.insert((at, Timer::Mission(id)));
+        }
+        match self.missions.get_mut(&id) {
+            Some(entry) => entry.row = row,
+            None => {
+                let last_progress_at = row.created_at;
+                let entry = MissionEntry {
+                    row,
+                    items: Vec::new(),
+                    counts: Counts::default(),
+                    usage: Usage::default(),
+                    last_progress_at,
+                };
+                self.missions.insert(id, entry);
+            }
+        }
+        self.unjudged.insert(id);
+        self.dispatch_due = true;
+        self.refresh_mission(id);
+    }
+
+    fn refresh_mission(&mut self, id: MissionId) {
+        if let Some(entry) = self.missions.get(&id) {
+            self.ready.set_open(id, entry.is_open());
+        }
+    }
+
+    fn put_item(&mut self, row: Item) {
+        let id = row.id;
+        let mission = row.mission;
+        let old = self.items.remove(&id);
+        if let Some(old) = &old {
+            self.unindex(old);
+        } else {
+            for dependency in &row.depends_on {
+                self.dependents.entry(*dependency).or_default().push(id);
+            }
+            if let Some(entry) = self.missions.get_mut(&mission) {
+                entry.items.push(id);
+            }
+        }
+        let satisfied_now = row.satisfies() && !old.as_ref().is_some_and(Item::satisfies);
+        self.count(old.as_ref(), &row);
+        let is_pending = row.phase() == Phase::Pending;
+        self.index(&row);
+        self.items.insert(id, row);
+        if is_pending && old.is_some() {
+            self.index_pending(id);
+        }
+        if satisfied_now {
+            self.unlock_dependents(id);
+        }
+        self.unjudged.insert(mission);
+        self.refresh_mission(mission);
+    }
+
+    fn count(&mut self, old: Option<&Item>, row: &Item) {
+        let Some(entry) = self.missions.get_mut(&row.mission) else { return };
+        if let Some(old) = old {
+            entry.counts.by_phase[old.phase() as usize] -= 1;
+            entry.counts.satisfied -= u32::from(old.satisfied);
+        }
+        entry.counts.by_phase[row.phase() as usize] += 1;
+        entry.counts.satisfied += u32::from(row.satisfied);
+        let before = old.map_or(Usage::default(), |o| o.usage);
+        entry.usage = Usage {
+            input_tokens: entry.usage.input_tokens + row.usage.input_tokens - before.input_tokens,
+            output_tokens: entry.usage.output_tokens + row.usage.output_tokens - before.output_tokens,
+            cost_micro_usd: entry.usage.cost_micro_usd + row.usage.cost_micro_usd - before.cost_micro_usd,
+        };
+        entry.last_progress_at = entry.last_progress_at.max(row.updated_at);
+    }
+
+    fn index(&mut self, item: &Item) {
+        self.slots.extend(item.slot);
+        if item.takes_slot() {
+            self.live.insert(item.id);
+        }
+        if let Some(at) = item.due() {
+            self.timers.insert((at, Timer::Item(item.id)));
+        }
+        match &item.state {
+            ItemState::Ready if item.not_before.is_none() => {
+                self.ready.insert(item);
+                self.dispatch_due = true;
+            }
+            ItemState::Waiting(Waiting::Clear) => {
+                self.clear.insert(item.id);
+            }
+            ItemState::Waiting(Waiting::Review) if item.review_run.is_none() => {
+                self.unreviewed.insert(item.id);
+                self.dispatch_due = true;
+            }
+            ItemState::Merging(MergeStage::Queued) => {
+                self.queue.insert(queue_key(item));
+            }
+            ItemState::Merging(MergeStage::Held { .. }) => {}
+            ItemState::Merging(_) => self.merging = Some(item.id),
+            _ => {}
+        }
+    }
+
+    fn unindex(&mut self, item: &Item) {
+        if let Some(slot) = item.slot {
+            self.slots.remove(&slot);
+        }
+        self.live.remove(&item.id);
+        if let Some(at) = item.due() {
+            self.timers.remove(&(at, Timer::Item(item.id)));
+        }
+        match &item.state {
+            ItemState::Pending => {
+                self.promotable.remove(&item.id);
+            }
+            ItemState::Ready => self.ready.remove(item),
+            ItemState::Waiting(_) => {
+                self.clear.remove(&item.id);
+                self.unreviewed.remove(&item.id);
+            }
+            ItemState::Merging(_) => {
+                self.queue.remove(&queue_key(item));
+                if self.merging == Some(item.id) {
+                    self.merging = None;
+                }
+            }
+            ItemState::Assigned | ItemState::Running | ItemState::Verifying => self.dispatch_due = true,
+            _ => {}
+        }
+    }
+
+    fn index_pending(&mut self, id: ItemId) {
+        if let Some(item) = self.items.get(&id)
+            && item.phase() == Phase::Pending
+            && self.open_dependencies(item).next().is_none()
+        {
+            self.promotable.insert(id);
+        }
+    }
+
+    fn unlock_dependents(&mut self, id: ItemId) {
+        for dependent in self.dependents.get(&id).cloned().unwrap_or_default() {
+            self.index_pending(dependent);
+        }
+    }
+
+    fn put_run(&mut self, row: Run) {
+        let was_live = self.runs.remove(&row.id).is_some();
+        match (was_live, row.is_live()) {
+            (false, true) => {
+                *self.load.entry(row.agent).or_insert(0) += 1;
+                self.runs_of.entry(row.item).or_default().push(row.id);
+            }
+            (true, false) => {
+                if let Some(load) = self.load.get_mut(&row.agent) {
+                    *load = load.saturating_sub(1);
+                }
+                if let Some(list) = self.runs_of.get_mut(&row.item) {
+                    list.retain(|r| *r != row.id);
+                    if list.is_empty() {
+                        self.runs_of.remove(&row.item);
+                    }
+                }
+                self.dispatch_due = true;
+            }
+            (true, true) | (false, false) => {}
+        }
+        if row.is_live() {
+            self.runs.insert(row.id, row);
+        }
+    }
+
+    fn put_gate(&mut self, record: GateRecord) {
+        let key = (record.tree.clone(), record.gate.clone());
+        if self.gates.insert(key.clone(), record).is_none() {
+            self.gate_order.push_back(key);
+        }
+        if self.gate_order.len() > GATES_REMEMBERED
+            && let Some(oldest) = self.gate_order.pop_front()
+        {
+            self.gates.remove(&oldest);
+        }
+    }
+
+    fn forget_mission(&mut self, id: MissionId) {
+        let Some(entry) = self.missions.remove(&id) else { return };
+        if let Some(at) = entry.row.due(std::time::Duration::from_secs(self.settings.done_retention_secs)) {
+            self.timers.remove(&(at, Timer::Mission(id)));
+        }
+        for item in entry.items {
+            if let Some(row) = self.items.remove(&item) {
+                self.unindex(&row);
+            }
+            self.dependents.remove(&item);
+        }
+        self.unjudged.remove(&id);
+        self.ready.set_open(id, false);
+    }
+}
+
+fn queue_key(item: &Item) -> (Priority, Timestamp, ItemId) {
+    (item.priority, item.queued_at.unwrap_or(item.updated_at), item.id)
+}

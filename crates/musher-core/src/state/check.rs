@@ -1,0 +1,104 @@
+//! The invariants: what must be true of the rows after every step. A line and a message each.
+
+use std::collections::BTreeMap;
+
+use super::State;
+use crate::effect::EffectKind;
+use crate::id::{AgentId, ItemId};
+use crate::item::{Item, ItemState, MergeStage, Phase};
+use crate::run::{Purpose, RunState};
+
+/// A broken invariant: a defect of musher.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invariant broken: {0}")]
+pub struct Violation(pub String);
+
+macro_rules! hold {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(Violation(format!($($message)+)));
+        }
+    };
+}
+
+impl State {
+    /// Checks every row. Costs as much as there is; for tests and the simulator.
+    pub fn check(&self) -> Result<(), Violation> {
+        for item in self.items.values() {
+            self.check_item(item.id)?;
+        }
+        let mut load: BTreeMap<AgentId, u32> = BTreeMap::new();
+        for run in self.runs.values() {
+            *load.entry(run.agent).or_default() += 1;
+        }
+        for (agent, row) in &self.agents {
+            let live = load.get(agent).copied().unwrap_or(0);
+            hold!(self.load(*agent) == live, "agent {} counts {} runs but has {live}", row.spec.name, self.load(*agent));
+            hold!(
+                row.spec.max_load == 0 || live <= row.spec.max_load,
+                "agent {} has {live} runs and may have {}",
+                row.spec.name,
+                row.spec.max_load
+            );
+        }
+        for entry in self.missions.values() {
+            let mut by_phase = [0; 13];
+            for id in &entry.items {
+                if let Some(item) = self.items.get(id) {
+                    by_phase[item.phase() as usize] += 1;
+                }
+            }
+            hold!(by_phase == entry.counts.by_phase, "mission {} counts its items wrongly", entry.row.id.short());
+        }
+        let merging = self
+            .items
+            .values()
+            .filter(|i| is_in_merge(i))
+            .count();
+        hold!(merging <= 1, "{merging} merges at once");
+        Ok(())
+    }
+
+    /// Checks one item and what belongs to it. Cheap enough to run on every change that touches it.
+    pub fn check_item(&self, id: ItemId) -> Result<(), Violation> {
+        let Some(item) = self.items.get(&id) else { return Ok(()) };
+        let name = format!("{} ({})", item.key, item.id.short());
+        let live: Vec<_> = self.runs_of(id).iter().filter_map(|r| self.runs.get(r)).collect();
+        let working = live.iter().filter(|r| r.purpose != Purpose::Review).count();
+        hold!(working <= 1, "item {name} has {working} working runs at once");
+        if item.is_live() {
+            let run = item.run.and_then(|r| self.runs.get(&r));
+            hold!(run.is_some_and(|r| r.fence == item.fence), "item {name} is {} without a run of its fence", item.phase().name());
+            let expected = if item.phase() == Phase::Assigned { RunState::Starting } else { RunState::Running };
+            hold!(run.is_some_and(|r| r.state == expected), "item {name} is {} but its run is not", item.phase().name());
+            hold!(
+                self.open_dependencies(item).next().is_none(),
+                "item {name} is {} before its dependencies are done",
+                item.phase().name()
+            );
+        }
+        if item.phase() == Phase::Verifying {
+            hold!(
+                self.effects_of(id).any(|e| matches!(e.kind, EffectKind::Inspect | EffectKind::Gate { .. })),
+                "item {name} is verifying and nothing verifies it"
+            );
+        }
+        if is_in_merge(item) {
+            hold!(self.effects_of(id).next().is_some(), "item {name} is merging and nothing merges it");
+        }
+        hold!(item.phase() != Phase::MergeFailed, "item {name} was left in merge_failed");
+        if let ItemState::Done = item.state {
+            hold!(item.merged.is_some() || item.no_merge, "item {name} is done without a merge or its acceptance");
+        }
+        Ok(())
+    }
+}
+
+fn is_in_merge(item: &Item) -> bool {
+    matches!(
+        item.state,
+        ItemState::Merging(
+            MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_)
+        )
+    )
+}

@@ -1,0 +1,165 @@
+//! The one place where a decision is made: a command and the state in, a change out. A line a command.
+
+use crate::change::Change;
+use crate::command::{Actor, Command, Refused, Report};
+use crate::effect::{Effect, EffectKind};
+use crate::entropy::Entropy;
+use crate::event::{Event, Happened};
+use crate::id::{EffectId, ItemId, MissionId};
+use crate::item::Item;
+use crate::state::State;
+use crate::time::Timestamp;
+use crate::{agent, item, merge, mission, note, review, verify};
+
+/// What step is given of the world outside the state.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The present moment.
+    pub now: Timestamp,
+    /// Where ids and jitter are drawn from.
+    pub entropy: &'a mut Entropy,
+    /// Who says it.
+    pub actor: &'a Actor,
+}
+
+impl Context<'_> {
+    /// An event about an item, with its mission, agent and run.
+    pub fn about(&self, item: &Item, happened: Happened) -> Event {
+        Event {
+            at: self.now,
+            actor: self.actor.text().into(),
+            mission: Some(item.mission),
+            item: Some(item.id),
+            agent: item.agent,
+            run: item.run,
+            happened,
+        }
+    }
+
+    /// An event about a mission.
+    pub fn about_mission(&self, mission: MissionId, happened: Happened) -> Event {
+        Event {
+            at: self.now,
+            actor: self.actor.text().into(),
+            mission: Some(mission),
+            item: None,
+            agent: None,
+            run: None,
+            happened,
+        }
+    }
+
+    /// An entry for the outbox.
+    pub fn effect(&mut self, item: ItemId, kind: EffectKind) -> Effect {
+        Effect { id: EffectId::new(self.now, self.entropy), item, kind, at: self.now }
+    }
+}
+
+/// Decides what a command changes, or refuses it and changes nothing.
+pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
+    match command {
+        Command::Configure(settings) => Ok(configure(state, settings, cx)),
+        Command::SyncAgents(specs) => Ok(agent::sync(state, specs, cx)),
+        Command::AddAgent(spec) => agent::add(state, spec, cx),
+        Command::PauseAgent(id) => agent::pause(state, *id, cx),
+        Command::ResumeAgent(id) => agent::resume(state, *id, cx),
+        Command::DrainAgent(id) => agent::drain(state, *id, cx),
+        Command::RemoveAgent(id) => agent::remove(state, *id, cx),
+        Command::AgentChecked(id, problem) => agent::setup_checked(state, *id, problem.as_deref(), cx),
+
+        Command::StartMission(start) => mission::start(state, start, cx),
+        Command::ApproveMission(id) => mission::approve(state, *id, cx),
+        Command::PauseMission(id, stop, why) => mission::pause(state, *id, *stop, why, cx),
+        Command::ResumeMission(id) => mission::resume(state, *id, cx),
+        Command::StopMission(id, stop) => mission::stop(state, *id, *stop, cx),
+        Command::NoteMission(id, text) => note::apply(state, *id, text, cx),
+
+        Command::RetryItem(id) => item::retry(state, *id, cx),
+        Command::HoldItem(id, reason) => item::hold(state, *id, reason, cx),
+        Command::ReleaseItem(id) => item::release(state, *id, cx),
+        Command::SkipItem(id) => item::skip(state, *id, cx),
+        Command::CancelItem(id) => item::cancel(state, *id, cx),
+        Command::ApproveItem(id, text) => review::approve(state, *id, text, cx),
+        Command::RejectItem(id, text) => review::reject(state, *id, text, cx),
+        Command::DiscardWorktree(id) => item::discard(state, *id, cx),
+        Command::StopRun(id, how) => item::stop_run(state, *id, *how, cx),
+
+        Command::Report(effect, report) => reported(state, *effect, report, cx),
+
+        Command::PromoteItem(id) => item::promote(state, *id, cx),
+        Command::AssignItem(id, agent) => item::assign(state, *id, *agent, cx),
+        Command::AssignReview(id, agent) => review::assign(state, *id, *agent, cx),
+        Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
+        Command::BeginMerge(id) => merge::begin(state, *id, cx),
+        Command::JudgeMission(id) => mission::judge(state, *id, cx),
+        Command::NoteDispatch(id, code) => crate::dispatch::note_answer(state, *id, *code, cx),
+    }
+}
+
+/// A report counts only while its effect is open: a second or a late one finds it closed.
+fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> Result<Change, Refused> {
+    let effect = state.effect(id).ok_or(Refused::Stale { what: "its effect is closed" })?;
+    let item = state.item(effect.item).ok_or(Refused::Stale { what: "its item is archived" })?;
+    let mut change = match (&effect.kind, report) {
+        (_, Report::DriverFailed { error }) => item::driver_failed(state, item, effect, error, cx),
+        (EffectKind::CreateWorktree, Report::WorktreeReady { base_commit }) => {
+            item::worktree_ready(state, item, base_commit, cx)
+        }
+        (EffectKind::CreateWorktree, Report::WorktreeFailed { disk, error }) => {
+            item::worktree_failed(state, item, *disk, error, cx)
+        }
+        (EffectKind::StartRun(run), Report::RunStarted) => return item::run_started(state, item, *run, cx),
+        (EffectKind::StartRun(run), Report::RunProgress { usage }) => {
+            return item::run_progress(state, item, *run, *usage, cx);
+        }
+        (EffectKind::StartRun(run), Report::RunFinished { outcome, usage }) => {
+            item::run_finished(state, item, *run, outcome, *usage, cx)
+        }
+        (EffectKind::StopRun(..), Report::RunStopped) => Ok(Change::default()),
+        (EffectKind::Inspect, Report::Inspected(inspection)) => verify::inspected(state, item, inspection, cx),
+        (EffectKind::Gate { on, tree }, Report::GateFinished(verdict)) => {
+            verify::gate_finished(state, item, on, tree, verdict, cx)
+        }
+        (EffectKind::PrepareMerge, Report::MergePrepared(preparation)) => {
+            merge::prepared(state, item, preparation, cx)
+        }
+        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
+        (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
+        (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => {
+            item::worktree_removed(item, None, cx)
+        }
+        (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {
+            item::worktree_removed(item, Some(reason), cx)
+        }
+        (
+            EffectKind::CreateWorktree
+            | EffectKind::StartRun(_)
+            | EffectKind::StopRun(..)
+            | EffectKind::Inspect
+            | EffectKind::Gate { .. }
+            | EffectKind::PrepareMerge
+            | EffectKind::Rebase
+            | EffectKind::Land { .. }
+            | EffectKind::RemoveWorktree { .. },
+            _,
+        ) => Err(Refused::Stale { what: "it answers another kind of effect" }),
+    }?;
+    change.closed.push(id);
+    Ok(change)
+}
+
+fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &Context) -> Change {
+    if state.is_configured() && state.settings() == settings {
+        return Change::default();
+    }
+    let event = Event {
+        at: cx.now,
+        actor: cx.actor.text().into(),
+        mission: None,
+        item: None,
+        agent: None,
+        run: None,
+        happened: Happened::SettingsChanged {},
+    };
+    Change { settings: Some(Box::new(settings.clone())), events: vec![event], ..Change::default() }
+}

@@ -158,8 +158,6 @@ pub enum Rebase {
     Done {
         /// Its new tip.
         head: Box<str>,
-        /// The tree of the tip.
-        tree: Box<str>,
     },
     /// It conflicts; the merge is open in the worktree, with markers.
     Conflict {
@@ -194,6 +192,15 @@ pub enum Landing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
+    /// Musher started: so many active missions, live runs, effects issued again.
+    NoteStart {
+        /// Missions that have not ended.
+        missions: u32,
+        /// Runs attached to.
+        attached: u32,
+        /// Effects issued again.
+        effects: u32,
+    },
     /// The project's settings, as the config now says.
     Configure(Box<ProjectSettings>),
     /// The agents of the config, all of them.

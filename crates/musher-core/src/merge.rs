@@ -111,7 +111,7 @@ pub fn gated(state: &State, item: &Item, red: Option<Failure>, cx: &mut Context)
 pub fn rebased(state: &State, item: &Item, rebase: &Rebase, cx: &mut Context) -> Result<Change, Refused> {
     let Some(MergeStage::Rebasing) = stage(item) else { return Err(stale()) };
     match rebase {
-        Rebase::Done { head, .. } => {
+        Rebase::Done { head } => {
             let mut row = item.clone();
             row.head = Some(head.clone());
             let event = cx.about(&row, Happened::BranchRebased { head: head.clone() });

@@ -59,6 +59,9 @@ impl Context<'_> {
 pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
+        Command::NoteStart { missions, attached, effects } => {
+            Ok(started(*missions, *attached, *effects, cx))
+        }
         Command::SyncAgents(specs) => Ok(agent::sync(state, specs, cx)),
         Command::AddAgent(spec) => agent::add(state, spec, cx),
         Command::PauseAgent(id) => agent::pause(state, *id, cx),
@@ -99,8 +102,10 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
 /// A report counts only while its effect is open: a second or a late one finds it closed.
 fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> Result<Change, Refused> {
     let effect = state.effect(id).ok_or(Refused::Stale { what: "its effect is closed" })?;
-    let item = state.item(effect.item).ok_or(Refused::Stale { what: "its item is archived" })?;
-    let mut change = match (&effect.kind, report) {
+    let Some(item) = state.item(effect.item) else {
+        return Ok(Change { closed: vec![id], ..Change::default() });
+    };
+    let mut change: Result<Change, Refused> = match (&effect.kind, report) {
         (_, Report::DriverFailed { error }) => item::driver_failed(state, item, effect, error, cx),
         (EffectKind::CreateWorktree, Report::WorktreeReady { base_commit }) => {
             item::worktree_ready(state, item, base_commit, cx)
@@ -142,10 +147,28 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             | EffectKind::Land { .. }
             | EffectKind::RemoveWorktree { .. },
             _,
-        ) => Err(Refused::Stale { what: "it answers another kind of effect" }),
-    }?;
+        ) => return Err(Refused::Stale { what: "it answers another kind of effect" }),
+    };
+    // What it was about may have moved on; the effect itself is answered all the same, or it would be issued for ever.
+    if let Err(Refused::Stale { .. }) = change {
+        change = Ok(Change::default());
+    }
+    let mut change = change?;
     change.closed.push(id);
     Ok(change)
+}
+
+fn started(missions: u32, attached: u32, effects: u32, cx: &Context) -> Change {
+    let event = Event {
+        at: cx.now,
+        actor: cx.actor.text().into(),
+        mission: None,
+        item: None,
+        agent: None,
+        run: None,
+        happened: Happened::DaemonStarted { missions, attached, effects },
+    };
+    Change { events: vec![event], ..Change::default() }
 }
 
 fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &Context) -> Change {

@@ -1,1 +1,24 @@
-//! x
+//! The HTTP API of musher, its OpenAPI description, and the one typed client of it.
+//!
+//! Handlers decide nothing: they turn a request into a command for the engine, or into a look at the state, and an
+//! answer into a document. Open [`api`] for the documents that scripts rely on, [`view`] for how they are made from the
+//! state, [`routes`] for the paths, [`serve`] for who may call them, [`client`] for the caller's side.
+
+pub mod api;
+mod app;
+mod caller;
+pub mod client;
+mod extract;
+mod problem;
+mod readers;
+mod resolve;
+pub mod routes;
+pub mod serve;
+mod stream;
+mod sys;
+mod token;
+pub mod view;
+
+pub use app::About;
+pub use client::{Client, ClientError};
+pub use serve::{ServeError, Server};

@@ -1,1 +1,22 @@
-//! x
+//! The simulator, the history checker and the benchmarks of musher. Never shipped.
+//!
+//! A seed is a night: a world of missions and agents, drivers that fail as drivers do, operators who change their minds,
+//! and a machine that crashes at the worst of moments. The rules and the store are the real ones; drivers, clock and
+//! agents are simulated, so a night of twelve hours takes milliseconds and the same seed is the same night.
+//!
+//! Open [`night`] for the loop, [`outside`] for what is true whatever musher believes, [`checker`] for what must hold,
+//! [`variant`] for the defects that the checker has to catch, [`bench`] for the benchmarks.
+
+pub mod bench;
+pub mod chance;
+pub mod checker;
+pub mod coverage;
+pub mod disk;
+pub mod failure;
+pub mod faulty;
+pub mod night;
+pub mod operator;
+pub mod outside;
+pub mod seen;
+pub mod variant;
+pub mod world;

@@ -1,1 +1,44 @@
-fn main(){}
+//! The binary: command line and terminal view of musher.
+//!
+//! One command is one file below `commands`; its argument struct's doc comment is its help. What a command says to a
+//! person goes through [`output`]; what went wrong through [`error`], which alone knows exit codes.
+
+mod cli;
+mod commands;
+mod connect;
+mod daemon;
+mod demo;
+mod error;
+mod live;
+mod output;
+mod project;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return error::usage(&error),
+    };
+    // The run host is started for every agent: it does without the runtime and everything else.
+    if let cli::Command::RunHost(args) = &cli.command {
+        return commands::run_host::run(args);
+    }
+    let json = cli.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => {
+            eprintln!("error: the runtime cannot be started\n  why: {cause}");
+            return ExitCode::from(1);
+        }
+    };
+    let code = match runtime.block_on(commands::run(cli)) {
+        Ok(code) => code,
+        Err(failure) => failure.report(json),
+    };
+    // Blocking work that is still going on (a git call) must not hold the prompt back.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    ExitCode::from(code)
+}

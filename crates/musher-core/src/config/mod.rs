@@ -1,3 +1,33 @@
-//! Placeholder while the parser is written.
+//! Configuration: `musher.toml`, the user's own file and `MUSHER_*` variables.
+//!
+//! [`parse`] reads a file and [`environment`] the variables; each answers with a [`Layer`], in which everything may be
+//! left open, or with every problem at once. [`Config::resolve`] lays the layers over each other, and what none of them
+//! says gets its default. The keys, their defaults and their meaning stand in one table (`keys.rs`), from which the
+//! reader, the nearest-name hints, [`reference`] and [`schema`] are made.
+
+mod agents;
+mod environment;
+pub(crate) mod key;
+mod keys;
+mod layer;
+mod placeholder;
+mod project;
+mod quantity;
+pub(crate) mod reader;
+mod reference;
+mod resolve;
+mod secret;
 mod settings;
+
+pub use agents::{AgentConfig, AgentLimits};
+pub use environment::environment;
+pub use layer::{Layer, ServerLayer, parse};
+pub use placeholder::{PLACEHOLDERS, UnknownPlaceholder, expand};
+pub use project::ProjectLayer;
+pub use reference::{reference, schema};
+pub use resolve::{Config, ServerSettings};
+pub use secret::SecretRef;
 pub use settings::{CommitBy, MergeStyle, ProjectSettings};
+
+#[cfg(test)]
+mod tests;

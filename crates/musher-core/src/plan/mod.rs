@@ -1,1 +1,40 @@
-//! x
+//! Plans: what a mission is made from. A plan file in TOML, a Markdown document, or plain text.
+//!
+//! [`parse`] chooses the reader by the file's name. Each reader reports every problem of its text at once, with line and
+//! column, and a [`Plan`] that it answers with is sound: its ids are unique, its dependencies exist, and no item waits
+//! for itself. [`to_toml`] writes a plan as a file that reads back as the same plan; [`schema`] describes such a file
+//! to editors.
+//!
+//! Open `keys.rs` for the keys of a plan file, `graph.rs` for the checks that all readers share.
+
+mod file;
+mod graph;
+mod keys;
+mod markdown;
+mod parts;
+mod phrase;
+mod policy;
+mod slug;
+mod text;
+mod toml;
+mod words;
+mod write;
+
+pub use file::parse;
+pub use keys::schema;
+pub(crate) use keys::POLICY;
+pub use markdown::parse_markdown;
+pub use parts::{BODY_LIMIT, GOAL_LIMIT, ID_LIMIT, ITEM_LIMIT, Plan, PlanItem, TITLE_LIMIT};
+pub use policy::PolicyPatch;
+pub(crate) use policy::read as read_policy;
+pub use slug::slug;
+pub use text::parse_text;
+pub use toml::parse_toml;
+pub(crate) use toml::{QA, plain, qa_name, read_globs};
+pub use words::{kind_of, role_of};
+pub use write::to_toml;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod markdown_tests;

@@ -1,0 +1,61 @@
+//! The run host: the process that owns one agent, from its start until nothing of it is left.
+//!
+//! A host lives in the folder of its run and speaks through the files there:
+//!
+//! | file | written by | holds |
+//! |---|---|---|
+//! | `spec.json` | the daemon | what to run, [`HostSpec`] |
+//! | `secret.json` | the daemon | its environment and the values to mask; gone once the run has begun |
+//! | `stdin` | the daemon | what the agent reads first |
+//! | `host.json` | the host | who host and agent are, [`HostRecord`]; from then on the folder is used |
+//! | `out.ndjson` | the host | every line of output, [`OutputRecord`] |
+//! | `host.sock` | the host | takes input and stops, tells of growth |
+//! | `exit.json` | the host | how it ended, [`ExitRecord`]; written when nothing of the agent lives any more |
+//! | `host.lock` | the host | held for as long as the host lives |
+//!
+//! It is one thread around one `poll`, and wakes for nothing but output, input, a dead process or a limit that is due.
+
+mod agent;
+mod control;
+mod ending;
+mod file;
+mod line;
+mod mask;
+mod record;
+mod run;
+mod spec;
+mod spool;
+mod start;
+
+pub use control::{Answer, Request};
+pub use record::{ExitRecord, HostRecord, OutputRecord, Reason, StartFailure, Stop, Stream};
+pub use spec::{HostSpec, InvalidSpec};
+pub use start::{HostError, USED, run_host};
+
+pub(crate) use file::{Durable, read_json, write_atomically, write_json};
+pub(crate) use spec::Secret;
+
+/// The names of the files in a run folder.
+pub mod names {
+    /// What to run.
+    pub const SPEC: &str = "spec.json";
+    /// Environment and values to mask.
+    pub const SECRET: &str = "secret.json";
+    /// What the agent reads first.
+    pub const STDIN: &str = "stdin";
+    /// Who host and agent are.
+    pub const HOST: &str = "host.json";
+    /// Every line of output.
+    pub const OUTPUT: &str = "out.ndjson";
+    /// The host's socket.
+    pub const SOCKET: &str = "host.sock";
+    /// How the run ended.
+    pub const EXIT: &str = "exit.json";
+    /// Held by the host for life.
+    pub const LOCK: &str = "host.lock";
+    /// What the host itself had to complain of.
+    pub const LOG: &str = "host.log";
+}
+
+/// The variable by which every process of a run is known.
+pub const MARKER: &str = "MUSHER_RUN";

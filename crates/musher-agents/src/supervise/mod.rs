@@ -1,0 +1,16 @@
+//! The daemon's side of a run host: prepare a folder, launch a host in it, read along, stop it, clean up after it.
+//!
+//! Everything here may be done again: a folder that is prepared stays, a host that lives is not started twice, output is
+//! read from any offset. So a daemon that was killed at any point does the same calls once more.
+
+mod attach;
+mod end;
+mod folder;
+mod launch;
+mod talk;
+
+pub use attach::{AttachError, Attachment, Observation, attach};
+pub use end::{EndError, end_tree};
+pub use folder::{FolderError, HostStatus, RunFolder, inspect};
+pub use launch::{LaunchError, launch};
+pub use talk::{TalkError, end_input, send_input, stop};

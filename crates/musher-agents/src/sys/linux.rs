@@ -1,0 +1,230 @@
+//! Linux: `/proc`, pidfds, the subreaper.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use super::{Identity, Process, Signalled, below};
+
+/// Makes orphans below this process its children, so that none can leave it.
+pub(crate) fn become_reaper() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// Keeps other programs of the same user out of this process's memory, where the values to mask are.
+pub(crate) fn hide_memory() {
+    // A system that refuses this is no worse off than before; masking does not depend on it.
+    let _ = prctl::set_dumpable(false);
+}
+
+/// Lets the calling process be killed when its parent dies.
+pub(super) fn die_with_parent() -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+}
+
+/// An id that changes with every boot.
+pub(crate) fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// Who has this pid now; none for a free pid and for a zombie.
+pub(crate) fn identity(pid: i32) -> Option<Identity> {
+    process(pid).filter(|p| !p.zombie).map(|p| p.id)
+}
+
+/// Whether this very process lives.
+pub(crate) fn lives(id: Identity) -> bool {
+    identity(id.pid) == Some(id)
+}
+
+/// All processes.
+pub(crate) fn processes() -> io::Result<Vec<Process>> {
+    let mut table = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Ok(entry) = entry else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        table.extend(process(pid));
+    }
+    Ok(table)
+}
+
+/// What still lives below this process. `_agent` is what other systems have to go by.
+pub(crate) fn tree(_agent: Identity) -> io::Result<Vec<Process>> {
+    let own = nix::unistd::getpid().as_raw();
+    Ok(below(&processes()?, &[own]).into_iter().filter(|p| !p.zombie).collect())
+}
+
+/// The processes that belong to a run whose host died: those marked with it, its agent, its agent's session, and all
+/// below these. Never this process or one that it descends from.
+pub(crate) fn remains(marker: &str, agent: Option<Identity>) -> io::Result<Vec<Process>> {
+    let table = processes()?;
+    // A session keeps its number from being given away. So its members are the agent's, unless another process leads it.
+    let session = agent.filter(|a| table.iter().all(|p| p.id.pid != a.pid || p.id == *a));
+    let ours = |p: &&Process| {
+        Some(p.id) == agent || session.is_some_and(|a| p.session == a.pid && p.id.start >= a.start) || marked(p.id.pid, marker)
+    };
+    let mut found: Vec<Process> = table.iter().filter(ours).copied().collect();
+    let roots: Vec<i32> = found.iter().map(|p| p.id.pid).collect();
+    found.extend(below(&table, &roots));
+    let above = ancestors(&table, nix::unistd::getpid().as_raw());
+    found.retain(|p| !p.zombie && !above.contains(&p.id.pid));
+    Ok(found)
+}
+
+/// A process that cannot be mistaken for another while this is held.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    id: Identity,
+    /// None on a kernel without pidfds (before 5.3).
+    pidfd: Option<OwnedFd>,
+}
+
+impl Handle {
+    /// Takes hold of a process; none if it is gone.
+    #[allow(unsafe_code)]
+    pub(crate) fn open(id: Identity) -> Option<Self> {
+        // SAFETY: pidfd_open(2) takes two integers and touches no memory of ours.
+        let raw = unsafe { nix::libc::syscall(nix::libc::SYS_pidfd_open, id.pid, 0) };
+        let pidfd = match Errno::result(raw) {
+            // SAFETY: the kernel just made this descriptor (close-on-exec), and nobody else knows it.
+            Ok(raw) => Some(unsafe { OwnedFd::from_raw_fd(raw as i32) }),
+            Err(Errno::ESRCH | Errno::EINVAL) => return None,
+            Err(_) => None,
+        };
+        // Only now is it sure that the descriptor is for the process that was meant.
+        lives(id).then_some(Self { id, pidfd })
+    }
+
+    /// Sends a signal. No error if the process has just gone.
+    #[allow(unsafe_code)]
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        let sent = match &self.pidfd {
+            Some(pidfd) => {
+                use std::os::fd::AsRawFd;
+                let none = std::ptr::null::<nix::libc::siginfo_t>();
+                // SAFETY: pidfd_send_signal(2) with a descriptor that is open and no siginfo to read.
+                let raw = unsafe {
+                    nix::libc::syscall(nix::libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal as i32, none, 0)
+                };
+                Errno::result(raw).map(drop)
+            }
+            None if lives(self.id) => nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.id.pid), signal),
+            None => Ok(()),
+        };
+        match sent {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A descriptor that becomes readable when the process ends, where there are such.
+    pub(crate) fn into_fd(self) -> Option<OwnedFd> {
+        self.pidfd
+    }
+}
+
+/// The signals that a host waits for, blocked and taken from a descriptor.
+#[derive(Debug)]
+pub(crate) struct Signals(SignalFd);
+
+impl Signals {
+    /// Blocks the signals in the calling thread, which must be the only one.
+    pub(crate) fn open() -> io::Result<Self> {
+        let mut mask = SigSet::empty();
+        for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+            mask.add(signal);
+        }
+        mask.thread_block()?;
+        Ok(Self(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
+    }
+
+    /// Takes what came in.
+    pub(crate) fn take(&mut self) -> io::Result<Signalled> {
+        let mut came = Signalled::default();
+        while let Some(info) = self.0.read_signal()? {
+            match Signal::try_from(info.ssi_signo as i32) {
+                Ok(Signal::SIGCHLD) => came.child = true,
+                Ok(Signal::SIGTERM | Signal::SIGINT) => came.shutdown = true,
+                // A terminal that goes away is no reason to end.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(came)
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A path to `name` in an open folder that fits into a socket's address, however long the folder's own path is.
+pub(crate) fn short_path(folder: BorrowedFd<'_>, _path: &Path, name: &str) -> PathBuf {
+    use std::os::fd::AsRawFd;
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
+}
+
+/// Whether the environment that the process was started with names the run.
+fn marked(pid: i32, marker: &str) -> bool {
+    // Unreadable means another user's, which no agent of ours can be.
+    let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+    environ.split(|byte| *byte == 0).any(|variable| variable == marker.as_bytes())
+}
+
+fn ancestors(table: &[Process], of: i32) -> Vec<i32> {
+    let mut line = vec![of];
+    while let Some(parent) = line.last().and_then(|pid| table.iter().find(|p| p.id.pid == *pid)).map(|p| p.parent) {
+        if parent <= 0 || line.contains(&parent) {
+            break;
+        }
+        line.push(parent);
+    }
+    line
+}
+
+fn process(pid: i32) -> Option<Process> {
+    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads a line of `/proc/<pid>/stat`. The name in it may hold spaces, brackets and bytes that are no text.
+fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let fields: Vec<&str> = std::str::from_utf8(stat.get(after_name..)?).ok()?.split_ascii_whitespace().collect();
+    Some(Process {
+        id: Identity { pid, start: fields.get(19)?.parse().ok()? },
+        parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_may_call_itself_what_it_likes() {
+        let stat = b"77 (a) R 1 (\xff) S 5 6 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
+        let process = parse_stat(77, stat).unwrap();
+        assert_eq!((process.parent, process.session, process.id.start, process.zombie), (5, 7, 4242, false));
+    }
+
+    #[test]
+    fn this_process_is_known_by_pid_and_start_time() {
+        let own = identity(std::process::id() as i32).unwrap();
+        assert!(lives(own));
+        assert!(!lives(Identity { start: own.start + 1, ..own }));
+        assert!(Handle::open(Identity { start: own.start + 1, ..own }).is_none());
+    }
+
+    #[test]
+    fn the_remains_of_a_run_never_hold_this_process_or_its_ancestors() {
+        let own = identity(std::process::id() as i32).unwrap();
+        assert!(remains("MUSHER_RUN=no-such-run", Some(own)).unwrap().iter().all(|p| p.id != own));
+    }
+}

@@ -1,0 +1,122 @@
+//! What only the operating system knows: processes, their start times, signals, and who is whose descendant.
+//!
+//! Linux has all of it. Other systems get a fallback that never touches a process it cannot prove to be ours: there a
+//! host ends its agent's process group only, and nothing is ended for a host that died.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::Command;
+
+use nix::sys::signal::SigSet;
+use serde::{Deserialize, Serialize};
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+#[cfg(not(target_os = "linux"))]
+mod other;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use other::*;
+
+/// A process, recognised for good: a pid alone is given to another program one day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Identity {
+    /// The process id.
+    pub pid: i32,
+    /// When it started, in clock ticks since boot; 0 where the system does not tell.
+    pub start: u64,
+}
+
+/// A process as the process table shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Process {
+    pub(crate) id: Identity,
+    pub(crate) parent: i32,
+    pub(crate) session: i32,
+    /// Dead, and not yet reaped by its parent.
+    pub(crate) zombie: bool,
+}
+
+/// What came in since the last look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Signalled {
+    /// A child changed its state.
+    pub(crate) child: bool,
+    /// The system asks the host to end.
+    pub(crate) shutdown: bool,
+}
+
+/// Puts this process in a session of its own, unless it leads one.
+pub(crate) fn own_session() {
+    // The only error says that this process leads a process group; then its starter has seen to it.
+    let _ = nix::unistd::setsid();
+}
+
+/// Makes the command start in a session of its own, with no signal blocked, and where the system can do so, die with
+/// this process.
+#[allow(unsafe_code)]
+pub(crate) fn shield(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    let host = nix::unistd::getpid();
+    // SAFETY: the closure runs between fork and exec in a process with one thread; it allocates nothing and makes only
+    // the async-signal-safe calls setsid(2), sigprocmask(2), prctl(2) and getppid(2).
+    unsafe {
+        command.pre_exec(move || {
+            nix::unistd::setsid()?;
+            SigSet::empty().thread_set_mask()?;
+            die_with_parent()?;
+            // A host that was killed before the line above can send no signal any more.
+            if nix::unistd::getppid() != host {
+                return Err(std::io::Error::from(nix::errno::Errno::ESRCH));
+            }
+            Ok(())
+        });
+    }
+}
+
+/// The processes of `table` that are `root`'s children, their children, and so on.
+pub(crate) fn below(table: &[Process], roots: &[i32]) -> Vec<Process> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents: std::collections::BTreeSet<i32> = roots.iter().copied().collect();
+    loop {
+        let before = found.len();
+        for process in table {
+            if parents.contains(&process.parent) && !parents.contains(&process.id.pid) {
+                parents.insert(process.id.pid);
+                found.push(*process);
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// Where signals arrive, as something to poll.
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(pid: i32, parent: i32) -> Process {
+        Process { id: Identity { pid, start: 1 }, parent, session: pid, zombie: false }
+    }
+
+    #[test]
+    fn a_descendant_is_found_in_whatever_order_the_table_lists_it() {
+        let table = [process(9, 8), process(8, 7), process(7, 1), process(6, 1), process(5, 9)];
+        let mut found: Vec<i32> = below(&table, &[7]).iter().map(|p| p.id.pid).collect();
+        found.sort_unstable();
+        assert_eq!(found, [5, 8, 9]);
+    }
+
+    #[test]
+    fn a_table_torn_into_a_circle_ends_the_walk() {
+        assert_eq!(below(&[process(2, 3), process(3, 2)], &[2]).len(), 1);
+    }
+}

@@ -1,0 +1,124 @@
+//! The keys of `musher.toml`.
+
+use super::key::{Key, Shape};
+use crate::plan::POLICY;
+
+/// The root.
+pub(crate) const ROOT: &[Key] = &[
+    Key::new("project", Shape::Table(PROJECT), "", "How work of this repository is made, checked and merged."),
+    Key::new("policy", Shape::Table(POLICY), "", "The policy of missions that state none of their own."),
+    Key::new("agents", Shape::Tables(AGENT), "", "The agents, one `[[agents]]` each."),
+    Key::new(
+        "secrets",
+        Shape::Secrets,
+        "",
+        "References to values that are masked in transcripts, logs and events: `name = \"env:NAME\"` or \
+         `\"file:PATH\"`.",
+    ),
+    Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
+    Key::later("quota"),
+    Key::later("schedules"),
+    Key::later("triggers"),
+    Key::later("relay"),
+    Key::later("forge"),
+    Key::later("chat"),
+    Key::later("prompts"),
+    Key::later("prices"),
+];
+
+/// `[project]`.
+pub(crate) const PROJECT: &[Key] = &[
+    Key::new("base", Shape::Text, "the branch checked out when a mission starts", "The base branch."),
+    Key::new(
+        "gate",
+        Shape::Text,
+        "",
+        "The command that must exit 0 before work is merged, run by `sh -c`. Without it nothing reaches the base branch.",
+    ),
+    Key::new("gate_timeout", Shape::Duration(1), "30m", "How long the gate may take."),
+    Key::new(
+        "delivery",
+        Shape::Word(&["merge", "branch"]),
+        "merge",
+        "Where merged work goes: into the base branch, or into an integration branch of the mission.",
+    ),
+    Key::new("merge_style", Shape::Word(&["squash", "merge", "rebase"]), "squash", "How an item's work becomes commits."),
+    Key::new("push", Shape::Flag, "false", "Whether merges are pushed to `origin`."),
+    Key::new(
+        "commit",
+        Shape::Word(&["musher", "agent"]),
+        "musher",
+        "Who commits what an agent leaves uncommitted; with `agent`, leftovers are a failure.",
+    ),
+    Key::new(
+        "qa",
+        Shape::Word(&["server", "agent", "human"]),
+        "server",
+        "Who must be content: the gate alone, a reviewing agent as well, or a person.",
+    ),
+    Key::new("max_file_size", Shape::Size(1), "10MiB", "The largest file that a change may hold."),
+    Key::new("enforce_touches", Shape::Flag, "false", "Whether changes outside an item's `touches` are refused."),
+    Key::new("setup", Shape::Text, "", "Runs once in a new worktree, by `sh -c`."),
+    Key::new("teardown", Shape::Text, "", "Runs before a worktree is removed, by `sh -c`."),
+    Key::new("copy", Shape::Texts, "", "Untracked files that are brought into a new worktree, such as `.env`."),
+    Key::new("keep", Shape::Texts, "", "Globs of ignored files that keep a worktree from being removed."),
+    Key::new("min_free", Shape::Size(0), "2GiB", "No new worktree below this much free disk."),
+    Key::new("done_retention", Shape::Duration(0), "4h", "How long after its end a mission is archived."),
+    Key::new("retention", Shape::Duration(0), "90d", "How long transcripts of archived missions are kept."),
+    Key::later("worktree_pool"),
+    Key::later("gate_slots"),
+    Key::later("batch_max"),
+    Key::later("require_checks"),
+    Key::later("ci_fix_attempts"),
+];
+
+/// `[[agents]]`.
+pub(crate) const AGENT: &[Key] = &[
+    Key::new("name", Shape::Text, "", "Unique; 1 to 64 of `[a-z0-9_-]`. Required."),
+    Key::new("driver", Shape::Text, "", "How it is driven: `command`. Required."),
+    Key::new(
+        "command",
+        Shape::Texts,
+        "",
+        "The program and its arguments. `{root}`, `{prompt}`, `{prompt_file}`, `{worktree}`, `{item}`, `{run}` and \
+         `{attempt}` are filled in; `{{` and `}}` are plain braces. Required for driver `command`.",
+    ),
+    Key::new("roles", Shape::Texts, "generalist", "Its roles; stated, never guessed from its name."),
+    Key::new("capabilities", Shape::Texts, "", "What it can do; an item's labels must all be among them."),
+    Key::new("model", Shape::Text, "", "The model it uses."),
+    Key::new("max_load", Shape::Whole(0, 100_000), "1", "Items at once; 0 = unlimited."),
+    Key::new("env", Shape::Texts, "", "Names of environment variables that are passed to it."),
+    Key::new("nickname", Shape::Text, "", "What people call it."),
+    Key::new("enabled", Shape::Flag, "true", "Whether it is there at all."),
+    Key::new("limits", Shape::Table(LIMITS), "", "What stops one of its runs."),
+    Key::later("home"),
+    Key::later("sandbox"),
+    Key::later("approvals"),
+    Key::later("approval_timeout"),
+    Key::later("allow"),
+    Key::later("deny"),
+    Key::later("node"),
+    Key::later("on_cap"),
+    Key::later("on_rate_limit"),
+];
+
+/// `[agents.limits]`.
+pub(crate) const LIMITS: &[Key] = &[
+    Key::new(
+        "turns",
+        Shape::Whole(1, 1_000_000),
+        "80",
+        "Turns that use a tool. Counted where the driver reports turns; the command driver reports none.",
+    ),
+    Key::new("duration", Shape::Duration(1), "2h", "How long a run may take."),
+    Key::new("silence", Shape::Duration(1), "10m", "How long a run may say nothing."),
+    Key::new("usd", Shape::Money, "", "Dollars a run may cost; 0 = no cap."),
+    Key::new("tokens", Shape::Whole(0, 1_000_000_000_000_000), "", "Tokens a run may use; 0 = no cap."),
+    Key::new("max_output", Shape::Size(1), "64MiB", "Output of a run that is kept."),
+];
+
+/// `[server]`.
+pub(crate) const SERVER: &[Key] = &[
+    Key::new("listen", Shape::Text, "127.0.0.1:7787", "The address of the API and the dashboard."),
+    Key::new("http", Shape::Flag, "true", "Whether the daemon listens on TCP besides its socket."),
+];

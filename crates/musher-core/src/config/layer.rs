@@ -1,0 +1,74 @@
+//! One source of configuration.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::agents::{self, AgentConfig};
+use super::keys::ROOT;
+use super::project::{self, ProjectLayer};
+use super::reader::{self, Fields, clipped};
+use super::secret::{self, SecretRef};
+use crate::plan::{PolicyPatch, read_policy};
+use crate::problem::{Problems, Report, decode};
+
+/// What one source says; everything may be left open.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Layer {
+    /// `[project]`.
+    pub project: ProjectLayer,
+    /// `[policy]`.
+    pub policy: PolicyPatch,
+    /// `[[agents]]`, in the order of the file.
+    pub agents: Vec<AgentConfig>,
+    /// `[secrets]`.
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// `[server]`.
+    pub server: ServerLayer,
+}
+
+/// Settings of the server in which any may be left open.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerLayer {
+    /// The address of the API and the dashboard.
+    pub listen: Option<String>,
+    /// Whether the daemon listens on TCP.
+    pub http: Option<bool>,
+}
+
+/// Reads a configuration file. `file` names it in messages.
+///
+/// # Errors
+/// Every problem of the file at once; after a syntax error only that one.
+pub fn parse(file: &str, bytes: &[u8]) -> Result<Layer, Problems> {
+    let text = decode(file, bytes)?;
+    reader::read(file, text, ROOT, read)
+}
+
+/// Takes a layer out of the root table.
+pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
+    Layer {
+        project: root.table("project", report).map(|t| project::read(&t, report)).unwrap_or_default(),
+        policy: root.table("policy", report).map(|t| read_policy(&t, report)).unwrap_or_default(),
+        agents: agents::read(root, report),
+        secrets: secret::read(root, report),
+        server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
+    }
+}
+
+fn read_server(fields: &Fields, report: &mut Report) -> ServerLayer {
+    let listen = fields.text("listen", report);
+    if let Some(address) = listen.filter(|address| !is_address(address)) {
+        let what = format!("`{}` is no address with a port", clipped(address));
+        report.add_with_fix(fields.place("listen"), what, "write one such as \"127.0.0.1:7787\" or \"[::1]:7787\"");
+    }
+    ServerLayer { listen: listen.map(str::to_owned), http: fields.flag("http", report) }
+}
+
+fn is_address(text: &str) -> bool {
+    let local = text.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok());
+    local.is_some() || text.parse::<SocketAddr>().is_ok()
+}

@@ -1,0 +1,99 @@
+//! The configuration that holds: all layers over each other, and the defaults below them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::agents::AgentConfig;
+use super::layer::{Layer, ServerLayer};
+use super::secret::SecretRef;
+use super::settings::ProjectSettings;
+use crate::mission::Policy;
+use crate::plan::PolicyPatch;
+
+/// The configuration that holds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// How work is made, checked and merged.
+    pub project: ProjectSettings,
+    /// The policy of missions that state none of their own.
+    pub policy: Policy,
+    /// The agents, also those that are not enabled; each name once.
+    pub agents: Vec<AgentConfig>,
+    /// Where secrets are to be found, by name.
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// The daemon's HTTP side.
+    pub server: ServerSettings,
+}
+
+/// The settings of the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerSettings {
+    /// The address of the API and the dashboard. Default `127.0.0.1:7787`.
+    pub listen: String,
+    /// Whether the daemon listens on TCP besides its socket. Default true.
+    pub http: bool,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7787".to_owned(), http: true }
+    }
+}
+
+impl Layer {
+    /// This layer with everything that `over` says in its place. An agent or a secret of `over` replaces the one of the
+    /// same name as a whole.
+    #[must_use]
+    pub fn merge(self, over: Self) -> Self {
+        let mut agents = self.agents;
+        for agent in over.agents {
+            match agents.iter_mut().find(|known| known.name == agent.name) {
+                Some(known) => *known = agent,
+                None => agents.push(agent),
+            }
+        }
+        let mut secrets = self.secrets;
+        secrets.extend(over.secrets);
+        Self {
+            project: self.project.merge(over.project),
+            policy: self.policy.merge(over.policy),
+            agents,
+            secrets,
+            server: ServerLayer {
+                listen: over.server.listen.or(self.server.listen),
+                http: over.server.http.or(self.server.http),
+            },
+        }
+    }
+}
+
+impl Config {
+    /// Lays the layers over each other, the weakest first: the user's own file, the repository's `musher.toml`, the
+    /// environment.
+    pub fn resolve(layers: impl IntoIterator<Item = Layer>) -> Self {
+        let layer = layers.into_iter().fold(Layer::default(), Layer::merge);
+        let server = ServerSettings::default();
+        Self {
+            project: layer.project.settings(),
+            policy: policy(&layer.policy),
+            agents: layer.agents,
+            secrets: layer.secrets,
+            server: ServerSettings {
+                listen: layer.server.listen.unwrap_or(server.listen),
+                http: layer.server.http.unwrap_or(server.http),
+            },
+        }
+    }
+
+    /// The agents that are there.
+    pub fn enabled_agents(&self) -> impl Iterator<Item = &AgentConfig> {
+        self.agents.iter().filter(|agent| agent.enabled)
+    }
+}
+
+fn policy(patch: &PolicyPatch) -> Policy {
+    patch.apply(Policy::default())
+}

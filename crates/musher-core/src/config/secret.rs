@@ -1,0 +1,46 @@
+//! References to secrets. Config never holds a secret itself: it is copied, committed and shown.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::agents::is_variable;
+use super::reader::{Fields, clipped};
+use crate::problem::Report;
+
+/// Where a secret's value is to be found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretRef {
+    /// In this environment variable of the daemon.
+    Env(String),
+    /// In this file, without the newline at its end.
+    File(String),
+}
+
+pub(super) fn read(fields: &Fields, report: &mut Report) -> BTreeMap<String, SecretRef> {
+    let mut secrets = BTreeMap::new();
+    for (name, at, text) in fields.pairs("secrets", report) {
+        match parse(text) {
+            Some(reference) => {
+                secrets.insert(name.to_owned(), reference);
+            }
+            None => {
+                // The text may be the secret: it is not shown.
+                let variable: String =
+                    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+                let fix = format!("put it into an environment variable and write \"env:{variable}\", or \"file:PATH\"");
+                report.add_with_fix(at, format!("the secret `{}` is no reference", clipped(name)), fix);
+            }
+        }
+    }
+    secrets
+}
+
+fn parse(text: &str) -> Option<SecretRef> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return is_variable(name).then(|| SecretRef::Env(name.to_owned()));
+    }
+    let path = text.strip_prefix("file:")?;
+    (!path.trim().is_empty() && !path.contains('\0')).then(|| SecretRef::File(path.to_owned()))
+}

@@ -1,0 +1,19 @@
+//! The rules, held by driving `step` and the agenda as the engine does, with scripted drivers and a clock of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod world;
+
+mod agents;
+mod archive;
+mod at_random;
+mod fencing;
+mod items;
+mod merging;
+mod missions;
+mod notes;
+mod order;
+mod retries;
+mod reviewing;
+mod routing;
+mod verification;
+mod worktrees;

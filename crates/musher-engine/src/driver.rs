@@ -1,0 +1,62 @@
+//! What drivers promise. A driver knows the job it does and the report it answers with; it never reads state.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use musher_core::command::Report;
+use musher_core::effect::Stop;
+
+use crate::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd};
+
+/// A future that a driver gives back.
+pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Takes the reports of a run while it goes on.
+pub type Reports = Arc<dyn Fn(Report) + Send + Sync>;
+
+/// Works on a repository. Idempotent: the same job done twice, or cut off anywhere and done again, is done once.
+pub trait Git: Send + Sync + 'static {
+    /// Does a job that answers an effect.
+    fn carry_out(&self, job: GitJob) -> Work<Report>;
+    /// Checks a commit out, for a gate. The error is for people.
+    fn checkout(&self, job: Checkout) -> Work<Result<(), String>>;
+    /// The change of an item, as a patch. The error is for people.
+    fn diff(&self, job: Diff) -> Work<Result<String, String>>;
+}
+
+/// Runs processes that outlive the daemon. Idempotent by folder: what runs there is attached to, what is over is read.
+pub trait Runs: Send + Sync + 'static {
+    /// Starts an agent or attaches to it; reports while it goes on; answers `RunFinished`.
+    fn run(&self, job: RunJob, reports: Reports) -> Work<Report>;
+    /// Ends a run, a gate or a script, if it lives.
+    fn stop(&self, folder: PathBuf, how: Stop) -> Work<()>;
+    /// Runs a shell script to its end.
+    fn script(&self, job: Script) -> Work<ScriptEnd>;
+    /// Ends every process in the run folders below `runs` whose names are not these, and looks which of these are lost.
+    fn sweep(&self, runs: PathBuf, keep: Vec<String>) -> Work<Swept>;
+}
+
+/// What a sweep of the run folders found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Folders that nobody wanted and in which processes were ended.
+    pub ended: usize,
+    /// Wanted folders whose host is gone without having said how it ended.
+    pub lost: usize,
+}
+
+/// The drivers of an engine.
+#[derive(Clone)]
+pub struct Drivers {
+    /// For repositories.
+    pub git: Arc<dyn Git>,
+    /// For processes.
+    pub runs: Arc<dyn Runs>,
+}
+
+impl std::fmt::Debug for Drivers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Drivers")
+    }
+}

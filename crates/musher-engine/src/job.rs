@@ -1,0 +1,487 @@
+//! Jobs: an effect with everything that its driver needs to know, taken from the state just before it starts.
+
+use std::path::PathBuf;
+
+use musher_core::agent::AgentSpec;
+use musher_core::config::{CommitBy, MergeStyle};
+use musher_core::effect::{Effect, EffectKind, GateOn, Stop};
+use musher_core::id::{EffectId, ItemId, MissionId, RunId};
+use musher_core::item::Item;
+use musher_core::mission::{Delivery, Mission};
+use musher_core::run::{Purpose, RunState};
+use musher_core::state::State;
+use musher_core::time::Timestamp;
+use musher_core::verify;
+
+use crate::paths::Paths;
+
+/// Makes an item's worktree, or adopts the right one.
+#[derive(Clone, Debug)]
+pub struct CreateWorktree {
+    /// The repository.
+    pub root: PathBuf,
+    /// Where.
+    pub path: PathBuf,
+    /// The item's branch.
+    pub branch: String,
+    /// The ref it is made from.
+    pub from: String,
+    /// With delivery `branch`: the integration branch and what it is made from, when it does not exist.
+    pub ensure: Option<(String, String)>,
+    /// Untracked files that are brought in.
+    pub copy: Vec<String>,
+    /// Below this much free disk nothing is made.
+    pub min_free_bytes: u64,
+}
+
+/// Commits leftovers and looks at the diff.
+#[derive(Clone, Debug)]
+pub struct Inspect {
+    /// The repository.
+    pub root: PathBuf,
+    /// The worktree.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// The ref that the change is seen against.
+    pub target_ref: String,
+    /// The commit that the worktree was made from.
+    pub base_commit: Option<String>,
+    /// The title for a commit of leftovers.
+    pub title: String,
+    /// Its trailers.
+    pub trailers: Vec<(String, String)>,
+    /// Who commits leftovers.
+    pub commit: CommitBy,
+    /// The largest file.
+    pub max_file_size_bytes: u64,
+    /// Where the change must stay, when that is enforced.
+    pub touches: Option<Vec<String>>,
+}
+
+/// Makes the merged commit.
+#[derive(Clone, Debug)]
+pub struct PrepareMerge {
+    /// The repository.
+    pub root: PathBuf,
+    /// A name for the ref that keeps it.
+    pub name: String,
+    /// The branch it goes into.
+    pub target_ref: String,
+    /// The verified tip of the item's branch.
+    pub head: String,
+    /// How.
+    pub style: MergeStyle,
+    /// The commit's title.
+    pub title: String,
+    /// Its trailers.
+    pub trailers: Vec<(String, String)>,
+    /// Its date, so that a repeat makes the same commit.
+    pub at: Timestamp,
+}
+
+/// Rebases the item's branch in its own worktree.
+#[derive(Clone, Debug)]
+pub struct RebaseBranch {
+    /// The largest leftover file that is committed.
+    pub max_file_size_bytes: u64,
+    /// The repository.
+    pub root: PathBuf,
+    /// The worktree.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// What it is rebased onto.
+    pub target_ref: String,
+    /// The title for a commit of leftovers.
+    pub title: String,
+    /// Its trailers.
+    pub trailers: Vec<(String, String)>,
+}
+
+/// Advances the target branch.
+#[derive(Clone, Debug)]
+pub struct Land {
+    /// The repository.
+    pub root: PathBuf,
+    /// The branch.
+    pub target_ref: String,
+    /// The tip that it must still have.
+    pub base: String,
+    /// The new tip.
+    pub commit: String,
+    /// Whether it is pushed to `origin`.
+    pub push: bool,
+}
+
+/// Removes a worktree.
+#[derive(Clone, Debug)]
+pub struct RemoveWorktree {
+    /// The repository.
+    pub root: PathBuf,
+    /// Which.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// The branch that its work went into.
+    pub target_ref: String,
+    /// The tip that was merged; nothing when the item was not merged.
+    pub merged_head: Option<String>,
+    /// Ignored files that keep it.
+    pub keep: Vec<String>,
+    /// The name of the ref that kept its prepared merge.
+    pub name: String,
+    /// Save everything under this attic name and remove it anyway.
+    pub discard: Option<String>,
+}
+
+/// A job for the git driver.
+#[derive(Clone, Debug)]
+pub enum GitJob {
+    /// → `WorktreeReady`, `WorktreeFailed`
+    CreateWorktree(CreateWorktree),
+    /// → `Inspected`
+    Inspect(Inspect),
+    /// → `MergePrepared`
+    PrepareMerge(PrepareMerge),
+    /// → `Rebased`
+    Rebase(RebaseBranch),
+    /// → `LandingFinished`
+    Land(Land),
+    /// → `WorktreeRemoved`, `WorktreeKept`
+    RemoveWorktree(RemoveWorktree),
+}
+
+/// Checks a commit out into the merge worktree.
+#[derive(Clone, Debug)]
+pub struct Checkout {
+    /// The repository.
+    pub root: PathBuf,
+    /// Where.
+    pub path: PathBuf,
+    /// Which.
+    pub commit: String,
+}
+
+/// The change of an item.
+#[derive(Clone, Debug)]
+pub struct Diff {
+    /// The repository.
+    pub root: PathBuf,
+    /// Its worktree.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// The branch that it goes into.
+    pub target_ref: String,
+    /// The commit that its worktree was made from.
+    pub base_commit: Option<String>,
+    /// The commit that it was merged as.
+    pub merged: Option<String>,
+}
+
+/// Starts an agent, or attaches to it.
+#[derive(Clone, Debug)]
+pub struct RunJob {
+    /// The run.
+    pub run: RunId,
+    /// Its item.
+    pub item: ItemId,
+    /// Its mission.
+    pub mission: MissionId,
+    /// Which attempt.
+    pub attempt: u32,
+    /// What for.
+    pub purpose: Purpose,
+    /// The agent.
+    pub agent: AgentSpec,
+    /// The folder of `musher.toml`.
+    pub root: PathBuf,
+    /// The worktree.
+    pub worktree: PathBuf,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// The commit that the worktree was made from.
+    pub base: String,
+    /// The slot of the worktree.
+    pub slot: u32,
+    /// The prompt; filled in by the runner.
+    pub prompt: String,
+    /// Musher was down since this was asked for: a run that is found lost lost nothing by its own fault.
+    pub reissued: bool,
+    /// It was seen alive before: a missing folder then means that it is lost.
+    pub was_running: bool,
+    /// How its worktree is made again, if an agent has deleted it.
+    pub create: CreateWorktree,
+}
+
+/// A shell script: a gate, a setup, a teardown.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Its folder; the same folder runs once.
+    pub folder: PathBuf,
+    /// Its name there, which marks its processes.
+    pub name: String,
+    /// The text for `sh -c`.
+    pub text: String,
+    /// Where.
+    pub cwd: PathBuf,
+    /// Seconds it may take.
+    pub timeout_secs: u64,
+    /// The slot of the worktree.
+    pub slot: u32,
+}
+
+/// How a script ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScriptEnd {
+    /// With this in words ("exit 1", "signal 9"), and the tail of its output.
+    Exited {
+        /// Whether it exited 0.
+        ok: bool,
+        /// In words.
+        exit: String,
+        /// The last 8,000 bytes.
+        tail: String,
+    },
+    /// It took too long and was ended.
+    TimedOut {
+        /// The last 8,000 bytes.
+        tail: String,
+    },
+    /// Its host vanished; nothing is known.
+    Lost,
+    /// It could not be started.
+    Failed(String),
+}
+
+/// An effect, ready to be done.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// For the git driver.
+    Git(GitJob, Hooks),
+    /// For the process driver.
+    Run(Box<RunJob>),
+    /// For the process driver.
+    Stop(PathBuf, Stop),
+    /// A gate; a commit is checked out first when there is one.
+    Gate(Script, Option<Checkout>),
+}
+
+/// Scripts of the project around a git job.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    /// Runs after a worktree was made, once.
+    pub setup: Option<(Script, PathBuf)>,
+    /// Runs before a worktree is removed.
+    pub teardown: Option<(Script, PathBuf)>,
+}
+
+/// Makes the job of an effect; nothing when what it is about is gone.
+pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Option<Job> {
+    let item = state.item(effect.item)?;
+    let mission = &state.mission(item.mission)?.row;
+    let at = At { state, paths, item, mission };
+    Some(match &effect.kind {
+        EffectKind::CreateWorktree => Job::Git(GitJob::CreateWorktree(at.create()), at.setup(effect.id)),
+        EffectKind::Inspect => Job::Git(GitJob::Inspect(at.inspect()), Hooks::default()),
+        EffectKind::PrepareMerge => Job::Git(GitJob::PrepareMerge(at.prepare(effect)), Hooks::default()),
+        EffectKind::Rebase => Job::Git(GitJob::Rebase(at.rebase()), Hooks::default()),
+        EffectKind::Land { base, commit } => Job::Git(GitJob::Land(at.land(base, commit)), Hooks::default()),
+        EffectKind::RemoveWorktree { discard } => {
+            Job::Git(GitJob::RemoveWorktree(at.remove(*discard)), at.teardown(effect.id))
+        }
+        EffectKind::StartRun(run) => Job::Run(Box::new(at.run(*run, reissued)?)),
+        EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),
+        EffectKind::Gate { on, .. } => at.gate(effect.id, on),
+    })
+}
+
+/// The change of an item, as a job.
+pub fn diff_of(state: &State, item: &Item, paths: &Paths) -> Option<Diff> {
+    let mission = &state.mission(item.mission)?.row;
+    Some(Diff {
+        root: paths.root.clone(),
+        path: paths.worktree(&item.worktree_name()),
+        branch: item.branch(),
+        target_ref: mission.target_ref(),
+        base_commit: item.base_commit.as_deref().map(str::to_owned),
+        merged: item.merged.as_deref().map(str::to_owned),
+    })
+}
+
+struct At<'a> {
+    state: &'a State,
+    paths: &'a Paths,
+    item: &'a Item,
+    mission: &'a Mission,
+}
+
+impl At<'_> {
+    fn path(&self) -> PathBuf {
+        self.paths.worktree(&self.item.worktree_name())
+    }
+
+    fn trailers(&self) -> Vec<(String, String)> {
+        let mut trailers = vec![("Musher-Item".to_owned(), format!("{} {}", self.item.key, self.item.id))];
+        if let Some(run) = self.item.run {
+            trailers.push(("Musher-Run".to_owned(), run.to_string()));
+        }
+        if let Some(agent) = self.item.agent.and_then(|id| self.state.agent(id)) {
+            trailers.push(("Musher-Agent".to_owned(), agent.spec.name.to_string()));
+        }
+        trailers
+    }
+
+    fn create(&self) -> CreateWorktree {
+        let settings = self.state.settings();
+        let base = format!("refs/heads/{}", self.mission.base);
+        CreateWorktree {
+            root: self.paths.root.clone(),
+            path: self.path(),
+            branch: self.item.branch(),
+            from: self.mission.target_ref(),
+            ensure: (self.mission.delivery == Delivery::Branch)
+                .then(|| (self.mission.integration_branch(), base)),
+            copy: settings.copy.clone(),
+            min_free_bytes: settings.min_free_bytes,
+        }
+    }
+
+    fn inspect(&self) -> Inspect {
+        let settings = self.state.settings();
+        Inspect {
+            root: self.paths.root.clone(),
+            path: self.path(),
+            branch: self.item.branch(),
+            target_ref: self.mission.target_ref(),
+            base_commit: self.item.base_commit.as_deref().map(str::to_owned),
+            title: self.item.title.to_string(),
+            trailers: self.trailers(),
+            commit: settings.commit,
+            max_file_size_bytes: settings.max_file_size_bytes,
+            touches: (settings.enforce_touches && !self.item.touches.is_empty())
+                .then(|| self.item.touches.iter().map(|t| t.to_string()).collect()),
+        }
+    }
+
+    fn prepare(&self, effect: &Effect) -> PrepareMerge {
+        PrepareMerge {
+            root: self.paths.root.clone(),
+            name: self.item.id.to_string(),
+            target_ref: self.mission.target_ref(),
+            head: self.item.head.as_deref().unwrap_or_default().to_owned(),
+            style: self.state.settings().merge_style,
+            title: self.item.title.to_string(),
+            trailers: self.trailers(),
+            at: effect.at,
+        }
+    }
+
+    fn rebase(&self) -> RebaseBranch {
+        RebaseBranch {
+            root: self.paths.root.clone(),
+            path: self.path(),
+            branch: self.item.branch(),
+            target_ref: self.mission.target_ref(),
+            title: self.item.title.to_string(),
+            trailers: self.trailers(),
+            max_file_size_bytes: self.state.settings().max_file_size_bytes,
+        }
+    }
+
+    fn land(&self, base: &str, commit: &str) -> Land {
+        Land {
+            root: self.paths.root.clone(),
+            target_ref: self.mission.target_ref(),
+            base: base.to_owned(),
+            commit: commit.to_owned(),
+            push: self.state.settings().push && self.mission.delivery == Delivery::Merge,
+        }
+    }
+
+    fn remove(&self, discard: bool) -> RemoveWorktree {
+        RemoveWorktree {
+            root: self.paths.root.clone(),
+            path: self.path(),
+            branch: self.item.branch(),
+            target_ref: self.mission.target_ref(),
+            merged_head: self.item.merged.as_ref().and(self.item.head.as_deref()).map(str::to_owned),
+            keep: self.state.settings().keep.clone(),
+            name: self.item.id.to_string(),
+            discard: discard.then(|| self.item.id.to_string()),
+        }
+    }
+
+    fn run(&self, id: RunId, reissued: bool) -> Option<RunJob> {
+        let run = self.state.run(id)?;
+        Some(RunJob {
+            run: id,
+            item: self.item.id,
+            mission: self.item.mission,
+            attempt: run.attempt,
+            purpose: run.purpose,
+            agent: self.state.agent(run.agent)?.spec.clone(),
+            root: self.paths.root.clone(),
+            worktree: self.path(),
+            folder: self.paths.run(&id.to_string()),
+            base: self.item.base_commit.as_deref().unwrap_or_default().to_owned(),
+            slot: self.item.slot.unwrap_or_default(),
+            prompt: String::new(),
+            reissued,
+            was_running: run.state == RunState::Running,
+            create: self.create(),
+        })
+    }
+
+    fn script(&self, name: String, text: &str, timeout_secs: u64) -> Script {
+        Script {
+            folder: self.paths.run(&name),
+            name,
+            text: text.to_owned(),
+            cwd: self.path(),
+            timeout_secs,
+            slot: self.item.slot.unwrap_or_default(),
+        }
+    }
+
+    fn gate(&self, effect: EffectId, on: &GateOn) -> Job {
+        let text = verify::gate_of(self.state, self.item).unwrap_or("true");
+        let mut script = self.script(gate_name(effect), text, self.state.settings().gate_timeout_secs);
+        match on {
+            GateOn::Item => Job::Gate(script, None),
+            GateOn::Merge(commit) => {
+                let path = self.paths.merge_worktree();
+                script.cwd.clone_from(&path);
+                let checkout = Checkout { root: self.paths.root.clone(), path, commit: commit.to_string() };
+                Job::Gate(script, Some(checkout))
+            }
+        }
+    }
+
+    fn setup(&self, effect: EffectId) -> Hooks {
+        let marker = self.paths.setup_marker(&self.item.worktree_name());
+        let setup = self
+            .state
+            .settings()
+            .setup
+            .as_deref()
+            .map(|text| (self.script(format!("setup-{effect}"), text, HOOK_TIMEOUT_SECS), marker));
+        Hooks { setup, teardown: None }
+    }
+
+    fn teardown(&self, effect: EffectId) -> Hooks {
+        let marker = self.paths.setup_marker(&self.item.worktree_name());
+        let text = self.state.settings().teardown.as_deref().unwrap_or("");
+        let teardown = Some((self.script(format!("teardown-{effect}"), text, HOOK_TIMEOUT_SECS), marker));
+        Hooks { setup: None, teardown }
+    }
+}
+
+/// Seconds that a setup or a teardown may take.
+const HOOK_TIMEOUT_SECS: u64 = 30 * 60;
+
+/// The name of a gate's folder.
+pub fn gate_name(effect: EffectId) -> String {
+    format!("gate-{effect}")
+}

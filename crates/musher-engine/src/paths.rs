@@ -1,0 +1,76 @@
+//! Where musher keeps what belongs to a repository.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of `musher.toml` and the state beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The top of the user's checkout.
+    pub root: PathBuf,
+    /// `.musher` in it.
+    pub state: PathBuf,
+}
+
+impl Paths {
+    /// The paths of a repository.
+    pub fn of(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let state = root.join(".musher");
+        Self { root, state }
+    }
+
+    /// Where worktrees are.
+    pub fn worktrees(&self) -> PathBuf {
+        self.state.join("worktrees")
+    }
+
+    /// An item's worktree.
+    pub fn worktree(&self, name: &str) -> PathBuf {
+        self.worktrees().join(name)
+    }
+
+    /// Where merged trees are checked out for their gate.
+    pub fn merge_worktree(&self) -> PathBuf {
+        self.worktrees().join("_merge")
+    }
+
+    /// Where run folders are.
+    pub fn runs(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
+    /// The folder of a run, or of a gate, by its name.
+    pub fn run(&self, name: &str) -> PathBuf {
+        self.runs().join(name)
+    }
+
+    /// The socket of the daemon.
+    pub fn socket(&self) -> PathBuf {
+        self.state.join("daemon.sock")
+    }
+
+    /// The log of a detached daemon.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("daemon.log")
+    }
+
+    /// The token of the TCP listener.
+    pub fn token(&self) -> PathBuf {
+        self.state.join("token")
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> PathBuf {
+        self.root.join("musher.toml")
+    }
+
+    /// A marker that says that a worktree's setup ran.
+    pub fn setup_marker(&self, worktree: &str) -> PathBuf {
+        self.worktrees().join(format!(".{worktree}.setup"))
+    }
+
+    /// The path of a file relative to the repository, for messages.
+    pub fn relative<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+}

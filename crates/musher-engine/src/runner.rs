@@ -1,0 +1,303 @@
+//! How effects reach their drivers, and how their results come back as commands.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use musher_core::change::TextKey;
+use musher_core::command::{GateVerdict, Report};
+use musher_core::effect::Stop;
+use musher_core::id::{EffectId, ItemId, MissionId, RunId};
+use musher_core::item::Item;
+use musher_core::prompt::{self, Parts};
+use musher_core::run::{FailureClass, Outcome, Purpose, Usage};
+use musher_core::state::State;
+use musher_core::verify;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tracing::{debug, warn};
+
+use crate::driver::{Drivers, Reports};
+use crate::engine::{Engine, EngineError};
+use crate::job::{self, Diff, GitJob, Hooks, Job, RunJob, Script, ScriptEnd};
+use crate::paths::Paths;
+
+/// What the writer tells the runner.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Carry this out. Without a job there is nothing left to do it to.
+    Do { effect: EffectId, job: Option<Box<Job>>, needs: Option<Box<PromptNeeds>> },
+    /// Nobody wants this any more.
+    Close(EffectId),
+}
+
+/// What a prompt is made of besides the texts on disk.
+#[derive(Debug)]
+pub(crate) struct PromptNeeds {
+    item: Item,
+    purpose: Purpose,
+    mission: MissionId,
+    lesson: Option<RunId>,
+    results: Vec<(ItemId, prompt::Result)>,
+    gate: Option<String>,
+    diff: Option<Diff>,
+}
+
+/// What the prompt of a run needs of the state; nothing for other jobs.
+pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<PromptNeeds> {
+    let Job::Run(run) = job else { return None };
+    let item = state.item(run.item)?.clone();
+    let results = item
+        .depends_on
+        .iter()
+        .filter_map(|id| state.item(*id))
+        .map(|done| {
+            let result = prompt::Result {
+                title: done.title.to_string(),
+                branch: done.branch(),
+                commit: done.merged.as_deref().map(str::to_owned),
+                summary: String::new(),
+            };
+            (done.id, result)
+        })
+        .collect();
+    Some(PromptNeeds {
+        purpose: run.purpose,
+        mission: item.mission,
+        lesson: item.fix.map(musher_core::item::Fix::run),
+        results,
+        gate: verify::gate_of(state, &item).map(str::to_owned),
+        diff: (run.purpose == Purpose::Review).then(|| job::diff_of(state, &item, paths)).flatten(),
+        item,
+    })
+}
+
+struct Live {
+    task: AbortHandle,
+    /// The folder of a script that must be ended with its effect.
+    script: Option<PathBuf>,
+}
+
+/// Carries effects out, each in a task of its own.
+pub(crate) struct Runner {
+    drivers: Drivers,
+    engine: Engine,
+    live: HashMap<EffectId, Live>,
+}
+
+/// The first and the longest wait before a report that could not be written is said again.
+const REPORT_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+impl Runner {
+    pub(crate) fn new(drivers: Drivers, engine: Engine) -> Self {
+        Self { drivers, engine, live: HashMap::new() }
+    }
+
+    pub(crate) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        while let Some(order) = orders.recv().await {
+            match order {
+                Order::Do { effect, job, needs } => self.start(effect, job, needs),
+                Order::Close(effect) => self.close(effect),
+            }
+        }
+        for live in self.live.values() {
+            live.task.abort();
+        }
+    }
+
+    fn start(&mut self, effect: EffectId, job: Option<Box<Job>>, needs: Option<Box<PromptNeeds>>) {
+        // Ended tasks are dropped here and not by a message of their own: the map stays as small as what is open.
+        self.live.retain(|_, live| !live.task.is_finished());
+        let script = match job.as_deref() {
+            Some(Job::Gate(script, _)) => Some(script.folder.clone()),
+            _ => None,
+        };
+        let worker = Worker { drivers: self.drivers.clone(), engine: self.engine.clone(), effect };
+        let task = tokio::spawn(async move {
+            let report = match job {
+                Some(job) => worker.carry_out(*job, needs.map(|n| *n)).await,
+                None => Some(Report::DriverFailed { error: "what it was about is gone".into() }),
+            };
+            if let Some(report) = report {
+                worker.say(report).await;
+            }
+        });
+        self.live.insert(effect, Live { task: task.abort_handle(), script });
+    }
+
+    fn close(&mut self, effect: EffectId) {
+        let Some(live) = self.live.remove(&effect) else { return };
+        if let Some(folder) = live.script
+            && !live.task.is_finished()
+        {
+            live.task.abort();
+            tokio::spawn(self.drivers.runs.stop(folder, Stop::Kill));
+        }
+    }
+}
+
+struct Worker {
+    drivers: Drivers,
+    engine: Engine,
+    effect: EffectId,
+}
+
+impl Worker {
+    async fn carry_out(&self, job: Job, needs: Option<PromptNeeds>) -> Option<Report> {
+        match job {
+            Job::Git(job, hooks) => Some(self.git(job, hooks).await),
+            Job::Run(job) => Some(self.run(*job, needs).await),
+            Job::Stop(folder, how) => {
+                self.drivers.runs.stop(folder, how).await;
+                Some(Report::RunStopped)
+            }
+            Job::Gate(script, checkout) => {
+                if let Some(checkout) = checkout
+                    && let Err(error) = self.drivers.git.checkout(checkout).await
+                {
+                    return Some(Report::DriverFailed { error: error.into() });
+                }
+                Some(gate_report(self.drivers.runs.script(script).await))
+            }
+        }
+    }
+
+    async fn git(&self, job: GitJob, hooks: Hooks) -> Report {
+        if let Some((script, marker)) = hooks.teardown {
+            if !script.text.is_empty() && script.cwd.exists() {
+                // A teardown that fails keeps nothing: the worktree is removed all the same.
+                if let ScriptEnd::Exited { ok: false, exit, .. } = self.drivers.runs.script(script).await {
+                    warn!(effect = %self.effect, %exit, "the teardown failed");
+                }
+            }
+            let _ = tokio::fs::remove_file(marker).await;
+        }
+        let report = self.drivers.git.carry_out(job).await;
+        match (&report, hooks.setup) {
+            (Report::WorktreeReady { .. }, Some((script, marker))) => match self.set_up(script, marker).await {
+                Ok(()) => report,
+                Err(error) => Report::WorktreeFailed { disk: false, error: error.into() },
+            },
+            _ => report,
+        }
+    }
+
+    /// Runs the setup once a worktree; the marker says that it ran.
+    async fn set_up(&self, script: Script, marker: PathBuf) -> Result<(), String> {
+        if tokio::fs::try_exists(&marker).await.unwrap_or(false) {
+            return Ok(());
+        }
+        match self.drivers.runs.script(script).await {
+            ScriptEnd::Exited { ok: true, .. } => {
+                tokio::fs::write(&marker, b"").await.map_err(|e| format!("the setup's marker cannot be written: {e}"))
+            }
+            ScriptEnd::Exited { ok: false, exit, tail } => Err(format!("the setup failed: {exit}\n{tail}")),
+            ScriptEnd::TimedOut { .. } => Err("the setup took too long".to_owned()),
+            ScriptEnd::Lost => Err("the setup's process vanished".to_owned()),
+            ScriptEnd::Failed(error) => Err(format!("the setup could not be started: {error}")),
+        }
+    }
+
+    async fn run(&self, mut job: RunJob, needs: Option<PromptNeeds>) -> Report {
+        if let Some(needs) = needs {
+            match self.prompt(needs).await {
+                Ok(text) => job.prompt = text,
+                Err(error) => return Report::DriverFailed { error: error.into() },
+            }
+        }
+        if !job.was_running && !job.worktree.join(".git").exists() {
+            // An agent deleted it, or its link; the branch is still there.
+            let made = self.drivers.git.carry_out(GitJob::CreateWorktree(job.create.clone())).await;
+            if let Report::WorktreeFailed { error, .. } | Report::DriverFailed { error } = made {
+                return no_worktree(&error);
+            }
+        }
+        let (engine, effect) = (self.engine.clone(), self.effect);
+        // Reports of one run keep their order: they go through a channel of their own.
+        let (sender, mut inbox) = mpsc::unbounded_channel::<Report>();
+        let reports: Reports = Arc::new(move |report| {
+            let _ = sender.send(report);
+        });
+        let relay = tokio::spawn(async move {
+            while let Some(report) = inbox.recv().await {
+                say(&engine, effect, report).await;
+            }
+        });
+        let end = self.drivers.runs.run(job, reports).await;
+        // The driver has dropped its sender: what it said on the way is said before its end.
+        let _ = relay.await;
+        end
+    }
+
+    async fn prompt(&self, needs: PromptNeeds) -> Result<String, String> {
+        let reader = self.engine.reader().await.map_err(|e| e.to_string())?;
+        let diff = match needs.diff {
+            Some(diff) => Some(self.drivers.git.diff(diff).await?),
+            None => None,
+        };
+        let texts = tokio::task::spawn_blocking(move || -> Result<String, musher_store::StoreError> {
+            let mut results = Vec::new();
+            for (id, mut result) in needs.results {
+                result.summary = reader.text(TextKey::Summary(id))?.unwrap_or_default();
+                results.push(result);
+            }
+            let lesson = match needs.lesson {
+                Some(run) => reader.text(TextKey::Lesson(run))?,
+                None => None,
+            };
+            let parts = Parts {
+                body: reader.text(TextKey::Body(needs.item.id))?.unwrap_or_default(),
+                results,
+                lesson,
+                notes: reader.notes(needs.mission)?,
+                gate: needs.gate,
+                diff,
+            };
+            Ok(prompt::render(&needs.item, needs.purpose, &parts))
+        });
+        texts.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+    }
+
+    async fn say(&self, report: Report) {
+        say(&self.engine, self.effect, report).await;
+    }
+}
+
+/// Says a report until it is on disk or refused.
+async fn say(engine: &Engine, effect: EffectId, report: Report) {
+    let mut wait = REPORT_AGAIN.0;
+    loop {
+        match engine.report(effect, report.clone()).await {
+            Ok(_) | Err(EngineError::Stopped) => return,
+            Err(EngineError::Refused(refused)) => {
+                debug!(%effect, %refused, "a report was refused");
+                return;
+            }
+            Err(error @ (EngineError::Unwritten { .. } | EngineError::Defect { .. })) => {
+                warn!(%effect, %error, "a report could not be taken; it is said again");
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(REPORT_AGAIN.1);
+            }
+        }
+    }
+}
+
+fn no_worktree(error: &str) -> Report {
+    let outcome = Outcome::Failed {
+        class: FailureClass::Agent,
+        message: format!("its worktree cannot be made again: {error}").into(),
+        detail: Box::default(),
+    };
+    Report::RunFinished { outcome, usage: Usage::default() }
+}
+
+fn gate_report(end: ScriptEnd) -> Report {
+    Report::GateFinished(match end {
+        ScriptEnd::Exited { ok: true, .. } => GateVerdict::Green,
+        ScriptEnd::Exited { ok: false, exit, tail } => GateVerdict::Red { exit: exit.into(), tail: tail.into() },
+        ScriptEnd::TimedOut { tail } => GateVerdict::TimedOut { tail: tail.into() },
+        ScriptEnd::Lost => GateVerdict::Lost,
+        ScriptEnd::Failed(error) => return Report::DriverFailed { error: error.into() },
+    })
+}

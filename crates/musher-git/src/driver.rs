@@ -1,0 +1,299 @@
+//! The glue to the engine: a job in, a report out. Decides nothing; each job is one operation of [`Repository`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use musher_core::command::{Inspection as Inspected, Landing, Preparation, Rebase, Report};
+use musher_core::config::{CommitBy, MergeStyle as Style};
+use musher_core::item::Prepared as Made;
+use musher_engine::driver::{Git, Work};
+use musher_engine::job::{
+    Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, PrepareMerge, RebaseBranch, RemoveWorktree,
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, MergeStyle, Message,
+    ObjectId, PrepareRequest, Prepared, RebaseRequest, Rebased, RemoteName, RemoveMode, RemoveRequest, Removed, Repository,
+    free_space,
+};
+
+/// Does git jobs on blocking threads, one at a time a repository.
+#[derive(Debug, Default)]
+pub struct GitDriver {
+    // Operations that change refs exclude one another; most take a few milliseconds.
+    turn: Arc<Mutex<()>>,
+}
+
+/// What cannot be done, in words for people: what, and how to mend it.
+type Words = String;
+
+impl GitDriver {
+    /// A driver.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Words> + Send + 'static,
+    ) -> Work<Result<T, Words>> {
+        let turn = Arc::clone(&self.turn);
+        Box::pin(async move {
+            let _turn = turn.lock().await;
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
+        })
+    }
+}
+
+impl Git for GitDriver {
+    fn carry_out(&self, job: GitJob) -> Work<Report> {
+        let done = self.in_turn(move || carry_out(&job));
+        Box::pin(async move { done.await.unwrap_or_else(|error| Report::DriverFailed { error: error.into() }) })
+    }
+
+    fn checkout(&self, job: Checkout) -> Work<Result<(), String>> {
+        self.in_turn(move || {
+            let commit = id(&job.commit)?;
+            open(&job.root)?.merge_worktree(&job.path, &commit).map_err(|e| words(&e, e.fix()))
+        })
+    }
+
+    fn diff(&self, job: Diff) -> Work<Result<String, String>> {
+        // Reads only: it waits for nobody.
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || diff(&job))
+                .await
+                .unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
+        })
+    }
+}
+
+fn carry_out(job: &GitJob) -> Result<Report, Words> {
+    match job {
+        GitJob::CreateWorktree(job) => create(job),
+        GitJob::Inspect(job) => inspect(job),
+        GitJob::PrepareMerge(job) => prepare(job),
+        GitJob::Rebase(job) => rebase(job),
+        GitJob::Land(job) => land(job),
+        GitJob::RemoveWorktree(job) => remove(job),
+    }
+}
+
+fn create(job: &CreateWorktree) -> Result<Report, Words> {
+    let failed = |disk, error: Words| Ok(Report::WorktreeFailed { disk, error: error.into() });
+    let near = job.path.parent().unwrap_or(&job.root);
+    let free = free_space(near).map_err(|e| words(&e, e.fix()))?;
+    if free < job.min_free_bytes {
+        let text = format!(
+            "the disk has {} MiB free and `min_free` is {} MiB; make room",
+            free >> 20,
+            job.min_free_bytes >> 20
+        );
+        return failed(true, text);
+    }
+    let repository = open(&job.root)?;
+    if let Some((branch, from)) = &job.ensure {
+        repository.ensure_branch(&name(branch)?, from).map_err(|e| words(&e, e.fix()))?;
+    }
+    let request = CreateRequest {
+        path: job.path.clone(),
+        branch: name(&job.branch)?,
+        base_ref: job.from.clone(),
+        copy: job.copy.clone(),
+    };
+    match repository.create_worktree(&request) {
+        Ok(created) => Ok(Report::WorktreeReady { base_commit: created.base_commit.as_str().into() }),
+        Err(error) => failed(false, words(&error, error.fix())),
+    }
+}
+
+fn inspect(job: &Inspect) -> Result<Report, Words> {
+    let repository = open(&job.root)?;
+    let base_commit = match &job.base_commit {
+        Some(commit) => id(commit)?,
+        None => repository
+            .resolve(&job.target_ref)
+            .map_err(|e| words(&e, e.fix()))?
+            .ok_or_else(|| format!("`{}` is gone", job.target_ref))?,
+    };
+    let request = InspectRequest {
+        path: job.path.clone(),
+        branch: name(&job.branch)?,
+        base_ref: job.target_ref.clone(),
+        base_commit,
+        message: message(&job.title, &job.trailers),
+        commit_mode: match job.commit {
+            CommitBy::Musher => CommitMode::Musher,
+            CommitBy::Agent => CommitMode::Agent,
+        },
+        max_file_size: job.max_file_size_bytes,
+        touches: job.touches.clone(),
+    };
+    let inspection = repository.inspect(&request).map_err(|e| words(&e, e.fix()))?;
+    Ok(Report::Inspected(match inspection {
+        Inspection::Missing => Inspected::Missing,
+        Inspection::Empty { .. } => Inspected::Empty,
+        Inspection::Problems(problems) => Inspected::Problems(lines(&problems)),
+        Inspection::Clean(work) => Inspected::Clean {
+            head: work.head.as_str().into(),
+            tree: work.tree.as_str().into(),
+            files: count(work.paths.len() as u64),
+            insertions: count(work.insertions),
+            deletions: count(work.deletions),
+        },
+    }))
+}
+
+fn lines(problems: &[crate::Problem]) -> Box<str> {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").into()
+}
+
+fn prepare(job: &PrepareMerge) -> Result<Report, Words> {
+    let repository = open(&job.root)?;
+    let request = PrepareRequest {
+        target: target(&job.target_ref)?,
+        item_head: id(&job.head)?,
+        style: match job.style {
+            Style::Squash => MergeStyle::Squash,
+            Style::Merge => MergeStyle::Merge,
+            Style::Rebase => MergeStyle::Rebase,
+        },
+        message: message(&job.title, &job.trailers),
+        identity: repository.identity().map_err(|e| words(&e, e.fix()))?,
+        time_s: job.at.as_secs(),
+        name: job.name.clone(),
+    };
+    let prepared = repository.prepare_merge(&request).map_err(|e| words(&e, e.fix()))?;
+    Ok(Report::MergePrepared(match prepared {
+        Prepared::Ready { base, commit, tree } => Preparation::Made(Made {
+            base: base.as_str().into(),
+            commit: commit.as_str().into(),
+            tree: tree.as_str().into(),
+        }),
+        Prepared::Conflict { files, .. } => Preparation::Conflict { files: shown(&files) },
+        Prepared::Empty { .. } => Preparation::Empty,
+    }))
+}
+
+fn rebase(job: &RebaseBranch) -> Result<Report, Words> {
+    let repository = open(&job.root)?;
+    let request = RebaseRequest {
+        path: job.path.clone(),
+        branch: name(&job.branch)?,
+        onto: target(&job.target_ref)?,
+        message: message(&job.title, &job.trailers),
+        max_file_size: job.max_file_size_bytes,
+    };
+    let rebased = repository.rebase(&request).map_err(|e| words(&e, e.fix()))?;
+    Ok(Report::Rebased(match rebased {
+        Rebased::Done { head } => Rebase::Done { head: head.as_str().into() },
+        Rebased::Conflict { files, hunks } => Rebase::Conflict { files: shown(&files), hunks: hunks.into() },
+        // Nothing can be rebased there; the agent is told, and its next run begins with a sound worktree.
+        Rebased::Missing => Rebase::Conflict { files: Box::default(), hunks: "the worktree was gone".into() },
+        Rebased::Problems(problems) => Rebase::Conflict { files: Box::default(), hunks: lines(&problems) },
+    }))
+}
+
+fn land(job: &Land) -> Result<Report, Words> {
+    let request = LandRequest {
+        target: target(&job.target_ref)?,
+        old: id(&job.base)?,
+        new: id(&job.commit)?,
+        push: job.push.then(|| RemoteName::parse("origin")).transpose().map_err(|e| words(&e, e.fix()))?,
+    };
+    let landed = open(&job.root)?.land(&request).map_err(|e| words(&e, e.fix()))?;
+    Ok(Report::LandingFinished(match landed {
+        Landed::Landed => Landing::Landed,
+        Landed::BaseMoved { .. } => Landing::BaseMoved,
+        Landed::BaseDirty { checkout, reason } => {
+            let why = format!("`{}` cannot be advanced: {reason}; {}", checkout.display(), reason.fix());
+            Landing::BaseDirty { why: why.into() }
+        }
+        Landed::Refused { said } => Landing::Refused { error: said.into() },
+    }))
+}
+
+fn remove(job: &RemoveWorktree) -> Result<Report, Words> {
+    let request = RemoveRequest {
+        path: job.path.clone(),
+        branch: name(&job.branch)?,
+        target: target(&job.target_ref)?,
+        merged_head: job.merged_head.as_deref().map(id).transpose()?,
+        keep: job.keep.clone(),
+        mode: match &job.discard {
+            Some(attic) => RemoveMode::Discard { attic: attic.clone() },
+            None => RemoveMode::Careful,
+        },
+    };
+    let repository = open(&job.root)?;
+    let removed = repository.remove_worktree(&request).map_err(|e| words(&e, e.fix()))?;
+    // What kept the prepared merge from being collected has served; it may never have been made.
+    let _ = repository.forget_prepared(&job.name);
+    Ok(match removed {
+        Removed::Removed { .. } => Report::WorktreeRemoved,
+        Removed::Kept(reasons) => {
+            let reason = reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            Report::WorktreeKept { reason: reason.into() }
+        }
+    })
+}
+
+fn diff(job: &Diff) -> Result<String, Words> {
+    let repository = open(&job.root)?;
+    let failed = |e: crate::GitError| words(&e, e.fix());
+    if let Some(merged) = &job.merged {
+        let commit = id(merged)?;
+        let parent = repository.resolve(&format!("{merged}^")).map_err(failed)?;
+        let Some(parent) = parent else { return Ok(String::new()) };
+        return repository.diff(&parent, &DiffOf::Commit(commit)).map_err(failed);
+    }
+    let Some(base) = &job.base_commit else { return Ok(String::new()) };
+    let base = id(base)?;
+    if job.path.exists() {
+        return repository.diff(&base, &DiffOf::Worktree(job.path.clone())).map_err(failed);
+    }
+    match repository.tip(&name(&job.branch)?).map_err(failed)? {
+        Some(tip) => repository.diff(&base, &DiffOf::Commit(tip)).map_err(failed),
+        None => Ok(String::new()),
+    }
+}
+
+fn open(root: &Path) -> Result<Repository, Words> {
+    Repository::open(root).map_err(|e| words(&e, e.fix()))
+}
+
+fn words(error: &dyn std::error::Error, fix: &str) -> Words {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    if fix.is_empty() { text } else { format!("{text}; {fix}") }
+}
+
+fn name(branch: &str) -> Result<BranchName, Words> {
+    BranchName::parse(branch).map_err(|e| words(&e, e.fix()))
+}
+
+fn target(full: &str) -> Result<BranchName, Words> {
+    name(full.strip_prefix("refs/heads/").unwrap_or(full))
+}
+
+fn id(text: &str) -> Result<ObjectId, Words> {
+    ObjectId::parse(text).map_err(|e| words(&e, ""))
+}
+
+fn message(title: &str, trailers: &[(String, String)]) -> Message {
+    Message { title: title.to_owned(), body: String::new(), trailers: trailers.to_vec() }
+}
+
+fn shown(files: &[std::path::PathBuf]) -> Box<[Box<str>]> {
+    files.iter().map(|f| f.to_string_lossy().into_owned().into_boxed_str()).collect()
+}
+
+fn count(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,232 @@
+//! Builds the commit that a merge would land, in the object store alone: no checkout is needed to find a conflict.
+
+use std::path::PathBuf;
+
+use crate::git::{Git, GitError};
+use crate::names::{BranchName, Identity, Message, ObjectId, path_from, ref_part, with_trailers};
+use crate::repository::Repository;
+use crate::settle::commit_call;
+
+/// What an item becomes on the base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MergeStyle {
+    /// One commit.
+    Squash,
+    /// The item's commits, and a merge commit.
+    Merge,
+    /// The item's commits, each on top of the one before. A branch that has merges in it cannot be replayed commit by
+    /// commit without losing how their conflicts were resolved; it becomes one commit.
+    Rebase,
+}
+
+/// Which merge is to be prepared.
+#[derive(Debug, Clone)]
+pub struct PrepareRequest {
+    /// The branch that is merged into.
+    pub target: BranchName,
+    /// The tip of the item's branch, as it was verified.
+    pub item_head: ObjectId,
+    /// What it becomes.
+    pub style: MergeStyle,
+    /// The commit's message; with `Rebase` only its trailers are used.
+    pub message: Message,
+    /// Author and committer.
+    pub identity: Identity,
+    /// The commit's time in seconds since 1970, given so that a repeat makes the same commit.
+    pub time_s: i64,
+    /// The prepared commit is kept under `refs/musher/merge/` by this name.
+    pub name: String,
+}
+
+/// What came of preparing a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prepared {
+    /// The commit exists and its tree can be tested.
+    Ready {
+        /// The target's tip that it stands on.
+        base: ObjectId,
+        /// The commit to land.
+        commit: ObjectId,
+        /// Its tree.
+        tree: ObjectId,
+    },
+    /// The two sides change the same lines.
+    Conflict {
+        /// The target's tip.
+        base: ObjectId,
+        /// The files in conflict.
+        files: Vec<PathBuf>,
+    },
+    /// The merge would change nothing.
+    Empty {
+        /// The target's tip.
+        base: ObjectId,
+    },
+}
+
+/// The tree of a merge, or the files that stand in its way.
+#[derive(Debug)]
+pub(crate) enum Merged {
+    Clean(ObjectId),
+    Conflict(Vec<PathBuf>),
+}
+
+/// Who replayed commits are committed by, and when.
+#[derive(Debug)]
+pub(crate) struct Stamp<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) time: String,
+}
+
+impl Stamp<'_> {
+    fn committer(&self, git: Git) -> Git {
+        git.env("GIT_COMMITTER_NAME", &self.identity.name)
+            .env("GIT_COMMITTER_EMAIL", &self.identity.email)
+            .env("GIT_COMMITTER_DATE", &self.time)
+    }
+
+    /// The git that commits in this name.
+    pub(crate) fn both(&self, git: Git) -> Git {
+        self.committer(git)
+            .env("GIT_AUTHOR_NAME", &self.identity.name)
+            .env("GIT_AUTHOR_EMAIL", &self.identity.email)
+            .env("GIT_AUTHOR_DATE", &self.time)
+    }
+}
+
+/// One commit of a branch, as it is replayed.
+#[derive(Debug)]
+struct Replayed {
+    id: ObjectId,
+    parents: Vec<ObjectId>,
+    author: [String; 3],
+    message: String,
+}
+
+/// A branch's commits set on another base.
+#[derive(Debug)]
+pub(crate) enum Replay {
+    Done { head: ObjectId, tree: ObjectId },
+    Conflict(Vec<PathBuf>),
+    /// It has merges in it, or a commit without a parent.
+    NotLinear,
+}
+
+impl Repository {
+    /// Prepares a merge onto the target's present tip. Nothing but objects and one ref of our own is written.
+    ///
+    /// # Errors
+    /// When the target is gone, the histories are unrelated, or git fails.
+    pub fn prepare_merge(&self, request: &PrepareRequest) -> Result<Prepared, GitError> {
+        let kept = format!("refs/musher/merge/{}", ref_part(&request.name)?);
+        let target = request.target.full();
+        let tip = [format!("{target}^{{commit}}"), format!("{target}^{{tree}}")];
+        let [base, base_tree] = self.git().call(["rev-parse"]).args(tip).ok()?.ids()?;
+        let tree = match self.merge_trees(&base, &request.item_head)? {
+            Merged::Conflict(files) => return Ok(Prepared::Conflict { base, files }),
+            Merged::Clean(tree) if tree == base_tree => return Ok(Prepared::Empty { base }),
+            Merged::Clean(tree) => tree,
+        };
+        let stamp = Stamp { identity: &request.identity, time: format!("@{} +0000", request.time_s) };
+        let one = |parents: &[&ObjectId]| {
+            let call = stamp.both(self.git()).call(["commit-tree", tree.as_str()]);
+            commit_call(call, parents, request.message.text()).ok()?.id()
+        };
+        let (commit, tree) = match request.style {
+            MergeStyle::Squash => (one(&[&base])?, tree.clone()),
+            MergeStyle::Merge => (one(&[&base, &request.item_head])?, tree.clone()),
+            MergeStyle::Rebase => match self.replay(&base, &request.item_head, &stamp, &request.message.trailers)? {
+                Replay::Done { tree, .. } if tree == base_tree => return Ok(Prepared::Empty { base }),
+                Replay::Done { head, tree } => (head, tree),
+                Replay::Conflict(files) => return Ok(Prepared::Conflict { base, files }),
+                Replay::NotLinear => (one(&[&base])?, tree.clone()),
+            },
+        };
+        self.move_ref(&kept, &commit, None)?;
+        Ok(Prepared::Ready { base, commit, tree })
+    }
+
+    /// Merges two commits in the object store.
+    pub(crate) fn merge_trees(&self, ours: &ObjectId, theirs: &ObjectId) -> Result<Merged, GitError> {
+        let git = self.git_with_attributes_of(ours);
+        let options = ["merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"];
+        let answer = git.call(options).args([ours.as_str(), theirs.as_str()]).run()?;
+        let mut fields = answer.fields();
+        let tree = fields.next().map(|f| ObjectId::parse(&String::from_utf8_lossy(f)));
+        match (answer.code(), tree) {
+            (Some(0), Some(Ok(tree))) => Ok(Merged::Clean(tree)),
+            (Some(1), Some(Ok(_))) => {
+                let mut files: Vec<PathBuf> = fields.map(path_from).collect();
+                files.sort();
+                files.dedup();
+                Ok(Merged::Conflict(files))
+            }
+            _ => Err(answer.failure()),
+        }
+    }
+
+    /// Replays what `head` has beyond `onto` on top of it, a commit at a time. Commits that change nothing any more are
+    /// left out. Authors and their dates stay.
+    pub(crate) fn replay(
+        &self,
+        onto: &ObjectId,
+        head: &ObjectId,
+        stamp: &Stamp<'_>,
+        trailers: &[(String, String)],
+    ) -> Result<Replay, GitError> {
+        let commits = self.commits(onto, head)?;
+        if commits.iter().any(|c| c.parents.len() != 1) {
+            return Ok(Replay::NotLinear);
+        }
+        let mut tip = onto.clone();
+        let mut tree = self.git().call(["rev-parse", &format!("{onto}^{{tree}}")]).ok()?.id()?;
+        for commit in commits {
+            // The merge's base must be the commit's own parent. `merge-tree --merge-base` came only with git 2.40; a
+            // commit of our tree on that parent says the same to every git.
+            let parent = &commit.parents[0];
+            let stand_in = stamp.both(self.git()).call(["commit-tree", tree.as_str()]);
+            let stand_in = commit_call(stand_in, &[parent], "stand-in\n".into()).ok()?.id()?;
+            let next = match self.merge_trees(&stand_in, &commit.id)? {
+                Merged::Conflict(files) => return Ok(Replay::Conflict(files)),
+                Merged::Clean(next) if next == tree => continue,
+                Merged::Clean(next) => next,
+            };
+            tip = self.recommit(&commit, &tip, &next, stamp, trailers)?;
+            tree = next;
+        }
+        Ok(Replay::Done { head: tip, tree })
+    }
+
+    fn recommit(
+        &self,
+        commit: &Replayed,
+        parent: &ObjectId,
+        tree: &ObjectId,
+        stamp: &Stamp<'_>,
+        trailers: &[(String, String)],
+    ) -> Result<ObjectId, GitError> {
+        let [name, email, date] = &commit.author;
+        let author = Identity::new(name, email);
+        let git = stamp.committer(self.git()).env("GIT_AUTHOR_NAME", author.name);
+        let git = git.env("GIT_AUTHOR_EMAIL", author.email).env("GIT_AUTHOR_DATE", format!("@{date}"));
+        let call = git.call(["commit-tree", tree.as_str()]);
+        commit_call(call, &[parent], with_trailers(&commit.message, trailers)).ok()?.id()
+    }
+
+    /// The commits that `head` has and `onto` has not, parents first.
+    fn commits(&self, onto: &ObjectId, head: &ObjectId) -> Result<Vec<Replayed>, GitError> {
+        let format = "--format=%H%x00%P%x00%an%x00%ae%x00%ad%x00%B";
+        let range = format!("{onto}..{head}");
+        let options = ["log", "-z", "--reverse", "--topo-order", "--date=raw", "--no-show-signature", "--no-mailmap"];
+        let answer = self.git().call(options).args([format, &range, "--"]).ok()?;
+        let text = |f: &[u8]| String::from_utf8_lossy(f).into_owned();
+        let fields: Vec<String> = answer.out.split(|b| *b == 0).map(text).collect();
+        let read = |f: &[String]| {
+            let parents = f[1].split(' ').filter(|p| !p.is_empty()).map(ObjectId::parse).collect::<Result<_, _>>().ok()?;
+            let author = [f[2].clone(), f[3].clone(), f[4].clone()];
+            Some(Replayed { id: ObjectId::parse(&f[0]).ok()?, parents, author, message: f[5].clone() })
+        };
+        let records = fields.chunks_exact(6).map(read).collect::<Option<Vec<_>>>();
+        records.ok_or_else(|| answer.unreadable("a commit without its fields"))
+    }
+}

@@ -1,0 +1,9 @@
+//! Real git over real repositories. Beside each thing that is accepted stands its refusal, which changes nothing.
+
+mod inspecting;
+mod landing;
+mod merging;
+mod opening;
+mod removing;
+mod sandbox;
+mod worktrees;

@@ -1,0 +1,166 @@
+//! Agents.
+
+use musher_core::agent::{AgentSpec, Limits as CoreLimits};
+use musher_core::id::{AgentId, RunId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A named worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    /// Its id.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// What people call it.
+    pub nickname: Option<String>,
+    /// Its driver.
+    pub driver: String,
+    /// The model it uses.
+    pub model: Option<String>,
+    /// Its roles; none = generalist.
+    pub roles: Vec<String>,
+    /// What it can do.
+    pub capabilities: Vec<String>,
+    /// `idle`, `working`, `paused`, `draining`, `error` or `stopped`.
+    pub status: String,
+    /// How many runs it has now.
+    pub load: u32,
+    /// How many it may have at once; 0 = as many as there are.
+    pub max_load: u32,
+    /// Why it cannot start, with the exact fix.
+    pub error: Option<String>,
+    /// Where its definition comes from: `config` or `operator`.
+    pub source: String,
+    /// Its live runs.
+    #[schema(value_type = Vec<String>)]
+    pub runs: Vec<RunId>,
+}
+
+/// An agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentDocument {
+    /// The agent.
+    pub agent: Agent,
+}
+
+/// The agents that were not removed, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Agents {
+    /// The agents.
+    pub agents: Vec<Agent>,
+}
+
+/// The definition of a new agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAgent {
+    /// Its name, unique: letters, digits, `-`, `_` and `.`, at most 64.
+    pub name: String,
+    /// Its driver.
+    pub driver: String,
+    /// The argv of the command driver, with placeholders.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Its roles; none = generalist.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// What it can do; an item's labels must all be among them.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// The model it uses.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Items at once; 0 = unlimited. Default 1.
+    #[serde(default = "one")]
+    pub max_load: u32,
+    /// Names of environment variables that are passed to it.
+    #[serde(default)]
+    pub env: Vec<String>,
+    /// What people call it.
+    #[serde(default)]
+    pub nickname: Option<String>,
+    /// What stops a run of it.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// What stops a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Seconds a run may take. Default 7,200.
+    pub duration_secs: u64,
+    /// Seconds without any output. Default 600.
+    pub silence_secs: u64,
+    /// Dollars, in millionths, that a run may cost; none = no cap.
+    pub cost_micro_usd: Option<u64>,
+    /// Tokens a run may use; none = no cap.
+    pub tokens: Option<u64>,
+    /// Bytes of output that are kept. Default 64 MiB.
+    pub max_output_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        CoreLimits::default().into()
+    }
+}
+
+impl From<CoreLimits> for Limits {
+    fn from(limits: CoreLimits) -> Self {
+        let CoreLimits { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes } = limits;
+        Self { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes }
+    }
+}
+
+impl From<Limits> for CoreLimits {
+    fn from(limits: Limits) -> Self {
+        let Limits { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes } = limits;
+        Self { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes }
+    }
+}
+
+impl From<NewAgent> for AgentSpec {
+    fn from(wish: NewAgent) -> Self {
+        Self {
+            name: wish.name.into(),
+            driver: wish.driver.into(),
+            command: texts(wish.command),
+            roles: texts(wish.roles),
+            capabilities: texts(wish.capabilities),
+            model: wish.model.map(Into::into),
+            max_load: wish.max_load,
+            env: texts(wish.env),
+            nickname: wish.nickname.map(Into::into),
+            limits: wish.limits.into(),
+        }
+    }
+}
+
+impl From<AgentSpec> for NewAgent {
+    fn from(spec: AgentSpec) -> Self {
+        let strings = |texts: Box<[Box<str>]>| texts.iter().map(ToString::to_string).collect();
+        Self {
+            name: spec.name.into(),
+            driver: spec.driver.into(),
+            command: strings(spec.command),
+            roles: strings(spec.roles),
+            capabilities: strings(spec.capabilities),
+            model: spec.model.map(Into::into),
+            max_load: spec.max_load,
+            env: strings(spec.env),
+            nickname: spec.nickname.map(Into::into),
+            limits: spec.limits.into(),
+        }
+    }
+}
+
+fn texts(texts: Vec<String>) -> Box<[Box<str>]> {
+    texts.into_iter().map(Into::into).collect()
+}

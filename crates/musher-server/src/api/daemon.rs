@@ -1,0 +1,183 @@
+//! The daemon as a whole: status, inbox, merge queue, backup, clean-up.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use musher_core::id::{ItemId, MissionId};
+use musher_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Agent;
+
+/// How everything stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The daemon itself.
+    pub daemon: Daemon,
+    /// How many active missions are in each state.
+    pub missions: BTreeMap<String, u32>,
+    /// How many of their items are in each state.
+    pub items: BTreeMap<String, u32>,
+    /// The agents.
+    pub agents: Vec<Agent>,
+    /// The merge queue, next first.
+    pub queue: Vec<QueueEntry>,
+    /// What waits for a person.
+    pub inbox: Vec<InboxEntry>,
+    /// US dollars of the runs that were assigned since midnight UTC.
+    pub cost_today_usd: f64,
+}
+
+/// The daemon itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Daemon {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Whole seconds since it started.
+    pub uptime_s: u64,
+    /// The machine it runs on.
+    pub node: String,
+    /// Where its state is.
+    pub store: String,
+}
+
+/// An item in the merge queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QueueEntry {
+    /// The item.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: ItemId,
+    /// The last eight digits of its id.
+    pub short_id: String,
+    /// Its mission.
+    #[schema(value_type = String, format = Uuid)]
+    pub mission: MissionId,
+    /// Its id in the plan.
+    pub key: String,
+    /// One line.
+    pub title: String,
+    /// How urgent it is.
+    pub priority: String,
+    /// `queued`, `preparing`, `rebasing`, `gating`, `landing` or `held`.
+    pub stage: String,
+    /// What holds it, when it is held.
+    pub reason: Option<String>,
+    /// The branch that it goes into.
+    pub target: String,
+    /// When it entered the queue.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub queued_at: Option<Timestamp>,
+}
+
+/// The merge queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Queue {
+    /// What is being merged, then what is next.
+    pub queue: Vec<QueueEntry>,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct InboxEntry {
+    /// `graph`, `approval`, `stuck`, `checkout`, `blocked` or `agent`.
+    pub ask: String,
+    /// The mission, if it is about one.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub mission: Option<MissionId>,
+    /// The item, if it is about one.
+    #[schema(value_type = Option<String>, format = Uuid)]
+    pub item: Option<ItemId>,
+    /// What is the matter.
+    pub text: String,
+    /// Commands that would help, as they are typed.
+    pub replies: Vec<String>,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+}
+
+/// What waits for a person, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Inbox {
+    /// The requests.
+    pub inbox: Vec<InboxEntry>,
+}
+
+/// Where a backup goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupWish {
+    /// The new file, by its absolute path on the daemon's machine.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupDone {
+    /// Where it is.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+    /// How large it is.
+    pub bytes: u64,
+}
+
+/// What is cleaned up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GcWish {
+    /// Only says what would be removed.
+    pub dry_run: bool,
+    /// An ended item whose kept worktree goes, after everything in it was saved under the attic ref.
+    pub discard: Option<String>,
+}
+
+/// What was cleaned up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Gc {
+    /// Nothing was removed; this is what would be.
+    pub dry_run: bool,
+    /// What was removed.
+    pub removed: Vec<GcEntry>,
+    /// Worktrees that stay, for they hold something that is nowhere else.
+    pub kept: Vec<GcKept>,
+}
+
+/// Something that was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GcEntry {
+    /// `transcript`, `script` or `worktree`.
+    pub what: String,
+    /// Where it was.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+    /// How large it was, where that is known.
+    pub bytes: Option<u64>,
+}
+
+/// A worktree that stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GcKept {
+    /// Its item.
+    #[schema(value_type = String, format = Uuid)]
+    pub item: ItemId,
+    /// The last eight digits of the item's id.
+    pub short_id: String,
+    /// The item's id in the plan.
+    pub key: String,
+    /// Where it is.
+    #[schema(value_type = String)]
+    pub path: PathBuf,
+    /// What it holds that is nowhere else.
+    pub reason: String,
+}
+
+/// The daemon is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stopping {
+    /// Its process, to wait for.
+    pub pid: u32,
+}

@@ -1,0 +1,168 @@
+//! Items.
+
+use std::path::PathBuf;
+
+use musher_core::id::{ItemId, MissionId};
+use musher_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::Run;
+
+/// A work item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Item {
+    /// Its id.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: ItemId,
+    /// The last eight digits of its id.
+    pub short_id: String,
+    /// Its mission.
+    #[schema(value_type = String, format = Uuid)]
+    pub mission: MissionId,
+    /// Its id in the plan, unique within the mission.
+    pub key: String,
+    /// One line.
+    pub title: String,
+    /// `design`, `implement`, `test`, `review`, `merge_gate` or `followup`.
+    pub kind: String,
+    /// The role that an agent should have.
+    pub role: Option<String>,
+    /// `critical`, `high`, `medium` or `low`.
+    pub priority: String,
+    /// Where it stands: `pending`, `ready`, `assigned`, `running`, `verifying`, `waiting`, `merging`, `merge_failed`,
+    /// `done`, `blocked`, `held`, `failed` or `cancelled`.
+    pub state: String,
+    /// Why it is there, one line, where there is a reason.
+    pub reason: Option<String>,
+    /// The name of the agent of its present or last run.
+    pub agent: Option<String>,
+    /// Runs that counted and failed since it was last given a fresh start.
+    pub attempts: u32,
+    /// Its branch, once it has one.
+    pub branch: Option<String>,
+    /// The merged commit; before that, the verified tip of its branch.
+    pub commit: Option<String>,
+    /// The plan ids of what must be done first.
+    pub depends_on: Vec<String>,
+    /// US dollars of all its runs.
+    pub cost_usd: f64,
+    /// Tokens of all its runs.
+    pub tokens: u64,
+    /// Failed or cancelled, but counted as done for those that depend on it.
+    #[serde(default)]
+    pub satisfied: bool,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When its state last changed.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    /// Not dispatched before this.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Where its worktree is, while there is one.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worktree: Option<PathBuf>,
+}
+
+/// An item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ItemDocument {
+    /// The item.
+    pub item: Item,
+}
+
+/// An item with its runs and its waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ItemShow {
+    /// The item.
+    pub item: Item,
+    /// Its runs, oldest first.
+    pub runs: Vec<Run>,
+    /// Every reason why it does not go on.
+    pub waits: Vec<Wait>,
+    /// Its prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// Items.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Items {
+    /// The items, in the order of their missions and plans.
+    pub items: Vec<Item>,
+    /// There are more than the limit let through.
+    pub more: bool,
+}
+
+/// Which items are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ItemQuery {
+    /// Only those of this mission, archived or not; otherwise those of all active missions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mission: Option<String>,
+    /// Only those in these states, separated by commas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// At most so many: 1,000 when nothing is said, never more than 100,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// A reason why something does not go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Wait {
+    /// A stable word for scripts.
+    pub code: String,
+    /// The reason in words, with names and numbers.
+    pub text: String,
+    /// When it ends by itself, if it does.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Why an item or a mission is where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Explanation {
+    /// The item or the mission.
+    #[schema(format = Uuid)]
+    pub id: String,
+    /// Where it stands.
+    pub state: String,
+    /// Every reason why it does not go on; none when it is at work, done or given up.
+    pub waits: Vec<Wait>,
+}
+
+/// A reason that an operator gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reason {
+    /// Why, in the operator's words.
+    pub reason: String,
+}
+
+/// Words to go with a yes or a no.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Words {
+    /// What the author of the change is told.
+    pub text: String,
+}
+
+/// The change of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Diff {
+    /// The item.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: ItemId,
+    /// Its branch.
+    pub branch: String,
+    /// The change, as a patch; empty when there is none.
+    pub patch: String,
+}

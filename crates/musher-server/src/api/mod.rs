@@ -1,0 +1,26 @@
+//! The documents of the API: what requests may say and what answers hold. Fields are added, never renamed.
+//!
+//! Times are RFC 3339 in UTC, money is a number of US dollars, counts are integers. Words (states, kinds, codes) are
+//! plain text, so that an older client reads the answers of a newer daemon. Requests refuse fields that they do not
+//! know; answers may have more than an older client knows.
+
+mod agent;
+mod daemon;
+mod event;
+mod item;
+mod mission;
+mod problem;
+mod run;
+
+pub use agent::{Agent, AgentDocument, Agents, Limits, NewAgent};
+pub use daemon::{
+    BackupDone, BackupWish, Daemon, Gc, GcEntry, GcKept, GcWish, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping,
+};
+pub use event::{Event, EventQuery};
+pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Wait, Words};
+pub use mission::{
+    Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
+    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
+};
+pub use problem::Problem;
+pub use run::{LogLine, LogQuery, Run, RunDocument, Usage};

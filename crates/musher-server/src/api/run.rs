@@ -1,0 +1,99 @@
+//! Runs and what their agents said.
+
+use musher_core::id::{ItemId, MissionId, RunId};
+use musher_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// What was used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// US dollars.
+    pub cost_usd: f64,
+}
+
+/// One start of one agent for one item.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Run {
+    /// Its id; also the name of its folder.
+    #[schema(value_type = String, format = Uuid)]
+    pub id: RunId,
+    /// The last eight digits of its id.
+    pub short_id: String,
+    /// Its mission.
+    #[schema(value_type = String, format = Uuid)]
+    pub mission: MissionId,
+    /// Its item.
+    #[schema(value_type = String, format = Uuid)]
+    pub item: ItemId,
+    /// The agent's name.
+    pub agent: String,
+    /// `work`, `resolve` or `review`.
+    pub purpose: String,
+    /// `starting`, `running` or `finished`.
+    pub state: String,
+    /// `finished`, `failed`, `cancelled` or `lost`, once it is over.
+    pub outcome: Option<String>,
+    /// The sort of failure, for failures.
+    pub class: Option<String>,
+    /// The agent's closing words, or what went wrong; one line or more.
+    pub message: Option<String>,
+    /// Which attempt it was; the first is 1.
+    pub attempt: u32,
+    /// When it was assigned.
+    #[schema(value_type = String, format = DateTime)]
+    pub assigned_at: Timestamp,
+    /// When its process started.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub finished_at: Option<Timestamp>,
+    /// When the agent was last heard.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_activity_at: Option<Timestamp>,
+    /// What it has used so far.
+    pub usage: Usage,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunDocument {
+    /// The run.
+    pub run: Run,
+}
+
+/// Which part of a transcript is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LogQuery {
+    /// Bytes that are skipped; 0 is the beginning.
+    pub offset: u64,
+    /// Whether the answer goes on until the run is over.
+    pub follow: bool,
+}
+
+/// A line of a transcript.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LogLine {
+    /// Its place in the transcript.
+    #[serde(default)]
+    pub seq: u64,
+    /// When it was said, in RFC 3339.
+    #[serde(default)]
+    pub at: String,
+    /// `stdout` or `stderr`.
+    #[serde(default)]
+    pub stream: String,
+    /// What was said.
+    #[serde(default)]
+    pub text: String,
+    /// The line was longer; the rest is not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}

@@ -1,0 +1,48 @@
+//! Runs as documents.
+
+use musher_core::run::{Outcome, Run, Usage, Verdict};
+
+use super::{Lookup, word};
+use crate::api;
+
+/// A run.
+pub fn run(row: &Run, lookup: &impl Lookup) -> api::Run {
+    api::Run {
+        id: row.id,
+        short_id: row.id.short(),
+        mission: row.mission,
+        item: row.item,
+        // An agent's row outlives its removal, so that only a damaged store has no name.
+        agent: lookup.agent(row.agent).unwrap_or_else(|| row.agent.short()),
+        purpose: word(&row.purpose),
+        state: row.state.name().to_owned(),
+        outcome: row.outcome.as_ref().map(|o| o.name().to_owned()),
+        class: row.outcome.as_ref().and_then(Outcome::class).map(|c| c.name().to_owned()),
+        message: row.outcome.as_ref().and_then(message),
+        attempt: row.attempt,
+        assigned_at: row.assigned_at,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+        last_activity_at: row.last_activity_at,
+        usage: usage(row.usage),
+    }
+}
+
+/// What was used.
+pub fn usage(usage: Usage) -> api::Usage {
+    api::Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens, cost_usd: usage.cost_usd() }
+}
+
+fn message(outcome: &Outcome) -> Option<String> {
+    let text = match outcome {
+        Outcome::Finished { verdict: Some(Verdict::Approved(text)), .. } => format!("approved: {text}"),
+        Outcome::Finished { verdict: Some(Verdict::Rejected(text)), .. } => format!("rejected: {text}"),
+        Outcome::Finished { no_change_needed: Some(why), .. } => format!("no change needed: {why}"),
+        Outcome::Finished { summary, .. } => summary.to_string(),
+        Outcome::Failed { message, .. } => message.to_string(),
+        Outcome::Cancelled => String::new(),
+        Outcome::Lost { while_down: true } => "its process vanished while musher was down".to_owned(),
+        Outcome::Lost { while_down: false } => "its process vanished".to_owned(),
+    };
+    (!text.is_empty()).then_some(text)
+}

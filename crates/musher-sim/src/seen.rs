@@ -1,0 +1,105 @@
+//! What can be seen of the world in memory: compared between the live one and the one that a restart builds from disk.
+
+use musher_core::agent::Agent;
+use musher_core::effect::Effect;
+use musher_core::id::{AgentId, ItemId};
+use musher_core::item::Item;
+use musher_core::mission::{Counts, Mission};
+use musher_core::run::{Run, Usage};
+use musher_core::state::State;
+use musher_core::time::Timestamp;
+use musher_core::wait::{self, Wait};
+
+/// A mission with what is counted of it.
+#[derive(Clone, Debug, PartialEq)]
+struct MissionSeen {
+    row: Mission,
+    items: Vec<ItemId>,
+    counts: Counts,
+    usage: Usage,
+}
+
+/// The answers of a state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    missions: Vec<MissionSeen>,
+    items: Vec<Item>,
+    runs: Vec<Run>,
+    agents: Vec<Agent>,
+    loads: Vec<(AgentId, u32)>,
+    effects: Vec<Effect>,
+    live: Vec<ItemId>,
+    merging: Option<ItemId>,
+    slot: u32,
+    /// What depends on the moment at which the state last looked at the clock.
+    timed: Option<Timed>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Timed {
+    queue: Vec<ItemId>,
+    waits: Vec<(ItemId, Vec<Wait>)>,
+    next_due: Option<Timestamp>,
+}
+
+impl Seen {
+    /// Looks at everything. `timed` says whether the clock has only gone forward since the state was built.
+    pub fn of(state: &State, timed: bool) -> Self {
+        let missions: Vec<MissionSeen> = state
+            .missions()
+            .map(|m| MissionSeen { row: m.row.clone(), items: m.items.clone(), counts: m.counts, usage: m.usage })
+            .collect();
+        let ids: Vec<ItemId> = missions.iter().flat_map(|m| m.items.iter().copied()).collect();
+        let mut effects: Vec<Effect> = state.effects().cloned().collect();
+        effects.sort_by_key(|e| e.id);
+        Self {
+            items: ids.iter().filter_map(|id| state.item(*id).cloned()).collect(),
+            missions,
+            runs: state.runs().into_iter().cloned().collect(),
+            agents: state.agents().cloned().collect(),
+            loads: state.agents().map(|a| (a.id, state.load(a.id))).collect(),
+            effects,
+            live: state.live_items().map(|i| i.id).collect(),
+            merging: state.merging(),
+            slot: state.lowest_free_slot(),
+            timed: timed.then(|| Timed {
+                queue: state.queue().collect(),
+                waits: ids.iter().map(|id| (*id, wait::of_item(state, *id))).collect(),
+                next_due: state.next_due(),
+            }),
+        }
+    }
+
+    /// What differs, if anything does.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        if self == other {
+            return None;
+        }
+        first(&self.missions, &other.missions, "mission")
+            .or_else(|| first(&self.items, &other.items, "item"))
+            .or_else(|| first(&self.runs, &other.runs, "run"))
+            .or_else(|| first(&self.agents, &other.agents, "agent"))
+            .or_else(|| first(&self.loads, &other.loads, "load"))
+            .or_else(|| first(&self.effects, &other.effects, "effect"))
+            .or_else(|| one(&self.live, &other.live, "live items"))
+            .or_else(|| one(&self.merging, &other.merging, "merging item"))
+            .or_else(|| one(&self.slot, &other.slot, "lowest free slot"))
+            .or_else(|| match (&self.timed, &other.timed) {
+                (Some(a), Some(b)) => one(&a.queue, &b.queue, "merge queue")
+                    .or_else(|| first(&a.waits, &b.waits, "wait"))
+                    .or_else(|| one(&a.next_due, &b.next_due, "next due moment")),
+                _ => None,
+            })
+    }
+}
+
+fn first<T: PartialEq + std::fmt::Debug>(a: &[T], b: &[T], what: &str) -> Option<String> {
+    if a.len() != b.len() {
+        return Some(format!("{} {what}s against {}", a.len(), b.len()));
+    }
+    a.iter().zip(b).find(|(a, b)| a != b).map(|(a, b)| format!("a {what}: {a:?} against {b:?}"))
+}
+
+fn one<T: PartialEq + std::fmt::Debug>(a: &T, b: &T, what: &str) -> Option<String> {
+    (a != b).then(|| format!("the {what}: {a:?} against {b:?}"))
+}

@@ -1,0 +1,203 @@
+//! Promises about readers: whole batches, in order, beside the writer.
+
+use std::time::Duration;
+
+use musher_core::change::{Change, TextKey};
+use musher_core::effect::Stop;
+use musher_core::event::Happened;
+use musher_core::id::{AgentId, RunId, Seq};
+use musher_core::run::{FailureClass, Run, Usage};
+
+use super::Fixture;
+use super::sample::{self, NOW, commit};
+use crate::store::{EventFilter, Scope};
+
+fn texts(texts: &[(TextKey, &str)]) -> Change {
+    Change { texts: texts.iter().map(|(key, text)| (*key, (*text).into())).collect(), ..Change::default() }
+}
+
+pub(super) fn texts_are_kept_to_the_byte_and_replaced(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let long = "🐑\u{0}\r\n\"\\ ".repeat(256 * 1024 / 9);
+    let keys = [TextKey::Body(sample::item_id(1)), TextKey::Summary(sample::item_id(1)), TextKey::Lesson(sample::run_id(1))];
+    commit(&mut *store, &[texts(&[(keys[0], &long), (keys[1], ""), (keys[2], "old")])]);
+    commit(&mut *store, &[texts(&[(keys[2], "newer")]), texts(&[(keys[2], "newest")])]);
+    let store = fixture.reopen(store);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.text(keys[0]).unwrap().as_deref(), Some(&*long));
+    assert_eq!(reader.text(keys[1]).unwrap().as_deref(), Some(""));
+    assert_eq!(reader.text(keys[2]).unwrap().as_deref(), Some("newest"));
+    assert_eq!(reader.text(TextKey::Body(sample::item_id(2))).unwrap(), None);
+}
+
+pub(super) fn notes_are_read_in_the_order_given(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let note = |mission, n| TextKey::Note(sample::mission_id(mission), sample::note_id(n));
+    commit(&mut *store, &[texts(&[(note(1, 9), "first"), (note(2, 5), "elsewhere")])]);
+    commit(&mut *store, &[texts(&[(note(1, 3), "second")]), texts(&[(note(1, 9), "first, mended")])]);
+    let store = fixture.reopen(store);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.notes(sample::mission_id(1)).unwrap(), ["first, mended", "second"]);
+    assert_eq!(reader.notes(sample::mission_id(3)).unwrap(), [""; 0]);
+    assert_eq!(reader.text(note(1, 3)).unwrap().as_deref(), Some("second"));
+}
+
+pub(super) fn events_are_filtered(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    // 1, 2 are of mission 1 (2 of its item), 3, 4 of mission 2, and so on.
+    let changes: Vec<Change> = (1..=4).map(sample::everything).collect();
+    commit(&mut *store, &changes);
+    commit(&mut *store, &[Change { events: changes[0].events.clone(), ..Change::default() }]);
+    let reader = store.reader().unwrap();
+    let seqs = |filter: EventFilter| -> Vec<u64> {
+        reader.events(&filter).unwrap().iter().map(|e| e.seq.0).collect()
+    };
+    let all = EventFilter::default;
+    let (mission, item) = (Some(sample::mission_id(1)), Some(sample::item_id(1)));
+    let kinds = || vec!["item_assigned".into(), "item_done".into()];
+    assert_eq!(seqs(all()), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(seqs(EventFilter { after: Seq(8), ..all() }), [9, 10]);
+    assert_eq!(seqs(EventFilter { after: Seq(10), ..all() }), [0; 0]);
+    assert_eq!(seqs(EventFilter { after: Seq(1), limit: 2, ..all() }), [2, 3]);
+    assert_eq!(seqs(EventFilter { limit: 0, ..all() }), [0; 0]);
+    assert_eq!(seqs(EventFilter { mission, ..all() }), [1, 2, 9, 10]);
+    assert_eq!(seqs(EventFilter { mission, after: Seq(1), limit: 2, ..all() }), [2, 9]);
+    assert_eq!(seqs(EventFilter { item, ..all() }), [2, 10]);
+    assert_eq!(seqs(EventFilter { item, mission, kinds: kinds(), ..all() }), [2, 10]);
+    assert_eq!(seqs(EventFilter { item, mission: Some(sample::mission_id(2)), ..all() }), [0; 0]);
+    assert_eq!(seqs(EventFilter { kinds: kinds(), ..all() }), [2, 4, 6, 8, 10]);
+    assert_eq!(seqs(EventFilter { kinds: vec!["') OR 1 --".into()], ..all() }), [0; 0]);
+}
+
+pub(super) fn every_event_is_read_back_as_it_was_written(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let happened = [
+        Happened::MissionStarted { goal: "„Ziel“ \"x\" {}".into(), items: 3 },
+        Happened::MissionApproved {},
+        Happened::ItemReady { not_before: Some(NOW) },
+        Happened::ItemReady { not_before: None },
+        Happened::RunStopping { how: Stop::Kill },
+        Happened::RunFinished {
+            outcome: "failed".into(),
+            class: Some(FailureClass::Limit),
+            message: "a\nb".into(),
+            usage: Usage { input_tokens: u64::from(u32::MAX), output_tokens: 2, cost_micro_usd: 3 },
+        },
+    ];
+    let mut events: Vec<_> = happened.into_iter().map(|h| sample::event(h, 1, Some(1))).collect();
+    events[0].mission = None;
+    events[0].item = None;
+    events[5].agent = Some(AgentId::from_bytes(sample::id_bytes(4)));
+    events[5].run = Some(sample::run_id(5));
+    commit(&mut *store, &[Change { events: events.clone(), ..Change::default() }]);
+    let read = fixture.reopen(store).reader().unwrap().events(&EventFilter::default()).unwrap();
+    assert_eq!(read.into_iter().map(|logged| logged.event).collect::<Vec<_>>(), events);
+}
+
+pub(super) fn cursors_are_kept_with_their_batch(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    store.begin().unwrap();
+    store.write_cursor("triggers", Seq(7)).unwrap();
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.cursor("triggers").unwrap(), None);
+    store.commit().unwrap();
+    assert_eq!(reader.cursor("triggers").unwrap(), Some(Seq(7)));
+    store.begin().unwrap();
+    store.write_cursor("triggers", Seq(8)).unwrap();
+    store.write_cursor("triggers", Seq(9)).unwrap();
+    store.commit().unwrap();
+    let store = fixture.reopen(store);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.cursor("triggers").unwrap(), Some(Seq(9)));
+    assert_eq!(reader.cursor("others").unwrap(), None);
+}
+
+pub(super) fn a_reader_never_sees_half_a_batch(fixture: &dyn Fixture) {
+    const BATCHES: u64 = 60;
+    let mut store = fixture.open();
+    let reader = store.reader().unwrap();
+    let batch: Vec<Change> = (1..=5).map(sample::everything).collect();
+    std::thread::scope(|threads| {
+        threads.spawn(move || {
+            let mut seen = 0;
+            while seen < BATCHES * 10 {
+                seen = reader.last_seq().unwrap().0;
+                assert_eq!(seen % 10, 0, "a batch has ten events");
+                let events = reader.events(&EventFilter::default()).unwrap();
+                assert_eq!(events.len() % 10, 0);
+                assert!(events.len() as u64 >= seen);
+            }
+        });
+        for _ in 0..BATCHES {
+            commit(&mut *store, &batch);
+        }
+    });
+}
+
+pub(super) fn a_reader_does_not_hold_the_writer_up(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let readers: Vec<_> = (0..3).map(|_| store.reader().unwrap()).collect();
+    for n in 1..=20 {
+        commit(&mut *store, &[sample::everything(n)]);
+        for reader in &readers {
+            assert_eq!(reader.missions(Scope::Active).unwrap().len(), n as usize);
+            assert_eq!(reader.last_seq().unwrap(), store.last_seq());
+        }
+    }
+}
+
+pub(super) fn ids_are_found_by_either_end(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let numbers = [0xabcd_1234, 0xabcd_1299, 0x0000_abcd];
+    commit(&mut *store, &numbers.map(sample::everything));
+    commit(&mut *store, &[Change { archived: vec![sample::mission_id(numbers[0])], ..Change::default() }]);
+    let reader = store.reader().unwrap();
+    let full = sample::mission_id(numbers[0]).to_string();
+    let items = |found: &[u32]| found.iter().map(|n| sample::item_id(*n)).collect::<Vec<_>>();
+    let cases: [(&str, &str, &[u32]); 8] = [
+        ("the whole short form", "abcd1234", &numbers[..1]),
+        ("upper case", "ABCD1299", &numbers[1..2]),
+        ("an equal beginning of short forms", "abcd12", &numbers[..2]),
+        ("an odd number of digits", "abcd129", &numbers[1..2]),
+        ("the whole id", &full, &numbers[..1]),
+        ("the beginning they all share", &full[..14], &[numbers[2], numbers[0], numbers[1]]),
+        ("too short", "abc", &[]),
+        ("no digits", "zzzzzz", &[]),
+    ];
+    for (name, typed, found) in cases {
+        assert_eq!(reader.find_items(typed).unwrap(), items(found), "{name}");
+        let runs = reader.find_runs(typed).unwrap();
+        assert_eq!(runs, found.iter().map(|n| sample::run_id(*n)).collect::<Vec<_>>(), "{name}");
+        let missions = reader.find_missions(typed).unwrap();
+        assert_eq!(missions, found.iter().map(|n| sample::mission_id(*n)).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+pub(super) fn runs_are_read_oldest_first(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let assigned = |n, secs| Run { assigned_at: NOW.after(Duration::from_secs(secs)), ..sample::run(n, 1, 1) };
+    let runs = vec![assigned(1, 3), assigned(2, 1), assigned(3, 2), sample::run(4, 2, 1)];
+    commit(&mut *store, &[Change { runs, ..sample::everything(1) }]);
+    let reader = store.reader().unwrap();
+    let read = reader.runs_of(sample::item_id(1)).unwrap();
+    assert_eq!(read, [assigned(2, 1), assigned(3, 2), assigned(1, 3)]);
+    assert_eq!(reader.run(sample::run_id(99)).unwrap(), None);
+}
+
+pub(super) fn cost_is_summed_from_the_moment_on(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let used = |n: u64| Usage { input_tokens: n, output_tokens: 10 * n, cost_micro_usd: 100 * n };
+    let run = |n: u64| {
+        let assigned_at = NOW.after(Duration::from_secs(60 * n));
+        let mut entropy = musher_core::entropy::Entropy::from_seed(n);
+        let id = RunId::new(assigned_at, &mut entropy);
+        sample::over(Run { id, assigned_at, ..sample::run(1, 1, 1) }, used(n))
+    };
+    commit(&mut *store, &[Change { runs: (1..=4).map(run).collect(), ..sample::everything(9) }]);
+    let reader = store.reader().unwrap();
+    let since = |secs| reader.cost_since(NOW.after(Duration::from_secs(secs))).unwrap();
+    assert_eq!(since(0), used(10));
+    assert_eq!(since(180), used(7));
+    assert_eq!(since(181), used(4));
+    assert_eq!(since(3600), Usage::default());
+}

@@ -1,0 +1,117 @@
+//! Promises about rows: what is loaded, and what is not.
+
+use musher_core::change::Change;
+use musher_core::config::ProjectSettings;
+use musher_core::id::Seq;
+use musher_core::item::ItemState;
+use musher_core::run::Usage;
+use musher_core::state::World;
+
+use super::sample::{self, commit};
+use super::{Fixture, same};
+use crate::store::{GATES_KEPT, Scope};
+
+pub(super) fn a_new_store_is_empty(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    assert!(same(&store.load().unwrap(), &World::default()));
+    assert_eq!(store.last_seq(), Seq(0));
+    assert_eq!(store.reader().unwrap().last_seq().unwrap(), Seq(0));
+}
+
+pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let settings = ProjectSettings { gate: Some("make \"check\"".to_owned()), ..ProjectSettings::default() };
+    let configured = Change { settings: Some(Box::new(settings.clone())), ..sample::everything(1) };
+    commit(&mut *store, &[configured, sample::everything(2)]);
+    let mut store = fixture.reopen(store);
+    let wanted = World {
+        settings: Some(Box::new(settings)),
+        missions: vec![sample::mission(1), sample::mission(2)],
+        items: vec![sample::item(1, 1), sample::item(2, 2)],
+        runs: vec![sample::run(1, 1, 1), sample::run(2, 2, 2)],
+        agents: vec![sample::agent(1), sample::agent(2)],
+        effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
+        gates: vec![sample::gate(1), sample::gate(2)],
+    };
+    let loaded = store.load().unwrap();
+    assert!(same(&loaded, &wanted), "{loaded:#?}");
+    assert_eq!(store.last_seq(), Seq(4));
+}
+
+pub(super) fn the_last_row_of_an_id_counts(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let titled = |title: &str| {
+        let mut row = sample::item(1, 1);
+        row.title = title.into();
+        row.state = ItemState::Failed(title.into());
+        row
+    };
+    let twice = Change { items: vec![titled("one"), titled("two")], ..sample::everything(1) };
+    let again = Change { items: vec![titled("three")], ..Change::default() };
+    commit(&mut *store, &[twice, again]);
+    assert_eq!(store.load().unwrap().items, [titled("three")]);
+    commit(&mut *store, &[Change { items: vec![titled("four")], ..Change::default() }]);
+    let mut store = fixture.reopen(store);
+    assert_eq!(store.load().unwrap().items, [titled("four")]);
+}
+
+pub(super) fn a_run_that_is_over_is_not_loaded(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    commit(&mut *store, &[sample::everything(1), sample::everything(2)]);
+    let over = sample::over(sample::run(1, 1, 1), Usage::default());
+    commit(&mut *store, &[Change { runs: vec![over.clone()], ..Change::default() }]);
+    let mut store = fixture.reopen(store);
+    assert_eq!(store.load().unwrap().runs, [sample::run(2, 2, 2)]);
+    assert_eq!(store.reader().unwrap().run(over.id).unwrap(), Some(over));
+}
+
+pub(super) fn effects_are_loaded_oldest_first_until_closed(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    // Their order is the order in which they were decided, not that of their ids.
+    let open = |n| Change { effects: vec![sample::effect(n, n)], ..Change::default() };
+    let close = |n| Change { closed: vec![sample::effect_id(n)], ..Change::default() };
+    commit(&mut *store, &[open(9), open(4), close(4), open(7)]);
+    commit(&mut *store, &[open(2), open(8)]);
+    commit(&mut *store, &[close(7), close(77)]);
+    let mut store = fixture.reopen(store);
+    let effects = store.load().unwrap().effects;
+    assert_eq!(effects, [sample::effect(9, 9), sample::effect(2, 2), sample::effect(8, 8)]);
+    commit(&mut *store, &[open(1)]);
+    assert_eq!(store.load().unwrap().effects.last(), Some(&sample::effect(1, 1)));
+}
+
+pub(super) fn the_newest_gate_records_are_loaded(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let gates = (0..GATES_KEPT + 5).map(sample::gate).collect();
+    commit(&mut *store, &[Change { gates, ..Change::default() }]);
+    let mut said_again = sample::gate(3);
+    said_again.green = !said_again.green;
+    commit(&mut *store, &[Change { gates: vec![said_again.clone()], ..Change::default() }]);
+    let mut store = fixture.reopen(store);
+    let gates = store.load().unwrap().gates;
+    assert_eq!(gates.len(), GATES_KEPT as usize);
+    assert_eq!(gates.first(), Some(&sample::gate(6)));
+    assert_eq!(gates.last(), Some(&said_again));
+}
+
+pub(super) fn an_archived_mission_is_not_loaded_but_readable(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    commit(&mut *store, &[sample::everything(1), sample::everything(2)]);
+    let over = sample::over(sample::run(1, 1, 1), Usage::default());
+    let archive = Change { runs: vec![over.clone()], archived: vec![sample::mission_id(1)], ..Change::default() };
+    commit(&mut *store, &[archive]);
+    let mut store = fixture.reopen(store);
+    let world = store.load().unwrap();
+    assert_eq!(world.missions, [sample::mission(2)]);
+    assert_eq!(world.items, [sample::item(2, 2)]);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.missions(Scope::Active).unwrap(), [sample::mission(2)]);
+    assert_eq!(reader.missions(Scope::All).unwrap(), [sample::mission(1), sample::mission(2)]);
+    assert_eq!(reader.mission(sample::mission_id(1)).unwrap(), Some(sample::mission(1)));
+    assert_eq!(reader.items_of(sample::mission_id(1)).unwrap(), [sample::item(1, 1)]);
+    assert_eq!(reader.item(sample::item_id(1)).unwrap(), Some(sample::item(1, 1)));
+    assert_eq!(reader.runs_of(sample::item_id(1)).unwrap(), [over]);
+    // A late write to its rows does not bring it back.
+    commit(&mut *store, &[Change { missions: vec![sample::mission(1)], ..Change::default() }]);
+    assert_eq!(store.load().unwrap().missions, [sample::mission(2)]);
+}

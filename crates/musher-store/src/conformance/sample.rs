@@ -1,0 +1,148 @@
+//! Rows to write: small, whole, and the same for the same number.
+
+use musher_core::agent::{Agent, AgentSpec, Source};
+use musher_core::change::{Change, GateRecord};
+use musher_core::effect::{Effect, EffectKind};
+use musher_core::event::{Event, Happened};
+use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq};
+use musher_core::item::Item;
+use musher_core::mission::Mission;
+use musher_core::run::{Run, RunState, Usage};
+use musher_core::time::Timestamp;
+
+use crate::store::Store;
+
+/// The moment that all samples are of: 2026-01-31T09:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_micros(1_769_850_000_000_000);
+
+/// The bytes of an id whose time is [`NOW`] and whose random part tells the number; ids grow with their numbers.
+pub fn id_bytes(n: u32) -> [u8; 16] {
+    let mut bytes = [0u8; 16];
+    bytes[..6].copy_from_slice(&NOW.as_millis().to_be_bytes()[2..]);
+    bytes[6..8].copy_from_slice(&[0x70, 0]);
+    bytes[8..12].copy_from_slice(&[0x80, 0, 0, 0]);
+    bytes[12..].copy_from_slice(&n.to_be_bytes());
+    bytes
+}
+
+/// The n-th mission's id.
+pub fn mission_id(n: u32) -> MissionId {
+    MissionId::from_bytes(id_bytes(n))
+}
+
+/// The n-th item's id.
+pub fn item_id(n: u32) -> ItemId {
+    ItemId::from_bytes(id_bytes(n))
+}
+
+/// The n-th run's id.
+pub fn run_id(n: u32) -> RunId {
+    RunId::from_bytes(id_bytes(n))
+}
+
+/// The n-th effect's id.
+pub fn effect_id(n: u32) -> EffectId {
+    EffectId::from_bytes(id_bytes(n))
+}
+
+/// The n-th note's id.
+pub fn note_id(n: u32) -> NoteId {
+    NoteId::from_bytes(id_bytes(n))
+}
+
+/// The n-th mission, running.
+pub fn mission(n: u32) -> Mission {
+    serde_json::from_value(serde_json::json!({
+        "id": mission_id(n), "goal": format!("goal {n}"), "policy": {}, "state": "running", "base": "main",
+        "delivery": "merge", "owner": "ann", "created_at": NOW, "updated_at": NOW,
+    }))
+    .unwrap()
+}
+
+/// The n-th item, of a mission, ready.
+pub fn item(n: u32, mission: u32) -> Item {
+    serde_json::from_value(serde_json::json!({
+        "id": item_id(n), "mission": mission_id(mission), "key": format!("item-{n}"), "number": n,
+        "title": "Grüße an 世界 🐑", "kind": "implement", "priority": "medium", "state": "ready", "attempts": 0,
+        "fence": 0, "created_at": NOW, "updated_at": NOW,
+    }))
+    .unwrap()
+}
+
+/// The n-th run, of an item of a mission, live.
+pub fn run(n: u32, item: u32, mission: u32) -> Run {
+    serde_json::from_value(serde_json::json!({
+        "id": run_id(n), "mission": mission_id(mission), "item": item_id(item), "agent": AgentId::from_bytes(id_bytes(1)),
+        "purpose": "work", "fence": 1, "attempt": 1, "state": "running", "assigned_at": NOW,
+    }))
+    .unwrap()
+}
+
+/// A run that is over, and what it used.
+pub fn over(run: Run, usage: Usage) -> Run {
+    Run { state: RunState::Finished, finished_at: Some(NOW), usage, ..run }
+}
+
+/// The n-th agent.
+pub fn agent(n: u32) -> Agent {
+    Agent {
+        id: AgentId::from_bytes(id_bytes(n)),
+        spec: AgentSpec { name: format!("agent-{n}").into(), ..AgentSpec::default() },
+        source: Source::Config,
+        paused: false,
+        draining: false,
+        removed: false,
+        error: None,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// The n-th effect, for an item.
+pub fn effect(n: u32, item: u32) -> Effect {
+    Effect { id: effect_id(n), item: item_id(item), kind: EffectKind::StartRun(run_id(n)), at: NOW }
+}
+
+/// The n-th gate record.
+pub fn gate(n: u32) -> GateRecord {
+    GateRecord { tree: format!("tree-{n}").into(), gate: "make".into(), green: n.is_multiple_of(2), tail: "é\n".into(), at: NOW }
+}
+
+/// An event about an item of a mission.
+pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
+    Event {
+        at: NOW,
+        actor: "ann".into(),
+        mission: Some(mission_id(mission)),
+        item: item.map(item_id),
+        agent: None,
+        run: None,
+        happened,
+    }
+}
+
+/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events.
+pub fn everything(n: u32) -> Change {
+    Change {
+        missions: vec![mission(n)],
+        items: vec![item(n, n)],
+        runs: vec![run(n, n, n)],
+        agents: vec![agent(n)],
+        gates: vec![gate(n)],
+        events: vec![
+            event(Happened::MissionResumed {}, n, None),
+            event(Happened::ItemAssigned { attempt: n }, n, Some(n)),
+        ],
+        effects: vec![effect(n, n)],
+        ..Change::default()
+    }
+}
+
+/// Writes changes as one batch and commits it.
+pub fn commit(store: &mut dyn Store, changes: &[Change]) -> Seq {
+    store.begin().unwrap();
+    for change in changes {
+        store.write(change).unwrap();
+    }
+    store.commit().unwrap()
+}

@@ -1,0 +1,102 @@
+//! The committed rows, as plain values.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use musher_core::agent::Agent;
+use musher_core::change::{Change, GateRecord, TextKey};
+use musher_core::config::ProjectSettings;
+use musher_core::effect::Effect;
+use musher_core::event::Logged;
+use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq};
+use musher_core::item::Item;
+use musher_core::mission::Mission;
+use musher_core::run::Run;
+use musher_core::state::World;
+
+use crate::store::GATES_KEPT;
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) settings: Option<Box<ProjectSettings>>,
+    pub(super) missions: BTreeMap<MissionId, Mission>,
+    pub(super) archived: BTreeSet<MissionId>,
+    pub(super) items: BTreeMap<ItemId, Item>,
+    pub(super) runs: BTreeMap<RunId, Run>,
+    pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) texts: BTreeMap<TextKey, Box<str>>,
+    /// In the order in which they were given.
+    pub(super) notes: Vec<(MissionId, NoteId)>,
+    /// Oldest first.
+    pub(super) gates: Vec<GateRecord>,
+    pub(super) events: Vec<Logged>,
+    /// Oldest first.
+    pub(super) effects: Vec<Effect>,
+    pub(super) cursors: BTreeMap<Box<str>, Seq>,
+}
+
+impl Tables {
+    pub(super) fn apply(&mut self, change: Change) {
+        if change.settings.is_some() {
+            self.settings = change.settings;
+        }
+        self.missions.extend(change.missions.into_iter().map(|row| (row.id, row)));
+        self.items.extend(change.items.into_iter().map(|row| (row.id, row)));
+        self.runs.extend(change.runs.into_iter().map(|row| (row.id, row)));
+        self.agents.extend(change.agents.into_iter().map(|row| (row.id, row)));
+        for (key, text) in change.texts {
+            self.put_text(key, text);
+        }
+        for record in change.gates {
+            self.gates.retain(|old| (&old.tree, &old.gate) != (&record.tree, &record.gate));
+            self.gates.push(record);
+        }
+        for event in change.events {
+            let seq = Seq(self.last_seq().0 + 1);
+            self.events.push(Logged { seq, event });
+        }
+        self.effects.extend(change.effects);
+        self.effects.retain(|effect| !change.closed.contains(&effect.id));
+        self.archived.extend(change.archived);
+    }
+
+    pub(super) fn set_cursor(&mut self, name: Box<str>, seq: Seq) {
+        self.cursors.insert(name, seq);
+    }
+
+    pub(super) fn last_seq(&self) -> Seq {
+        self.events.last().map_or(Seq(0), |event| event.seq)
+    }
+
+    pub(super) fn is_active(&self, mission: MissionId) -> bool {
+        self.missions.contains_key(&mission) && !self.archived.contains(&mission)
+    }
+
+    pub(super) fn items_of(&self, mission: MissionId) -> Vec<Item> {
+        let mut items: Vec<Item> =
+            self.items.values().filter(|item| item.mission == mission).cloned().collect();
+        items.sort_by_key(|item| item.number);
+        items
+    }
+
+    pub(super) fn world(&self) -> World {
+        let missions: Vec<Mission> =
+            self.missions.values().filter(|m| self.is_active(m.id)).cloned().collect();
+        let live = |run: &&Run| run.is_live() && self.is_active(run.mission);
+        World {
+            settings: self.settings.clone(),
+            items: missions.iter().flat_map(|mission| self.items_of(mission.id)).collect(),
+            missions,
+            runs: self.runs.values().filter(live).cloned().collect(),
+            agents: self.agents.values().cloned().collect(),
+            effects: self.effects.clone(),
+            gates: self.gates[self.gates.len().saturating_sub(GATES_KEPT as usize)..].to_vec(),
+        }
+    }
+
+    fn put_text(&mut self, key: TextKey, text: Box<str>) {
+        let known = self.texts.insert(key, text).is_some();
+        if let (TextKey::Note(mission, note), false) = (key, known) {
+            self.notes.push((mission, note));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The rows that decisions are made on, read at start.
+
+use musher_core::change::GateRecord;
+use musher_core::id::{MissionId, Seq};
+use musher_core::item::Item;
+use musher_core::state::World;
+use musher_core::time::Timestamp;
+use rusqlite::{Connection, Row};
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+use crate::store::GATES_KEPT;
+
+/// Reads the active world in one transaction.
+pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
+    let snapshot = conn.unchecked_transaction()?;
+    let missions: Vec<(MissionId, _)> = missions(&snapshot)?;
+    let mut world = World {
+        settings: all(&snapshot, "settings", "SELECT body FROM settings", ())?.pop(),
+        runs: all(&snapshot, "run", "SELECT body FROM runs WHERE live = 1 ORDER BY id", ())?,
+        agents: all(&snapshot, "agent", "SELECT body FROM agents ORDER BY id", ())?,
+        effects: all(&snapshot, "effect", "SELECT body FROM effects ORDER BY n", ())?,
+        gates: gates(&snapshot)?,
+        ..World::default()
+    };
+    for (id, row) in missions {
+        world.missions.push(row);
+        world.items.extend(items_of(&snapshot, id)?);
+    }
+    // Both lists are in the order of their ids: the active missions are found by halving.
+    let active = |id| world.missions.binary_search_by_key(&id, |m| m.id).is_ok();
+    world.runs.retain(|run: &musher_core::run::Run| active(run.mission));
+    Ok(world)
+}
+
+fn missions<T: DeserializeOwned>(conn: &Connection) -> Result<Vec<(MissionId, T)>, StoreError> {
+    let mut select =
+        conn.prepare_cached("SELECT id, body FROM missions WHERE archived = 0 ORDER BY id")?;
+    let mut rows = select.query(())?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push((MissionId::from_bytes(row.get(0)?), body(row, 1, "mission")?));
+    }
+    Ok(found)
+}
+
+/// The items of a mission in the order of the plan.
+pub(super) fn items_of(conn: &Connection, mission: MissionId) -> Result<Vec<Item>, StoreError> {
+    let sql = "SELECT body FROM items WHERE mission = ?1 ORDER BY id";
+    let mut items: Vec<Item> = all(conn, "item", sql, (mission.as_bytes(),))?;
+    items.sort_by_key(|item| item.number);
+    Ok(items)
+}
+
+/// The last event's place; 0 when there is none.
+pub(super) fn last_seq(conn: &Connection) -> Result<Seq, StoreError> {
+    let seq: Option<i64> =
+        conn.prepare_cached("SELECT max(seq) FROM events")?.query_row((), |row| row.get(0))?;
+    Ok(place(seq.unwrap_or(0)))
+}
+
+/// A place in the log, as SQLite counts it, as ours.
+pub(super) fn place(seq: i64) -> Seq {
+    Seq(u64::try_from(seq).unwrap_or(0))
+}
+
+/// The order of the next effect.
+pub(super) fn next_effect(conn: &Connection) -> Result<i64, StoreError> {
+    let last: Option<i64> = conn.query_row("SELECT max(n) FROM effects", (), |row| row.get(0))?;
+    Ok(last.unwrap_or(0) + 1)
+}
+
+/// Drops the gate records that nobody will ask for again.
+pub(super) fn forget_old_gates(conn: &Connection) -> Result<(), StoreError> {
+    conn.execute(
+        "DELETE FROM gates WHERE n <= (SELECT n FROM gates ORDER BY n DESC LIMIT 1 OFFSET ?1)",
+        (GATES_KEPT,),
+    )?;
+    Ok(())
+}
+
+fn gates(conn: &Connection) -> Result<Vec<GateRecord>, StoreError> {
+    let mut select = conn
+        .prepare_cached("SELECT tree, gate, green, tail, at FROM gates ORDER BY n DESC LIMIT ?1")?;
+    let mut rows = select.query((GATES_KEPT,))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(GateRecord {
+            tree: row.get(0)?,
+            gate: row.get(1)?,
+            green: row.get(2)?,
+            tail: row.get(3)?,
+            at: Timestamp::from_micros(row.get(4)?),
+        });
+    }
+    records.reverse();
+    Ok(records)
+}
+
+/// All rows of a question whose only column is a body.
+pub(super) fn all<T: DeserializeOwned>(
+    conn: &Connection,
+    what: &'static str,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<T>, StoreError> {
+    let mut select = conn.prepare_cached(sql)?;
+    let mut rows = select.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(body(row, 0, what)?);
+    }
+    Ok(found)
+}
+
+/// A body, understood.
+pub(super) fn body<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    let bytes = row.get_ref(column)?.as_bytes().map_err(|e| StoreError::decode(what, e))?;
+    serde_json::from_slice(bytes).map_err(|e| StoreError::decode(what, e))
+}

@@ -1,0 +1,68 @@
+//! The data folder's lock: a `musher.lock` that names who holds it.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use musher_core::time::Timestamp;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::OpenError;
+
+const FILE: &str = "musher.lock";
+
+/// Proof that no other process has this data folder open. The kernel takes it back when the process ends, however.
+///
+/// The file stays when the lock goes: removing it would let two processes lock two files of the same name.
+#[derive(Debug)]
+pub(super) struct FolderLock(#[allow(dead_code, reason = "held for its drop")] Flock<File>);
+
+impl FolderLock {
+    pub(super) fn take(folder: &Path, now: Timestamp) -> Result<Self, OpenError> {
+        let path = folder.join(FILE);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| OpenError::io(&path, e))?;
+        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((file, Errno::EWOULDBLOCK)) => return Err(held(folder, file)),
+            Err((_, errno)) => return Err(OpenError::io(&path, errno.into())),
+        };
+        sign(&mut lock, now).map_err(|e| OpenError::io(&path, e))?;
+        Ok(Self(lock))
+    }
+}
+
+/// Makes the folder, for its owner only, unless it is there.
+pub(super) fn make_folder(folder: &Path) -> Result<(), OpenError> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(e) if !folder.is_dir() => Err(OpenError::io(folder, e)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn sign(file: &mut File, now: Timestamp) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    // One write, so that whoever finds the lock taken reads both lines or none.
+    file.write_all(format!("pid {}\nsince {now}\n", std::process::id()).as_bytes())
+}
+
+fn held(folder: &Path, file: File) -> OpenError {
+    let mut text = String::new();
+    // What cannot be read is not named; the lock counts all the same.
+    let _ = file.take(1024).read_to_string(&mut text);
+    let word = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    OpenError::Locked {
+        folder: folder.to_owned(),
+        pid: word("pid ").and_then(|pid| pid.parse().ok()),
+        since: word("since ").and_then(|at| at.parse().ok()),
+    }
+}

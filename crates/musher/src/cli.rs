@@ -1,0 +1,67 @@
+//! The commands and what they have in common.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    agent, approve, backup, completions, config, demo, diff, docs, doctor, down, events, explain, gc, inbox, init, item,
+    logs, mission, plan, queue, reject, restore, run, run_host, status, up,
+};
+
+/// Drives a team of coding agents: a mission in, merged work out, nothing lost.
+///
+/// A mission is a graph of work items. musher hands each to the agent that fits, runs it in a worktree of its own, checks
+/// the result itself, merges what passes, and asks a person only when a person is needed.
+#[derive(Debug, Parser)]
+#[command(name = "musher", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// The repository to work on, instead of the one around the current folder
+    #[arg(short = 'C', long = "repository", value_name = "DIR", global = true)]
+    pub(crate) repository: Option<PathBuf>,
+
+    /// Print one JSON document (or one a line, for streams) instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Args),
+    Demo(demo::Args),
+    Up(up::Args),
+    Down(down::Args),
+    Status(status::Args),
+    Doctor(doctor::Args),
+    Run(run::Args),
+    #[command(subcommand)]
+    Plan(plan::Command),
+    #[command(subcommand)]
+    Mission(mission::Command),
+    #[command(subcommand)]
+    Item(item::Command),
+    Approve(approve::Args),
+    Reject(reject::Args),
+    #[command(subcommand)]
+    Agent(agent::Command),
+    Logs(logs::Args),
+    Diff(diff::Args),
+    Explain(explain::Args),
+    Inbox(inbox::Args),
+    Events(events::Args),
+    #[command(subcommand)]
+    Queue(queue::Command),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    Gc(gc::Args),
+    #[command(subcommand)]
+    Config(config::Command),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    RunHost(run_host::Args),
+    #[command(hide = true)]
+    DocsGenerate(docs::Args),
+}

@@ -1,0 +1,37 @@
+//! `musher config`.
+
+use crate::connect::Context;
+use crate::error::Outcome;
+use crate::output;
+
+/// The configuration: what it says, whether it can be used, what it may say
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Print the configuration as it is in force
+    Show,
+    /// Check the configuration and name every problem
+    Check,
+    /// Print the JSON Schema of `musher.toml`
+    Schema,
+}
+
+pub(crate) fn run(command: &Command, cx: &Context) -> Outcome {
+    match command {
+        Command::Show => {
+            let config = cx.project()?.config;
+            output::line(&serde_json::to_string_pretty(&config)?);
+            Ok(0)
+        }
+        Command::Check => {
+            let project = cx.project()?;
+            let agents = project.config.agents.len();
+            cx.say(&serde_json::json!({"ok": true, "agents": agents}), || {
+                output::line(&format!("the configuration can be used: {agents} agent(s)"));
+            })
+        }
+        Command::Schema => {
+            output::line(musher_core::config::schema().trim_end());
+            Ok(0)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `musher docs-generate`: the reference pages, made from the code so that they cannot differ from it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use musher_core::event::CATALOGUE;
+
+use crate::cli::Cli;
+use crate::error::Outcome;
+
+/// Write the generated pages of the documentation
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The folder they are written to
+    folder: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    for (name, text) in pages() {
+        std::fs::write(args.folder.join(name), text)?;
+    }
+    Ok(0)
+}
+
+/// Every generated page: its file name and its text.
+pub(crate) fn pages() -> [(&'static str, String); 3] {
+    [("cli.md", cli()), ("config.md", musher_core::config::reference()), ("events.md", events())]
+}
+
+fn cli() -> String {
+    let mut text = String::from(
+        "# Commands\n\n<!-- Generated from the code by `scripts/docs`; do not edit. -->\n\n\
+         Every reading command takes `--json` and then prints exactly one JSON document (streams: one a line). Ids: the \
+         full id, or at least four digits of the beginning of the full or the short form; items also `MISSION/key`, agents \
+         by name.\n\n\
+         Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 no daemon, 6 the mission ended failed, cancelled \
+         or blocked, 130 interrupted.\n",
+    );
+    let mut root = Cli::command();
+    root.build();
+    for command in root.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+        section(&mut text, command, "musher", 2);
+    }
+    text
+}
+
+fn section(text: &mut String, command: &clap::Command, parent: &str, depth: usize) {
+    let name = format!("{parent} {}", command.get_name());
+    let _ = writeln!(text, "\n{} `{name}`\n", "#".repeat(depth));
+    if let Some(about) = command.get_long_about().or(command.get_about()) {
+        let _ = writeln!(text, "{about}\n");
+    }
+    let mut subcommands = command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help").peekable();
+    if subcommands.peek().is_some() {
+        for inner in subcommands {
+            section(text, inner, &name, depth + 1);
+        }
+        return;
+    }
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").trim();
+    let _ = writeln!(text, "    {usage}\n");
+    let arguments: Vec<_> = command.get_arguments().filter(|a| !a.is_hide_set() && !a.is_global_set()).collect();
+    let own: Vec<_> = arguments.into_iter().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")).collect();
+    if own.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "| argument | meaning |\n|---|---|");
+    for argument in own {
+        let _ = writeln!(text, "| `{}` | {} |", shown(argument), meaning(argument));
+    }
+}
+
+fn shown(argument: &clap::Arg) -> String {
+    let values: Vec<String> =
+        argument.get_value_names().unwrap_or_default().iter().map(|v| v.to_string()).collect();
+    let value = values.join(" ");
+    match (argument.get_short(), argument.get_long()) {
+        (_, Some(long)) if argument.get_action().takes_values() => format!("--{long} {value}"),
+        (Some(short), Some(long)) => format!("-{short}, --{long}"),
+        (None, Some(long)) => format!("--{long}"),
+        (Some(short), None) => format!("-{short}"),
+        (None, None) => value,
+    }
+}
+
+fn meaning(argument: &clap::Arg) -> String {
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
+    let defaults: Vec<String> =
+        argument.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty()).collect();
+    if defaults.is_empty() || !argument.get_action().takes_values() {
+        help
+    } else {
+        format!("{help} (default `{}`)", defaults.join(" "))
+    }
+}
+
+fn events() -> String {
+    let mut text = String::from(
+        "# Events\n\n<!-- Generated from the code by `scripts/docs`; do not edit. -->\n\n\
+         Each event has `seq`, `at`, `kind`, `mission`, `item`, `agent`, `run`, `actor` and a `body` with the fields below. \
+         `seq` grows by one an event and is never used twice; a reader that remembers the last one it saw goes on from \
+         exactly there.\n\n| kind | what happened | body |\n|---|---|---|\n",
+    );
+    for (name, meaning, fields) in CATALOGUE {
+        let fields: Vec<String> = fields.iter().map(|(field, doc)| format!("`{field}`: {doc}")).collect();
+        let _ = writeln!(text, "| `{name}` | {meaning} | {} |", fields.join("; "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_pages_in_docs_are_those_of_the_code() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/reference");
+        for (name, text) in pages() {
+            let kept = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert!(kept == text, "docs/src/reference/{name} is not what the code says: run `scripts/docs`");
+        }
+    }
+}

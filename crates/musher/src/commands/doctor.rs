@@ -1,0 +1,143 @@
+//! `musher doctor`.
+
+use std::path::Path;
+
+use musher_core::config::Config;
+use musher_engine::Paths;
+use serde::Serialize;
+
+use crate::connect::Context;
+use crate::error::{Exit, Outcome};
+use crate::output::{self, Tone, paint};
+use crate::project;
+
+/// Check this machine, the repository, the configuration and every agent; each problem with its fix
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    status: &'static str,
+    text: String,
+    fix: Option<String>,
+}
+
+fn pass(name: impl Into<String>, text: impl Into<String>) -> Check {
+    Check { name: name.into(), status: "pass", text: text.into(), fix: None }
+}
+
+fn warn(name: impl Into<String>, text: impl Into<String>, fix: impl Into<String>) -> Check {
+    Check { name: name.into(), status: "warn", text: text.into(), fix: Some(fix.into()) }
+}
+
+fn fail(name: impl Into<String>, text: impl Into<String>, fix: impl Into<String>) -> Check {
+    Check { name: name.into(), status: "fail", text: text.into(), fix: Some(fix.into()) }
+}
+
+pub(crate) async fn run(_: &Args, cx: &Context) -> Outcome {
+    let report = Report { checks: checks(cx).await };
+    let failed = report.checks.iter().any(|c| c.status == "fail");
+    cx.say(&report, || {
+        for check in &report.checks {
+            let tone = match check.status {
+                "pass" => Tone::Good,
+                "warn" => Tone::Busy,
+                _ => Tone::Bad,
+            };
+            output::line(&format!("{}  {}: {}", paint(check.status, tone), check.name, output::harmless(&check.text)));
+            if let Some(fix) = &check.fix {
+                output::line(&format!("      fix: {fix}"));
+            }
+        }
+    })?;
+    Ok(if failed { Exit::Failed.code() } else { 0 })
+}
+
+async fn checks(cx: &Context) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match musher_git::version_check() {
+        Ok(version) => checks.push(pass("git", format!("version {version}"))),
+        Err(error) => checks.push(fail("git", error.to_string(), error.fix())),
+    }
+    let root = match musher_git::Repository::open(&cx.folder) {
+        Ok(repository) => {
+            checks.push(pass("repository", repository.top().display().to_string()));
+            checks.push(match repository.identity() {
+                Ok(who) => pass("identity", format!("{} <{}>", who.name, who.email)),
+                Err(error) => fail("identity", error.to_string(), error.fix()),
+            });
+            repository.top().to_owned()
+        }
+        Err(error) => {
+            checks.push(fail("repository", error.to_string(), error.fix()));
+            return checks;
+        }
+    };
+    let paths = Paths::of(root);
+    checks.push(disk(&paths));
+    if !paths.config().exists() {
+        checks.push(fail("config", "there is no musher.toml", "`musher init` writes a first one"));
+        return checks;
+    }
+    match project::read_config(&paths) {
+        Ok(config) => checks.extend(of_config(&config, &paths)),
+        Err(failure) => {
+            let (what, why) = failure.words();
+            checks.push(fail("config", format!("{what}: {why}"), "mend what is named, then `musher config check`"));
+        }
+    }
+    checks.push(match cx.client().await {
+        Ok(_) => pass("daemon", "runs and answers"),
+        Err(_) => warn("daemon", "none runs for this repository", "`musher up --detach` starts one"),
+    });
+    checks
+}
+
+fn disk(paths: &Paths) -> Check {
+    match musher_git::free_space(&paths.root) {
+        Ok(free) if free < 2 << 30 => {
+            warn("disk", format!("{} MiB free", free >> 20), "make room: below `min_free` (2 GiB) no worktree is made")
+        }
+        Ok(free) => pass("disk", format!("{} GiB free", free >> 30)),
+        Err(error) => fail("disk", error.to_string(), error.fix()),
+    }
+}
+
+fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
+    let mut checks = vec![pass("config", format!("{} agent(s)", config.agents.len()))];
+    checks.push(match &config.project.gate {
+        Some(gate) => pass("gate", gate.clone()),
+        None => warn(
+            "gate",
+            "none is configured, so nothing reaches the base branch: work is gathered on a branch of its own",
+            "`gate = \"…\"` under [project] in musher.toml",
+        ),
+    });
+    if config.agents.is_empty() {
+        checks.push(fail("agents", "none is configured", "name one under [[agents]] in musher.toml"));
+    }
+    for agent in &config.agents {
+        let name = format!("agent {}", agent.name);
+        checks.push(match program_of(&agent.command, &paths.root) {
+            Ok(path) => pass(name, path),
+            Err(why) => fail(name, why, "install the program, or mend `command` in musher.toml"),
+        });
+    }
+    checks
+}
+
+/// Where the program of an agent is, or why it cannot be started.
+fn program_of(command: &[String], root: &Path) -> Result<String, String> {
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    let program = program.replace("{root}", &root.to_string_lossy());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    musher_agents::command::find_program(&program, root, &path)
+        .map(|found| found.display().to_string())
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,26 @@
+//! `musher explain`.
+
+use crate::connect::Context;
+use crate::error::Outcome;
+use crate::output::{self, Tone};
+
+/// Say why an item or a mission is where it is: every reason, exactly
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The item or the mission
+    id: String,
+}
+
+pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
+    let explanation = cx.client().await?.explain(&args.id).await?;
+    cx.say(&explanation, || {
+        let state = &explanation.state;
+        output::line(&format!("{} is {}", args.id, output::paint(state, Tone::of_state(state))));
+        for wait in &explanation.waits {
+            output::line(&format!("  {}: {}", wait.code, output::harmless(&wait.text).replace('\n', "\n    ")));
+        }
+        if explanation.waits.is_empty() {
+            output::line("  nothing holds it");
+        }
+    })
+}

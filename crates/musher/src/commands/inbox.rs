@@ -1,0 +1,25 @@
+//! `musher inbox`.
+
+use crate::connect::Context;
+use crate::error::Outcome;
+use crate::output::{self, Tone};
+
+/// Show what waits for a person, with the words that would help
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(_: &Args, cx: &Context) -> Outcome {
+    let inbox = cx.client().await?.inbox().await?;
+    let requests = &inbox.inbox;
+    cx.say(&inbox, || {
+        if requests.is_empty() {
+            output::line("nothing waits for you");
+        }
+        for request in requests {
+            output::line(&output::paint(&output::harmless(&request.text), Tone::Strong));
+            for reply in &request.replies {
+                output::line(&format!("    {reply}"));
+            }
+        }
+    })
+}

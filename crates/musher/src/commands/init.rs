@@ -1,0 +1,112 @@
+//! `musher init`.
+
+use std::path::Path;
+
+use crate::connect::Context;
+use crate::error::{Exit, Failure, Outcome};
+use crate::output;
+use crate::project;
+
+/// Make a first `musher.toml` for this repository
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The gate: the command that must exit 0 before anything is merged
+    #[arg(long, value_name = "CMD")]
+    gate: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
+    let root = project::root_of(&cx.folder)?;
+    let path = root.join("musher.toml");
+    let gate = args.gate.clone().or_else(|| guess_gate(&root));
+    let text = config(gate.as_deref());
+    let created = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+    let mut file = match created {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            return Err(Failure::new(Exit::Refused, "there is a `musher.toml` already")
+                .fix("edit it; `musher config check` says whether it can be used"));
+        }
+        Err(error) => {
+            return Err(Failure::failed(format!("`{}` cannot be written", path.display())).why(error.to_string()));
+        }
+    };
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    let repository = musher_git::Repository::open(&root)
+        .map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    let document = serde_json::json!({"config": path, "gate": gate});
+    cx.say(&document, || {
+        output::line(&format!("wrote {}", path.display()));
+        match &gate {
+            Some(gate) => output::line(&format!("gate: {gate} (guessed from what is here; change it if it is wrong)")),
+            None => output::line("no gate: say in it which command proves that the work is good"),
+        }
+        output::line("next: name your agent in it, then `musher doctor`");
+    })
+}
+
+/// What most projects of this sort run to prove themselves.
+fn guess_gate(root: &Path) -> Option<String> {
+    let has = |name: &str| root.join(name).exists();
+    let makefile = std::fs::read_to_string(root.join("Makefile")).unwrap_or_default();
+    let gate = if has("scripts/test") {
+        "./scripts/test"
+    } else if makefile.lines().any(|l| l.starts_with("test:")) {
+        "make test"
+    } else if has("Cargo.toml") {
+        "cargo test"
+    } else if has("go.mod") {
+        "go test ./..."
+    } else if has("package.json") {
+        "npm test"
+    } else if has("pyproject.toml") || has("pytest.ini") || has("setup.py") {
+        "python3 -m pytest"
+    } else {
+        return None;
+    };
+    Some(gate.to_owned())
+}
+
+fn config(gate: Option<&str>) -> String {
+    let gate = match gate {
+        // A TOML basic string: quotes and backslashes escaped.
+        Some(gate) => format!("gate = \"{}\"", gate.replace('\\', "\\\\").replace('"', "\\\"")),
+        None => "# gate = \"make test\"".to_owned(),
+    };
+    format!(
+        r#"# How musher works on this repository. `musher config schema` and the manual name every key.
+
+[project]
+# The command that must exit 0 before anything is merged. Without one, work is gathered on a branch of its own.
+{gate}
+
+[policy]
+# How many items are worked on at once.
+max_parallel_items = 2
+# Whether implement and test items wait for a review; without a reviewing agent a person is asked.
+reviewer_required = false
+
+# An agent is any command: it runs in a worktree of its own, with the prompt on standard input and in {{prompt_file}}.
+# [[agents]]
+# name = "script"
+# driver = "command"
+# command = ["sh", "{{root}}/agent.sh", "{{prompt_file}}"]
+# max_load = 1
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_config_can_be_used_with_and_without_a_gate() {
+        for gate in [None, Some("make test"), Some("sh -c \"a\\b\"")] {
+            let text = config(gate);
+            let parsed = musher_core::config::parse("musher.toml", text.as_bytes());
+            assert!(parsed.is_ok(), "{parsed:?}");
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `musher item`.
+
+use musher_server::api::{ItemDocument, ItemQuery, ItemShow};
+
+use crate::connect::Context;
+use crate::error::Outcome;
+use crate::output::{self, Table, Tone};
+
+/// Items: look at them, retry, hold, skip or cancel them
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List items
+    List {
+        /// Only those of this mission
+        #[arg(long, value_name = "ID")]
+        mission: Option<String>,
+        /// Only those in these states, separated by commas
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+    },
+    /// Show an item with its runs and what it waits for
+    Show {
+        /// The item: its id, or MISSION/key
+        item: String,
+    },
+    /// Give a failed or blocked item a fresh start
+    Retry {
+        /// The item
+        item: String,
+    },
+    /// Take an item out; its run is interrupted
+    Hold {
+        /// The item
+        item: String,
+        /// Why
+        #[arg(default_value = "")]
+        reason: String,
+    },
+    /// Put a held item back
+    Release {
+        /// The item
+        item: String,
+    },
+    /// Count an item as done for those that depend on it
+    Skip {
+        /// The item
+        item: String,
+    },
+    /// Give an item up; its branch is kept
+    Cancel {
+        /// The item
+        item: String,
+    },
+}
+
+pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
+    let client = cx.client().await?;
+    let done = match command {
+        Command::List { mission, state } => {
+            let query = ItemQuery { mission: mission.clone(), state: state.clone(), limit: None };
+            let list = client.items(&query).await?;
+            return cx.say(&list, || {
+                let mut table = Table::new(&["id", "item", "state", "agent", "why"]);
+                for item in &list.items {
+                    table.row(vec![
+                        (item.short_id.clone(), Tone::Strong),
+                        (item.key.clone(), Tone::Plain),
+                        (item.state.replace('_', " "), Tone::of_state(&item.state)),
+                        (item.agent.clone().unwrap_or_default(), Tone::Plain),
+                        (output::one_line(item.reason.as_deref().unwrap_or_default(), 100), Tone::Quiet),
+                    ]);
+                }
+                table.print("no items");
+                if list.more {
+                    output::line("there are more; `--mission` or `--state` narrows the list");
+                }
+            });
+        }
+        Command::Show { item } => {
+            let shown = client.item(item).await?;
+            return cx.say(&shown, || show(&shown));
+        }
+        Command::Retry { item } => client.retry_item(item).await?,
+        Command::Hold { item, reason } => client.hold_item(item, reason).await?,
+        Command::Release { item } => client.release_item(item).await?,
+        Command::Skip { item } => client.skip_item(item).await?,
+        Command::Cancel { item } => client.cancel_item(item).await?,
+    };
+    cx.say(&done, || output::line(&said(&done)))
+}
+
+fn said(done: &ItemDocument) -> String {
+    let item = &done.item;
+    let counted = if item.satisfied { ", and counts as done" } else { "" };
+    format!("{} is {}{counted}", item.key, item.state.replace('_', " "))
+}
+
+fn show(shown: &ItemShow) {
+    let item = &shown.item;
+    let state = output::paint(&item.state.replace('_', " "), Tone::of_state(&item.state));
+    output::line(&format!("{} {}  {state}", output::paint(&item.short_id, Tone::Strong), item.key));
+    output::line(&format!("  {}", output::harmless(&item.title)));
+    for (name, value) in [
+        ("branch", item.branch.clone()),
+        ("commit", item.commit.clone()),
+        ("worktree", item.worktree.as_ref().map(|w| w.display().to_string())),
+        ("after", (!item.depends_on.is_empty()).then(|| item.depends_on.join(", "))),
+    ] {
+        if let Some(value) = value {
+            output::line(&format!("  {name:<9}{value}"));
+        }
+    }
+    for wait in &shown.waits {
+        output::line(&format!("  waits    {}: {}", wait.code, output::harmless(&wait.text)));
+    }
+    if !shown.runs.is_empty() {
+        let mut table = Table::new(&["  run", "agent", "attempt", "purpose", "outcome", "took", "what it said"]);
+        for run in &shown.runs {
+            let outcome = run.outcome.clone().unwrap_or_else(|| run.state.clone());
+            let took = match (run.started_at, run.finished_at) {
+                (Some(from), Some(to)) => output::span(to.since(from).as_secs()),
+                _ => String::new(),
+            };
+            table.row(vec![
+                (format!("  {}", run.short_id), Tone::Plain),
+                (run.agent.clone(), Tone::Plain),
+                (run.attempt.to_string(), Tone::Plain),
+                (run.purpose.clone(), Tone::Plain),
+                (outcome.clone(), Tone::of_state(&outcome)),
+                (took, Tone::Plain),
+                (output::one_line(run.message.as_deref().unwrap_or_default(), 80), Tone::Quiet),
+            ]);
+        }
+        table.print("");
+        output::line(&format!("  `musher logs {}` shows what the last run said", shown.runs[shown.runs.len() - 1].short_id));
+    }
+}

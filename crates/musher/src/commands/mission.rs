@@ -1,0 +1,302 @@
+//! `musher mission`.
+
+use std::path::PathBuf;
+
+use musher_core::plan::{self, Plan};
+use musher_server::api::{MissionShow, MissionQuery, PauseWish, StartMission, StopWish};
+
+use crate::connect::Context;
+use crate::error::{Exit, Failure, Outcome};
+use crate::live::follow::{self, Audience, End};
+use crate::live::{self, Screen};
+use crate::output::{self, Table, Tone};
+
+mod compile;
+
+pub(crate) use compile::{start_of, text_plan};
+
+/// Missions: start one, see how it stands, steer it
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Start(Start),
+    /// List missions
+    List {
+        /// Archived ones too
+        #[arg(long)]
+        all: bool,
+    },
+    Status(Status),
+    /// Show a mission's items as a graph
+    Graph {
+        /// The mission
+        id: String,
+    },
+    /// Say something to a mission; its first word may steer it (resume, pause, redirect, approve, stop, priority …)
+    Note {
+        /// The mission
+        id: String,
+        /// The words
+        text: String,
+    },
+    /// Stop dispatching; running agents finish their items
+    Pause {
+        /// The mission
+        id: String,
+        /// Interrupt the running agents too
+        #[arg(long)]
+        now: bool,
+        /// Why
+        #[arg(default_value = "")]
+        reason: String,
+    },
+    /// Go on after a pause or a block
+    Resume {
+        /// The mission
+        id: String,
+    },
+    /// Give a mission up; its branches are kept
+    Stop {
+        /// The mission
+        id: String,
+        /// Kill its agents instead of interrupting them
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say yes to the graph of a mission that was started with `--approve`
+    Approve {
+        /// The mission
+        id: String,
+    },
+}
+
+/// Start a mission from a plan file, a document or a text
+#[derive(Debug, clap::Args)]
+pub(crate) struct Start {
+    /// A plan file (TOML) or a Markdown document; `-` reads standard input
+    file: Option<PathBuf>,
+    /// A Markdown document: each `##` heading is an item
+    #[arg(long, value_name = "PATH", conflicts_with = "file")]
+    doc: Option<PathBuf>,
+    /// A text: one item
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "doc"])]
+    text: Option<String>,
+    /// The base branch, instead of the configured or checked-out one
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+    /// How many items are worked on at once
+    #[arg(long, value_name = "N")]
+    max_parallel: Option<u32>,
+    /// Merge without reviews
+    #[arg(long)]
+    no_reviewer: bool,
+    /// Ask the forge to merge by itself (pull requests only)
+    #[arg(long)]
+    auto_merge: bool,
+    /// Seconds between two looks of a watch
+    #[arg(long, value_name = "S")]
+    watch_interval: Option<u64>,
+    /// Show the graph and wait for `musher mission approve`
+    #[arg(long)]
+    approve: bool,
+    /// Wait until the mission is at rest; without a daemon the engine runs in this process meanwhile
+    #[arg(long)]
+    wait: bool,
+}
+
+/// Show how a mission stands; the newest one when none is named
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    /// The mission
+    id: Option<String>,
+    /// Show its items only
+    #[arg(long)]
+    work: bool,
+    /// Show what the dispatcher remembers of it
+    #[arg(long)]
+    dispatcher: bool,
+    /// Follow it until it is at rest
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(crate) async fn run(command: Command, cx: &Context) -> Outcome {
+    match command {
+        Command::Start(args) => start(args, cx).await,
+        Command::List { all } => list(all, cx).await,
+        Command::Status(args) => status(&args, cx).await,
+        Command::Graph { id } => graph(&id, cx).await,
+        Command::Note { id, text } => {
+            let done = cx.client().await?.note_mission(&id, &text).await?;
+            cx.say(&done, || output::line(&output::harmless(&done.effect)))
+        }
+        Command::Pause { id, now, reason } => {
+            let wish = PauseWish { now, reason };
+            let done = cx.client().await?.pause_mission(&id, &wish).await?;
+            cx.say(&done, || output::line(&format!("mission {} is {}", done.mission.short_id, done.mission.state)))
+        }
+        Command::Resume { id } => {
+            let done = cx.client().await?.resume_mission(&id).await?;
+            cx.say(&done, || output::line(&format!("mission {} is {}", done.mission.short_id, done.mission.state)))
+        }
+        Command::Stop { id, force } => {
+            let done = cx.client().await?.stop_mission(&id, &StopWish { force }).await?;
+            cx.say(&done, || output::line(&format!("mission {} is {}; its branches are kept", done.mission.short_id, done.mission.state)))
+        }
+        Command::Approve { id } => {
+            let done = cx.client().await?.approve_mission(&id).await?;
+            cx.say(&done, || output::line(&format!("mission {} is {}", done.mission.short_id, done.mission.state)))
+        }
+    }
+}
+
+async fn start(args: Start, cx: &Context) -> Outcome {
+    let project = cx.project()?;
+    let plan = plan_of(&args)?;
+    let mut start = start_of(&project, plan, args.base.as_deref())?;
+    if let Some(n) = args.max_parallel {
+        if n == 0 {
+            return Err(Failure::usage("`--max-parallel 0` would never start anything").fix("say 1 or more"));
+        }
+        start.policy.max_parallel_items = n;
+    }
+    if args.no_reviewer {
+        start.policy.reviewer_required = false;
+    }
+    start.policy.auto_merge |= args.auto_merge;
+    if let Some(seconds) = args.watch_interval {
+        start.policy.watch_interval_secs = seconds.max(1);
+    }
+    start.ask = args.approve;
+    if args.wait { wait(&start, cx).await } else { post(&start, cx).await }
+}
+
+fn plan_of(args: &Start) -> Result<Plan, Failure> {
+    match (&args.file, &args.doc, &args.text) {
+        (Some(file), None, None) => super::plan::read(file),
+        (None, Some(path), None) => {
+            let bytes = std::fs::read(path).map_err(|error| {
+                Failure::usage(format!("the document `{}` cannot be read", path.display())).why(error.to_string())
+            })?;
+            plan::parse_markdown(&path.display().to_string(), &bytes).map_err(|problems| {
+                Failure::usage(format!("the document `{}` cannot be used", path.display())).why(problems.to_string())
+            })
+        }
+        (None, None, Some(text)) => text_plan(text),
+        _ => Err(Failure::usage("a mission needs something to do")
+            .fix("name a plan file, `--doc PATH` or `--text TEXT`; `musher plan schema` says what a plan file holds")),
+    }
+}
+
+async fn post(start: &StartMission, cx: &Context) -> Outcome {
+    let done = cx.client().await?.start_mission(start).await?;
+    cx.say(&done, || {
+        let id = &done.mission.short_id;
+        output::line(&format!("mission {id} is {}: {}", done.mission.state.replace('_', " "), done.mission.goal));
+        if done.mission.state == "awaiting_approval" {
+            output::line(&format!("`musher mission graph {id}` shows it, `musher mission approve {id}` starts it"));
+        } else {
+            output::line(&format!("`musher mission status {id} --watch` follows it"));
+        }
+    })
+}
+
+/// Starts a mission and follows it until it is at rest.
+pub(crate) async fn wait(start: &StartMission, cx: &Context) -> Outcome {
+    let connection = cx.client_or_local().await?;
+    let ended = start_and_follow(start, &connection.client, cx).await;
+    connection.close().await;
+    let end = ended?;
+    if cx.json {
+        output::json(end.document())?;
+    }
+    Ok(end.exit())
+}
+
+async fn start_and_follow(
+    start: &StartMission,
+    client: &musher_server::client::Client,
+    cx: &Context,
+) -> Result<End, Failure> {
+    let started = client.start_mission(start).await?;
+    let audience = if cx.json { Audience::Script } else { Audience::Person };
+    follow::mission(client, started.mission.id, audience).await
+}
+
+async fn list(all: bool, cx: &Context) -> Outcome {
+    let list = cx.client().await?.missions(&MissionQuery { all }).await?;
+    cx.say(&list, || {
+        let mut table = Table::new(&["id", "state", "done", "goal"]);
+        for mission in &list.missions {
+            let total: u32 = mission.counts.values().sum();
+            let done = mission.counts.get("done").copied().unwrap_or(0);
+            table.row(vec![
+                (mission.short_id.clone(), Tone::Strong),
+                (mission.state.replace('_', " "), Tone::of_state(&mission.state)),
+                (format!("{done}/{total}"), Tone::Plain),
+                (output::one_line(&mission.goal, 80), Tone::Plain),
+            ]);
+        }
+        table.print("no missions; `musher mission start PLAN` starts one");
+    })
+}
+
+async fn status(args: &Status, cx: &Context) -> Outcome {
+    let client = cx.client().await?;
+    let id = match &args.id {
+        Some(id) => id.clone(),
+        None => {
+            let missions = client.missions(&MissionQuery::default()).await?.missions;
+            let newest = missions.last().ok_or_else(|| {
+                Failure::new(Exit::NotFound, "there is no mission").fix("`musher mission start PLAN` starts one")
+            })?;
+            newest.id.to_string()
+        }
+    };
+    if args.watch {
+        let show = client.mission(&id).await?;
+        let audience = if cx.json { Audience::Script } else { Audience::Person };
+        let end = follow::mission(&client, show.mission.id, audience).await?;
+        if cx.json {
+            output::json(end.document())?;
+        }
+        return Ok(end.exit());
+    }
+    let show = client.mission(&id).await?;
+    cx.say(&show, || people(&show, args))
+}
+
+fn people(show: &MissionShow, args: &Status) {
+    let now = musher_engine::Clock::now(&musher_engine::SystemClock);
+    let (width, _) = Screen::size();
+    let lines = live::lines(show, now, (width, usize::MAX));
+    for line in lines.iter().skip(usize::from(args.work)) {
+        output::line(line);
+    }
+    if args.dispatcher {
+        let known = &show.dispatcher;
+        let moment = |at: &Option<musher_core::time::Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
+        output::line(&format!("  last judged    {}", moment(&known.last_tick_at)));
+        output::line(&format!("  last progress  {}", moment(&known.last_progress_at)));
+        for note in &known.notes {
+            output::line(&format!("  note  {}", output::one_line(note, width.saturating_sub(8))));
+        }
+    }
+}
+
+async fn graph(id: &str, cx: &Context) -> Outcome {
+    let client = cx.client().await?;
+    let graph = client.mission_graph(id).await?;
+    if cx.json {
+        output::json(&graph)?;
+        return Ok(0);
+    }
+    let show = client.mission(id).await?;
+    let now = musher_engine::Clock::now(&musher_engine::SystemClock);
+    for line in live::lines(&show, now, (Screen::size().0, usize::MAX)) {
+        output::line(&line);
+    }
+    for item in show.items.iter().filter(|i| !i.depends_on.is_empty()) {
+        output::line(&format!("  {} after {}", item.key, item.depends_on.join(", ")));
+    }
+    Ok(0)
+}

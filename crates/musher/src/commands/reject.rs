@@ -1,0 +1,19 @@
+//! `musher reject`.
+
+use crate::connect::Context;
+use crate::error::Outcome;
+use crate::output;
+
+/// Say no to an item that waits for a review or an approval; a fix run gets the words
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The item: its id, or MISSION/key
+    item: String,
+    /// What has to change
+    why: String,
+}
+
+pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
+    let item = cx.client().await?.reject_item(&args.item, &args.why).await?;
+    cx.say(&item, || output::line(&format!("{} is rejected; its agent gets the words", item.item.key)))
+}

@@ -1,0 +1,104 @@
+//! `musher up`.
+
+use std::io::{IsTerminal, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+
+use musher_server::client::Client;
+
+use crate::connect::Context;
+use crate::daemon::Daemon;
+use crate::error::{Exit, Failure, Outcome};
+use crate::output;
+
+/// Start the daemon of this repository: dispatcher and API
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Start it in the background and come back when it answers
+    #[arg(long)]
+    detach: bool,
+    /// Also listen on this address; a token from `.musher/token` is needed there
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Where readiness is told to (set by `--detach`)
+    #[arg(long, hide = true)]
+    ready_on_stdout: bool,
+}
+
+pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
+    if args.detach { detached(args, cx).await } else { foreground(args, cx).await }
+}
+
+async fn foreground(args: &Args, cx: &Context) -> Outcome {
+    let project = cx.project()?;
+    if !project.is_set_up() {
+        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix("`musher init` writes a first one"));
+    }
+    let level = std::env::var("MUSHER_LOG").unwrap_or_else(|_| "info".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let daemon = Daemon::start_listening(project, args.listen).await?;
+    let found = daemon.found();
+    let line = format!(
+        "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued",
+        std::process::id(),
+        found.missions,
+        found.runs.saturating_sub(found.lost),
+        found.lost,
+        found.effects
+    );
+    output::line(&line);
+    if args.ready_on_stdout {
+        // The starter reads one line and goes; from here on nobody reads what is said.
+        let null = std::fs::File::options().write(true).open("/dev/null")?;
+        nix::unistd::dup2_stdout(&null).map_err(std::io::Error::from)?;
+    }
+    daemon.until_asked_to_stop().await?;
+    Ok(0)
+}
+
+/// Starts the daemon in a session of its own and waits for the line that says that it answers.
+async fn detached(args: &Args, cx: &Context) -> Outcome {
+    let project = cx.project()?;
+    if Client::connect(&project.paths.socket()).await.is_ok() {
+        return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
+            .fix("`musher status` shows it, `musher down` stops it"));
+    }
+    std::fs::create_dir_all(&project.paths.state)?;
+    let log = std::fs::File::options().create(true).append(true).open(project.paths.log())?;
+    let mut command = std::process::Command::new(std::env::current_exe()?);
+    command.arg("-C").arg(&project.paths.root).args(["up", "--ready-on-stdout"]);
+    if let Some(address) = args.listen {
+        command.arg("--listen").arg(address.to_string());
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
+    let mut child = command.spawn()?;
+    let mut said = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        let mut stdout = std::io::BufReader::new(stdout);
+        let _ = std::io::BufRead::read_line(&mut stdout, &mut said);
+    }
+    if said.is_empty() {
+        let _ = child.wait();
+        return Err(Failure::failed("the daemon did not start").why(last_words(&project.paths.log())));
+    }
+    cx.say(&serde_json::json!({"pid": child.id()}), || output::line(said.trim_end()))
+}
+
+/// The end of the log: what the daemon said before it gave up.
+fn last_words(log: &std::path::Path) -> String {
+    const TAIL: u64 = 2_000;
+    let mut text = Vec::new();
+    if let Ok(mut file) = std::fs::File::open(log) {
+        use std::io::Seek;
+        let length = file.metadata().map_or(0, |m| m.len());
+        let _ = file.seek(std::io::SeekFrom::Start(length.saturating_sub(TAIL)));
+        let _ = file.take(TAIL).read_to_end(&mut text);
+    }
+    String::from_utf8_lossy(&text).trim().to_owned()
+}

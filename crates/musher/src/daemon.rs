@@ -1,0 +1,211 @@
+//! The engine with its drivers and its API, in this process: what `up` runs, and what `run` and `--wait` fall back to.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use musher_agents::driver::ProcessDriver;
+use musher_core::agent::AgentSpec;
+use musher_core::command::{Actor, Command};
+use musher_core::config::Config;
+use musher_engine::driver::Drivers;
+use musher_engine::{Clock, Engine, EngineConfig, Paths, StartReport, SystemClock};
+use musher_git::driver::GitDriver;
+use musher_server::serve::Server;
+use musher_store::SqliteStore;
+use tracing::{info, warn};
+
+use crate::error::{Exit, Failure};
+use crate::project::{self, Project};
+
+/// A running engine with its API.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    engine: Engine,
+    server: Server,
+    found: StartReport,
+    paths: Paths,
+}
+
+impl Daemon {
+    /// Starts the engine and serves its API on the repository's socket.
+    pub(crate) async fn start(project: Project) -> Result<Self, Failure> {
+        Self::start_listening(project, None).await
+    }
+
+    /// The same, and listens on an address as well.
+    pub(crate) async fn start_listening(project: Project, listen: Option<SocketAddr>) -> Result<Self, Failure> {
+        let Project { paths, config, repository } = project;
+        prepare(&paths)?;
+        repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        let store = SqliteStore::open(&paths.state, SystemClock.now()).map_err(|error| {
+            let (fix, exit) = (error.fix(), if error.is_locked() { Exit::Refused } else { Exit::Failed });
+            Failure::caused(exit, &error).fix(fix)
+        })?;
+        let host = std::env::current_exe()?;
+        let secrets = config.secret_values(|reference| read_secret(reference, &paths.root))?;
+        let drivers = Drivers {
+            git: Arc::new(GitDriver::new()),
+            runs: Arc::new(ProcessDriver::new(vec![host.into(), "run-host".into()], secrets)),
+        };
+        let engine_config = EngineConfig {
+            store: Box::new(store),
+            clock: Arc::new(SystemClock),
+            seed: seed(),
+            drivers,
+            paths: paths.clone(),
+        };
+        let (engine, found) = Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        configure(&engine, &config).await?;
+        note_start(&engine, found).await?;
+        let server = Server::start(engine.clone(), &paths.socket(), listen)
+            .await
+            .map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        watch_config(engine.clone(), paths.clone());
+        Ok(Self { engine, server, found, paths })
+    }
+
+    /// What was found at start.
+    pub(crate) const fn found(&self) -> StartReport {
+        self.found
+    }
+
+    /// Where the repository and its state are.
+    pub(crate) const fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// Ends the API and the engine. Agents and gates go on in their hosts.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+        self.engine.stop().await;
+    }
+
+    /// Serves until a signal or the API asks for the end.
+    pub(crate) async fn until_asked_to_stop(self) -> Result<(), Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = terminate.recv() => info!("asked to stop by a signal"),
+            _ = interrupt.recv() => info!("asked to stop by a signal"),
+            () = self.server.asked_to_stop() => info!("asked to stop through the API"),
+        }
+        self.stop().await;
+        Ok(())
+    }
+}
+
+/// Makes the state's folders, for their owner only.
+fn prepare(paths: &Paths) -> Result<(), Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    for folder in [paths.state.clone(), paths.worktrees(), paths.runs()] {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| {
+            Failure::failed(format!("`{}` cannot be made", folder.display()))
+                .why(error.to_string())
+                .fix("musher keeps its state beside `musher.toml`: make that folder writable, and see that the disk has room")
+        })?;
+    }
+    Ok(())
+}
+
+/// A seed that no earlier start had: ids come from it and from the moment.
+fn seed() -> u64 {
+    let mut bytes = [0u8; 8];
+    let random = std::fs::File::open("/dev/urandom").and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes));
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    match random {
+        Ok(()) => u64::from_le_bytes(bytes),
+        // Without a source of randomness the moment and the process still differ from start to start.
+        Err(_) => (clock.as_nanos() as u64) ^ (u64::from(std::process::id()) << 32),
+    }
+}
+
+fn read_secret(reference: &musher_core::config::SecretRef, root: &Path) -> Result<String, Failure> {
+    use musher_core::config::SecretRef;
+    match reference {
+        SecretRef::Env(name) => std::env::var(name).map_err(|_| {
+            Failure::usage(format!("the secret `env:{name}` is not set")).fix(format!("export {name}, or take the secret out of the config"))
+        }),
+        SecretRef::File(path) => std::fs::read_to_string(root.join(path)).map(|s| s.trim_end().to_owned()).map_err(|error| {
+            Failure::usage(format!("the secret `file:{path}` cannot be read")).why(error.to_string())
+        }),
+    }
+}
+
+/// Tells the engine what the configuration says.
+async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
+    let say = async |command| {
+        engine.send(Actor::Operator("config".into()), command).await.map_err(|error| {
+            let fix = error.fix().unwrap_or_default();
+            Failure::caused(Exit::Failed, &error).fix(fix)
+        })
+    };
+    say(Command::Configure(Box::new(config.project.clone()))).await?;
+    let specs: Vec<AgentSpec> = config.agents.iter().map(musher_core::config::AgentConfig::spec).collect();
+    say(Command::SyncAgents(specs)).await?;
+    Ok(())
+}
+
+async fn note_start(engine: &Engine, found: StartReport) -> Result<(), Failure> {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let command = Command::NoteStart {
+        missions: count(found.missions),
+        attached: count(found.runs.saturating_sub(found.lost)),
+        effects: count(found.effects),
+    };
+    engine
+        .send(Actor::Musher, command)
+        .await
+        .map(|_| ())
+        .map_err(|error| Failure::caused(Exit::Failed, &error))
+}
+
+/// How long a burst of writes to the config may last before it is read.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Picks up changes of `musher.toml` while the daemon runs. A broken file keeps the last good one and says so.
+#[cfg(target_os = "linux")]
+fn watch_config(engine: Engine, paths: Paths) {
+    use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+    let (changed, mut changes) = tokio::sync::mpsc::channel::<()>(1);
+    let root = paths.root.clone();
+    // A thread that sleeps in read(2): an idle daemon is woken by nothing.
+    let watch = move || -> nix::Result<()> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC)?;
+        let flags = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE;
+        inotify.add_watch(&root, flags)?;
+        loop {
+            let events = inotify.read_events()?;
+            let ours = events.iter().any(|e| e.name.as_deref().is_some_and(|name| name == "musher.toml"));
+            if ours && changed.try_send(()).is_err() && changed.is_closed() {
+                return Ok(());
+            }
+        }
+    };
+    let started = std::thread::Builder::new().name("config".to_owned()).spawn(move || {
+        if let Err(error) = watch() {
+            warn!(%error, "the config is not watched; a restart reads it anew");
+        }
+    });
+    if let Err(error) = started {
+        warn!(%error, "the config is not watched; a restart reads it anew");
+    }
+    tokio::spawn(async move {
+        while changes.recv().await.is_some() {
+            tokio::time::sleep(SETTLE).await;
+            match project::read_config(&paths) {
+                Ok(config) => match configure(&engine, &config).await {
+                    Ok(()) => info!("the config was read anew"),
+                    Err(failure) => warn!(?failure, "the new config was refused"),
+                },
+                Err(failure) => warn!(?failure, "the config is broken; the last good one stays in force"),
+            }
+        }
+    });
+}
+
+/// Elsewhere a restart reads the config anew.
+#[cfg(not(target_os = "linux"))]
+fn watch_config(_: Engine, _: Paths) {}

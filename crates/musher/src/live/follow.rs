@@ -1,0 +1,191 @@
+//! Follows a mission until it is at rest: a live tree on a terminal, plain lines elsewhere, nothing at all for scripts.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use musher_core::event::Happened;
+use musher_core::id::{AgentId, ItemId, MissionId};
+use musher_engine::{Clock, SystemClock};
+use musher_server::api::{Event, EventQuery, MissionShow, PauseWish};
+use musher_server::client::Client;
+
+use super::paint::Screen;
+use crate::error::{Exit, Failure};
+use crate::output::{self, Tone, paint};
+
+/// Whether a person reads along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// A tree where it can be drawn, else lines.
+    Person,
+    /// Nothing but the final document.
+    Script,
+}
+
+/// How the following ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The mission is at rest; this is how it stands.
+    AtRest(Box<MissionShow>),
+    /// A person pressed Ctrl-C.
+    Interrupted(Box<MissionShow>),
+}
+
+impl End {
+    /// The exit code of the contract.
+    pub(crate) fn exit(&self) -> u8 {
+        match self {
+            Self::AtRest(show) if show.mission.state == "completed" => 0,
+            Self::AtRest(_) => Exit::Ended.code(),
+            Self::Interrupted(_) => Exit::Interrupted.code(),
+        }
+    }
+
+    /// How the mission stands.
+    pub(crate) fn document(&self) -> &MissionShow {
+        match self {
+            Self::AtRest(show) | Self::Interrupted(show) => show,
+        }
+    }
+}
+
+/// How often the elapsed times are drawn anew while a terminal looks on.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Follows a mission until it is at rest and its worktrees are settled.
+pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) -> Result<End, Failure> {
+    let mut follower = Follower::new(client, id, audience).await?;
+    let mut events = client
+        .event_stream(&EventQuery { mission: Some(id.to_string()), ..EventQuery::default() })
+        .await?;
+    let mut interrupts = 0;
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        if let Some(end) = follower.end(interrupts) {
+            return Ok(end);
+        }
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => {
+                    let event = event?;
+                    follower.happened(&event);
+                    follower.refresh(client).await?;
+                }
+                None => return Err(Failure::new(Exit::NoDaemon, "the daemon went away")
+                    .fix("`musher up` goes on where it was; nothing is lost")),
+            },
+            _ = tick.tick(), if follower.screen.is_some() => follower.draw(),
+            pressed = tokio::signal::ctrl_c() => {
+                pressed?;
+                interrupts += 1;
+                follower.interrupted(client, interrupts).await?;
+            }
+        }
+    }
+}
+
+struct Follower {
+    id: MissionId,
+    audience: Audience,
+    screen: Option<Screen>,
+    show: MissionShow,
+    agents: HashMap<AgentId, String>,
+}
+
+impl Follower {
+    async fn new(client: &Client, id: MissionId, audience: Audience) -> Result<Self, Failure> {
+        let show = client.mission(&id.to_string()).await?;
+        let screen = if audience == Audience::Person { Screen::open() } else { None };
+        let agents = client.agents().await?.agents.into_iter().map(|a| (a.id, a.name)).collect();
+        Ok(Self { id, audience, screen, show, agents })
+    }
+
+    async fn refresh(&mut self, client: &Client) -> Result<(), Failure> {
+        self.show = client.mission(&self.id.to_string()).await?;
+        self.draw();
+        Ok(())
+    }
+
+    fn draw(&mut self) {
+        if let Some(screen) = &mut self.screen {
+            screen.draw(&super::lines(&self.show, SystemClock.now(), Screen::size()));
+        }
+    }
+
+    /// Says what happened, for people who read along.
+    fn happened(&mut self, event: &Event) {
+        if self.audience == Audience::Script {
+            return;
+        }
+        let happened = serde_json::json!({"kind": event.kind, "body": event.body});
+        // An event of a newer daemon is no reason to stop.
+        let Ok(happened) = serde_json::from_value::<Happened>(happened) else { return };
+        let agent = event.agent.and_then(|id| self.agents.get(&id)).map(String::as_str);
+        let Some((text, tone)) = super::say(&happened, agent) else { return };
+        let time = event.at.to_string();
+        let time = time.get(11..19).unwrap_or_default();
+        let key = event.item.map_or("", |id| self.key(id));
+        let line = format!("{} {key:<14} {}", paint(time, Tone::Quiet), paint(&text, tone));
+        match &mut self.screen {
+            Some(screen) => screen.lasting(&line),
+            None => output::line(&line),
+        }
+    }
+
+    fn key(&self, id: ItemId) -> &str {
+        self.show.items.iter().find(|i| i.id == id).map_or("", |i| i.key.as_str())
+    }
+
+    fn is_quiet(&self) -> bool {
+        let count = |state: &str| self.show.mission.counts.get(state).copied().unwrap_or(0);
+        count("assigned") + count("running") == 0
+    }
+
+    /// Whether there is nothing more to follow.
+    fn end(&mut self, interrupts: u32) -> Option<End> {
+        let state = self.show.mission.state.as_str();
+        let worktrees = self.show.items.iter().any(|i| i.state == "done" && i.worktree.is_some() && !i.worktree_kept);
+        let ended = matches!(state, "completed" | "failed" | "cancelled");
+        let settled = ended && self.is_quiet() && !worktrees;
+        let show = || Box::new(self.show.clone());
+        if settled || state == "blocked" {
+            return Some(End::AtRest(show()));
+        }
+        if interrupts > 0 && self.is_quiet() {
+            return Some(End::Interrupted(show()));
+        }
+        None
+    }
+
+    /// Ctrl-C once: nothing more is dispatched and the runs go on to their end; twice: the runs are interrupted.
+    async fn interrupted(&mut self, client: &Client, times: u32) -> Result<(), Failure> {
+        let id = self.id.to_string();
+        if times == 1 {
+            let reason = "interrupted at the terminal".to_owned();
+            // A mission that is not running has nothing to be paused; that it ends is what was wanted.
+            let _ = client.pause_mission(&id, &PauseWish { now: false, reason }).await;
+            self.say_lasting(&format!(
+                "nothing more is dispatched; the running agents finish their items (Ctrl-C again interrupts them)\n\
+                 `musher mission resume {}` goes on, with `musher up` if no daemon runs",
+                self.show.mission.short_id
+            ));
+        } else {
+            for item in self.show.items.iter().filter(|i| matches!(i.state.as_str(), "assigned" | "running")) {
+                let shown = client.item(&item.id.to_string()).await?;
+                for run in shown.runs.iter().filter(|r| r.outcome.is_none()) {
+                    let _ = client.interrupt_run(&run.id.to_string()).await;
+                }
+            }
+        }
+        self.refresh(client).await
+    }
+
+    fn say_lasting(&mut self, text: &str) {
+        for line in text.lines() {
+            match &mut self.screen {
+                Some(screen) => screen.lasting(line),
+                None => eprintln!("{line}"),
+            }
+        }
+    }
+}

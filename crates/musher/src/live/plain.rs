@@ -1,0 +1,96 @@
+//! What happened, a line an event, for logs and for people who read along.
+
+use musher_core::event::Happened;
+
+use crate::output::{Tone, one_line};
+
+/// The longest that a line says of what others wrote, in characters.
+const WIDE: usize = 160;
+
+/// An event in words, with its tone; nothing for events that only machines want.
+pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, Tone)> {
+    let by = agent.map(|a| format!(" by {a}")).unwrap_or_default();
+    let plain = |text: String| Some((text, Tone::Plain));
+    let good = |text: String| Some((text, Tone::Good));
+    let bad = |text: String| Some((text, Tone::Bad));
+    let quiet = |text: String| Some((text, Tone::Quiet));
+    match happened {
+        Happened::MissionStarted { goal, items } => {
+            Some((format!("mission started: {} ({items} items)", one_line(goal, WIDE)), Tone::Strong))
+        }
+        Happened::MissionApproved {} => plain("mission approved".to_owned()),
+        Happened::MissionBlocked { reason } => bad(format!("mission blocked: {}", one_line(reason, WIDE))),
+        Happened::MissionUnblocked {} => plain("mission goes on".to_owned()),
+        Happened::MissionPaused { reason } => plain(format!("mission paused: {}", one_line(reason, WIDE))),
+        Happened::MissionResumed {} => plain("mission resumed".to_owned()),
+        Happened::MissionCompleted {} => good("mission completed".to_owned()),
+        Happened::MissionFailed { reason } => bad(format!("mission failed: {}", one_line(reason, WIDE))),
+        Happened::MissionCancelled {} => bad("mission cancelled".to_owned()),
+        Happened::CommandIgnored { text } => quiet(one_line(text, WIDE)),
+        Happened::NoteApplied { text, effect } => {
+            plain(format!("note \"{}\": {}", one_line(text, 60), one_line(effect, WIDE)))
+        }
+        Happened::DeliveryFellBack { branch } => {
+            plain(format!("no gate is configured, so the work is merged into {branch} and not into the base branch"))
+        }
+        Happened::ItemAssigned { attempt: 1 } => quiet(format!("taken{by}")),
+        Happened::ItemAssigned { attempt } => quiet(format!("taken{by}, attempt {attempt}")),
+        Happened::ItemVerified { files, insertions, deletions, .. } => {
+            plain(format!("changed {files} file(s), +{insertions} −{deletions}"))
+        }
+        Happened::ItemRefused { reason, .. } => bad(format!("refused: {}", one_line(reason, WIDE))),
+        Happened::ItemWaiting { on } => plain(format!("waits for {on}")),
+        Happened::ItemDone { commit: Some(_) } | Happened::ItemReady { .. } => None,
+        Happened::ItemDone { commit: None } => good("done, nothing to merge".to_owned()),
+        Happened::ItemRetrying { error, attempts, not_before, .. } => {
+            let when = if not_before.is_some() { " after a pause" } else { "" };
+            plain(format!("tries again{when} ({attempts} failed so far): {}", one_line(error, WIDE)))
+        }
+        Happened::ItemFailed { .. } => None,
+        Happened::ItemBlocked { reason } => bad(format!("blocked: {}", one_line(reason, WIDE))),
+        Happened::ItemHeld { reason, .. } => plain(format!("held: {}", one_line(reason, WIDE))),
+        Happened::ItemReleased { to } => plain(format!("released, {} again", to.name())),
+        Happened::ItemSkipped {} => plain("counts as done (skipped)".to_owned()),
+        Happened::ItemRetried {} => plain("given a fresh start".to_owned()),
+        Happened::ItemCancelled { reason } => bad(format!("cancelled: {}", one_line(reason, WIDE))),
+        Happened::ItemDeadLettered { reason } => bad(format!("failed: {}", one_line(reason, WIDE))),
+        Happened::ItemReprioritised { priority } => plain(format!("is of {} priority now", priority.name())),
+        Happened::DispatchFailedNoAgent { why } | Happened::DispatchFailedQuota { why } => {
+            bad(format!("finds no agent: {}", one_line(why, WIDE)))
+        }
+        Happened::RunFinished { outcome, class, message, .. } => match class {
+            Some(class) => bad(format!("run {outcome} ({}): {}", class.name(), one_line(message, WIDE))),
+            None => plain(format!("run {outcome}: {}", one_line(message, WIDE))),
+        },
+        Happened::RunStopping { .. } => plain("its run is being ended".to_owned()),
+        Happened::WorktreeFailed { error } => bad(format!("its worktree cannot be made: {}", one_line(error, WIDE))),
+        Happened::WorktreeKept { reason } => plain(format!("its worktree stays: {}", one_line(reason, WIDE))),
+        Happened::GateFinished { green: true, .. } => good("gate green".to_owned()),
+        Happened::GateFinished { green: false, .. } => bad("gate red".to_owned()),
+        Happened::ReviewRequested { of } => plain(format!("review asked of {of}")),
+        Happened::ReviewApproved { text } => good(format!("approved {}", one_line(text, WIDE)).trim_end().to_owned()),
+        Happened::ReviewRejected { text } => bad(format!("rejected: {}", one_line(text, WIDE))),
+        Happened::MergeRestarted { why } => quiet(format!("merge made anew: {}", one_line(why, WIDE))),
+        Happened::MergeHeld { why, .. } => bad(format!("merge waits: {}", one_line(why, WIDE))),
+        Happened::MergeFailed { failure, detail } => {
+            bad(format!("merge failed ({failure}): {}", one_line(detail, WIDE)))
+        }
+        Happened::BranchRebased { .. } => plain("rebased onto the newest base".to_owned()),
+        Happened::MergeDone { commit, target } => {
+            let short: String = commit.chars().take(8).collect();
+            good(format!("merged into {} as {short}", target.trim_start_matches("refs/heads/")))
+        }
+        Happened::AgentOffline { name, why } => bad(format!("agent {name} takes no work: {}", one_line(why, WIDE))),
+        Happened::AgentOnline { name } => plain(format!("agent {name} takes work")),
+        Happened::ItemMerging {}
+        | Happened::RunStarted { .. }
+        | Happened::UsageRecorded { .. }
+        | Happened::WorktreeCreated { .. }
+        | Happened::WorktreeRemoved {}
+        | Happened::GateStarted { .. }
+        | Happened::MergeStarted {}
+        | Happened::AgentDefined { .. }
+        | Happened::SettingsChanged {}
+        | Happened::DaemonStarted { .. } => None,
+    }
+}

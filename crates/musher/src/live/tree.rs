@@ -1,0 +1,138 @@
+//! A mission as lines: its items below what they depend on, with who works on each and what it waits for.
+
+use std::collections::HashMap;
+
+use musher_core::time::Timestamp;
+use musher_server::api::{Item, MissionShow};
+
+use crate::output::{Tone, dollars, one_line, paint, span};
+
+/// The widest that a key is shown.
+const KEY: usize = 28;
+
+/// The mission in at most `height` lines of at most `width` columns.
+pub(crate) fn lines(show: &MissionShow, now: Timestamp, (width, height): (usize, usize)) -> Vec<String> {
+    let mut lines = vec![head(show, now, width)];
+    let depths = depths(&show.items);
+    let mut items: Vec<&Item> = show.items.iter().collect();
+    items.sort_by_key(|item| depths.get(item.key.as_str()).copied().unwrap_or(0));
+    let room = height.saturating_sub(3);
+    let hidden = items.len().saturating_sub(room);
+    if hidden > 0 {
+        // What is done or not begun says least.
+        items.sort_by_key(|item| (rank(&item.state), depths.get(item.key.as_str()).copied().unwrap_or(0)));
+        items.truncate(room);
+    }
+    let indent = |item: &Item| 2 * depths.get(item.key.as_str()).copied().unwrap_or(0).min(8);
+    let column = items.iter().map(|i| indent(i) + i.key.chars().count().min(KEY)).max().unwrap_or(0);
+    lines.extend(items.iter().map(|item| row(item, indent(item), column, now, width)));
+    if hidden > 0 {
+        lines.push(paint(&format!("  … and {hidden} more"), Tone::Quiet));
+    }
+    if let Some(reason) = &show.mission.blocked_reason {
+        lines.push(paint(&one_line(&format!("  {reason}"), width), Tone::Bad));
+    }
+    lines
+}
+
+fn head(show: &MissionShow, now: Timestamp, width: usize) -> String {
+    let mission = &show.mission;
+    let done = mission.counts.get("done").copied().unwrap_or(0);
+    let end = mission.ended_at.unwrap_or(now);
+    let mut facts = format!(
+        "  {}  {done}/{} done  {}",
+        mission.state.replace('_', " "),
+        show.items.len(),
+        span(end.since(mission.created_at).as_secs())
+    );
+    let cost = dollars(mission.cost_usd);
+    if !cost.is_empty() {
+        facts.push_str(&format!("  {cost}"));
+    }
+    let room = width.saturating_sub(facts.chars().count() + mission.short_id.len() + 1);
+    let goal = one_line(&mission.goal, room.max(8));
+    format!("{} {goal}{}", paint(&mission.short_id, Tone::Strong), paint(&facts, Tone::of_state(&mission.state)))
+}
+
+fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) -> String {
+    let tone = Tone::of_state(&item.state);
+    let key = one_line(&item.key, KEY);
+    let pad = column.saturating_sub(indent + key.chars().count());
+    let at_work = matches!(item.state.as_str(), "assigned" | "running" | "verifying" | "merging");
+    let mut rest = String::new();
+    if at_work {
+        if let Some(agent) = &item.agent {
+            rest.push_str(&format!(" {agent}"));
+        }
+        rest.push_str(&format!(" {}", span(now.since(item.updated_at).as_secs())));
+    }
+    if item.state == "done"
+        && let Some(commit) = &item.commit
+    {
+        rest.push_str(&format!(" {}", commit.chars().take(8).collect::<String>()));
+    }
+    if item.attempts > 0 && item.state != "done" {
+        rest.push_str(&format!(" attempt {}", item.attempts + 1));
+    }
+    let cost = dollars(item.cost_usd);
+    if !cost.is_empty() {
+        rest.push_str(&format!(" {cost}"));
+    }
+    if let Some(reason) = &item.reason
+        && item.state != "done"
+    {
+        rest.push_str(&format!("  {reason}"));
+    }
+    let state = format!("{:<10}", item.state.replace('_', " "));
+    let used = 4 + column + 2 + state.chars().count();
+    let rest = one_line(&rest, width.saturating_sub(used + 1));
+    format!(
+        "  {} {}{key}{}  {}{}",
+        paint(symbol(&item.state), tone),
+        " ".repeat(indent),
+        " ".repeat(pad),
+        paint(&state, tone),
+        paint(&rest, Tone::Quiet)
+    )
+}
+
+/// A sign for a state. The word stands beside it.
+fn symbol(state: &str) -> &'static str {
+    match state {
+        "done" => "✓",
+        "failed" | "blocked" | "cancelled" | "merge_failed" => "✗",
+        "assigned" | "running" | "verifying" | "merging" => "●",
+        "waiting" | "held" => "?",
+        "ready" => "○",
+        _ => "·",
+    }
+}
+
+/// What a person most wants to see comes first when there is no room for all.
+fn rank(state: &str) -> u8 {
+    match state {
+        "failed" | "blocked" | "merge_failed" | "waiting" | "held" => 0,
+        "assigned" | "running" | "verifying" | "merging" => 1,
+        "ready" => 2,
+        "pending" => 3,
+        _ => 4,
+    }
+}
+
+/// How many items stand above each: the longest way to it.
+fn depths(items: &[Item]) -> HashMap<&str, usize> {
+    let mut depths: HashMap<&str, usize> = HashMap::with_capacity(items.len());
+    // A plan may name what comes later first, so it is gone through until nothing changes; a graph has no cycle, so that
+    // ends after as many rounds as it is deep.
+    for _ in 0..items.len() {
+        let mut changed = false;
+        for item in items {
+            let depth = item.depends_on.iter().map(|k| depths.get(k.as_str()).map_or(1, |d| d + 1)).max().unwrap_or(0);
+            changed |= depths.insert(&item.key, depth) != Some(depth);
+        }
+        if !changed {
+            break;
+        }
+    }
+    depths
+}

@@ -1,0 +1,81 @@
+//! The repository around a folder, and its configuration.
+
+use std::path::{Path, PathBuf};
+
+use musher_core::config::{self, Config};
+use musher_engine::Paths;
+use musher_git::{OpenError, Repository};
+
+use crate::error::{Exit, Failure};
+
+/// A repository with its configuration.
+#[derive(Debug)]
+pub(crate) struct Project {
+    pub(crate) paths: Paths,
+    pub(crate) config: Config,
+    pub(crate) repository: Repository,
+}
+
+impl Project {
+    /// Finds the repository around a folder and reads its configuration.
+    pub(crate) fn find(folder: &Path) -> Result<Self, Failure> {
+        let repository = open(folder)?;
+        let paths = Paths::of(repository.top());
+        let config = read_config(&paths)?;
+        Ok(Self { paths, config, repository })
+    }
+
+    /// Whether `musher.toml` is there.
+    pub(crate) fn is_set_up(&self) -> bool {
+        self.paths.config().exists()
+    }
+}
+
+/// The top of the checkout around a folder.
+pub(crate) fn root_of(folder: &Path) -> Result<PathBuf, Failure> {
+    Ok(open(folder)?.top().to_owned())
+}
+
+fn open(folder: &Path) -> Result<Repository, Failure> {
+    Repository::open(folder).map_err(|error| {
+        let exit = match &error {
+            OpenError::NotARepository { .. } | OpenError::Bare { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        let fix = error.fix();
+        Failure::caused(exit, &error).fix(fix)
+    })
+}
+
+/// Reads the repository's `musher.toml`, then the user's own file, then the environment; each fills what is missing.
+pub(crate) fn read_config(paths: &Paths) -> Result<Config, Failure> {
+    let own = paths.config();
+    let mut layers = Vec::new();
+    for (name, path) in [Some(("musher.toml".to_owned(), own)), user_config()].into_iter().flatten() {
+        match std::fs::read(&path) {
+            Ok(bytes) => layers.push(config::parse(&name, &bytes).map_err(|problems| {
+                Failure::usage(format!("`{name}` cannot be used"))
+                    .why(problems.to_string())
+                    .fix("mend what is named; `musher config check` looks again")
+            })?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Failure::failed(format!("`{}` cannot be read", path.display())).why(error.to_string()));
+            }
+        }
+    }
+    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let environment = config::from_environment(variables)
+        .map_err(|problems| Failure::usage("a MUSHER_ variable cannot be used").why(problems.to_string()))?;
+    layers.push(environment);
+    Config::resolve(layers).map_err(|problems| Failure::usage("the configuration cannot be used").why(problems.to_string()))
+}
+
+fn user_config() -> Option<(String, PathBuf)> {
+    let base = std::env::var_os("XDG_CONFIG_HOME")
+        .filter(|v| !v.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+    let path = base.join("musher/config.toml");
+    Some((path.display().to_string(), path))
+}

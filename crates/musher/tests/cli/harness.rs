@@ -1,0 +1,310 @@
+//! A scratch repository with a `musher.toml`, and the binary to run in it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A repository in a folder of its own. What musher started in it is ended with it.
+pub(crate) struct Repo {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {}\nstderr: {}", self.out, self.err))
+    }
+
+    /// Asserts the exit code, and that the error says what and how to fix it.
+    #[track_caller]
+    pub(crate) fn refused(&self, code: i32, words: &str) {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.out, self.err);
+        assert!(self.err.contains("error: "), "{}", self.err);
+        assert!(self.err.contains(words), "{words:?} is not in: {}", self.err);
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Repo {
+    /// A repository with one commit and this configuration and agent script, both of them not committed.
+    pub(crate) fn with(config: &str, agent: &str) -> Self {
+        let repo = Self { folder: tempfile::tempdir().unwrap() };
+        repo.git(&["init", "-q", "-b", "main"]);
+        repo.git(&["config", "user.name", "Test"]);
+        repo.git(&["config", "user.email", "test@example.org"]);
+        repo.write("README", "a scratch repository\n");
+        repo.git(&["add", "README"]);
+        repo.git(&["commit", "-q", "-m", "first"]);
+        repo.write("musher.toml", config);
+        repo.write("agent.sh", agent);
+        repo.write(".git/info/exclude", "/musher.toml\n/agent.sh\n/.musher/\n/*.plan.toml\n/outside*\n");
+        repo
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.file(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).unwrap();
+        }
+        std::fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap_or_default()
+    }
+
+    /// Runs git; it must succeed.
+    #[track_caller]
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git").current_dir(self.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_musher"));
+        command.current_dir(self.path()).args(arguments).env("NO_COLOR", "1").env("HOME", self.path());
+        command.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null());
+        command
+    }
+
+    /// Runs musher to its end.
+    pub(crate) fn musher(&self, arguments: &[&str]) -> Said {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Starts musher and comes back at once.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Starts the daemon in the foreground of a child and waits until it answers.
+    pub(crate) fn up(&self) -> Daemon {
+        self.up_with("MUSHER_TEST", Path::new("yes"))
+    }
+
+    /// The same, with a variable in its environment.
+    pub(crate) fn up_with(&self, name: &str, value: &Path) -> Daemon {
+        let log = std::fs::File::options().create(true).append(true).open(self.file("outside-daemon.log")).unwrap();
+        let mut command = self.command(&["up"]);
+        let mut child = command.env(name, value).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert!(line.starts_with("musher is up"), "{line:?}: {}", self.read("outside-daemon.log"));
+        Daemon { child, out, line }
+    }
+
+    /// Follows the events from this one on.
+    pub(crate) fn follow(&self, after: u64) -> Follower {
+        let mut child = self.spawn(&["events", "-f", "--json", "--after", &after.to_string()]);
+        let out = BufReader::new(child.stdout.take().unwrap());
+        Follower { child, out, seq: after }
+    }
+
+    /// Waits until the mission is completed, and its worktrees are gone; whatever else it comes to is a failure.
+    #[track_caller]
+    pub(crate) fn wait_for_end(&self, mission: &str) {
+        let mut follower = self.follow(0);
+        let mut open = 0i64;
+        let mut over = false;
+        while !(over && open == 0) {
+            let Some(event) = follower.next() else {
+                panic!("the stream ended: {}", self.read("outside-daemon.log"));
+            };
+            match event["kind"].as_str() {
+                Some("worktree_created") => open = 1,
+                Some("mission_completed") if event["mission"] == mission => over = true,
+                Some("item_blocked" | "item_dead_lettered" | "mission_failed") => panic!("{event}"),
+                _ => {}
+            }
+            if over {
+                let status = self.musher(&["item", "list", "--json"]).ok().json();
+                open = status["items"].as_array().map_or(0, |items| {
+                    items.iter().filter(|i| i["worktree"].as_str().is_some_and(|w| w != "none")).count() as i64
+                });
+            }
+        }
+    }
+
+    /// SIGKILL for every process of this repository's runs whose command line says so.
+    pub(crate) fn kill_where(&self, wanted: impl Fn(&str) -> bool) {
+        let mark = self.path().to_string_lossy().into_owned();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            if line.contains(&mark) && wanted(&line) {
+                let _ = Command::new("kill").args(["-KILL", &entry.file_name().to_string_lossy()]).output();
+            }
+        }
+    }
+
+    /// The titles of the base branch's commits, newest first.
+    pub(crate) fn titles(&self) -> Vec<String> {
+        self.git(&["log", "--format=%s", "main"]).lines().map(str::to_owned).collect()
+    }
+
+    /// Every process that carries the mark of a run of this repository.
+    pub(crate) fn run_processes(&self) -> Vec<String> {
+        let mark = self.path().to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            let environ = String::from_utf8_lossy(&environ).into_owned();
+            let ours = environ.split('\0').any(|v| v.starts_with("MUSHER_WORKTREE=") && v.contains(&mark));
+            if ours {
+                let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                let state = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+                if !state.contains(") Z ") {
+                    found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+                }
+            }
+        }
+        found
+    }
+
+    /// Asserts that nothing of musher is left but its state: no process, no worktree, no unfinished business.
+    #[track_caller]
+    pub(crate) fn nothing_left(&self) {
+        assert_eq!(self.run_processes(), Vec::<String>::new());
+        let worktrees = self.git(&["worktree", "list", "--porcelain"]);
+        let items: Vec<&str> =
+            worktrees.lines().filter(|l| l.starts_with("worktree ") && l.contains(".musher") && !l.ends_with("_merge")).collect();
+        assert_eq!(items, Vec::<&str>::new());
+        assert_eq!(self.git(&["status", "--porcelain", "--untracked-files=no"]), "");
+        assert_eq!(self.git(&["stash", "list"]), "");
+    }
+}
+
+impl Drop for Repo {
+    fn drop(&mut self) {
+        let _ = self.command(&["down"]).output();
+    }
+}
+
+/// A daemon in the foreground of a child.
+pub(crate) struct Daemon {
+    child: Child,
+    #[allow(dead_code)]
+    out: BufReader<ChildStdout>,
+    /// What it said when it was up.
+    pub(crate) line: String,
+}
+
+impl Daemon {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A reader of the event stream.
+pub(crate) struct Follower {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub(crate) seq: u64,
+}
+
+impl Follower {
+    /// The next event; nothing when the daemon went away.
+    pub(crate) fn next(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        self.out.read_line(&mut line).ok()?;
+        let event: Value = serde_json::from_str(&line).ok()?;
+        self.seq = event["seq"].as_u64().unwrap_or(self.seq);
+        Some(event)
+    }
+
+    /// Reads on until an event of this kind.
+    #[track_caller]
+    pub(crate) fn until(&mut self, kind: &str) -> Value {
+        loop {
+            let event = self.next().unwrap_or_else(|| panic!("the stream ended before {kind}"));
+            if event["kind"] == kind {
+                return event;
+            }
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The configuration of most tests: one command agent that takes many items at once.
+pub(crate) fn config(project: &str, policy: &str) -> String {
+    format!(
+        r#"[project]
+gate = "true"
+{project}
+[policy]
+reviewer_required = false
+{policy}
+[[agents]]
+name = "script"
+driver = "command"
+command = ["sh", "{{root}}/agent.sh", "{{prompt_file}}"]
+max_load = 0
+"#
+    )
+}
+
+/// A small generator for tests that want chance; the seed is printed by whoever uses it.
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound.max(1)
+    }
+}

@@ -9,7 +9,8 @@
 //!
 //! This crate decides nothing: what an end means for an item is said elsewhere.
 
-//pub mod command;
+pub mod command;
+pub mod driver;
 pub mod host;
 pub mod slots;
 pub mod supervise;

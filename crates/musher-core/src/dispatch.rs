@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use crate::agent::Agent;
 use crate::change::Change;
 use crate::command::Refused;
+use crate::effect::EffectKind;
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId};
-use crate::item::{Item, Kind, Phase, Priority};
-use crate::state::{Class, State};
+use crate::item::{self, Item, ItemEvent, ItemState, Kind, Phase, Priority, Worktree};
+use crate::run::{Outcome, Run, RunState};
+use crate::state::{Class, Rank, State};
 use crate::step::Context;
 use crate::wait::WaitCode;
 
@@ -17,6 +19,9 @@ mod overlap;
 
 pub use fit::{Role, fit};
 pub use overlap::overlaps;
+
+/// The role that resolves conflicts before an item's own agent does.
+const RESOLVER: &str = "resolver";
 
 /// How many ready items of one class are looked at for one that overlaps nothing, before musher waits for a change.
 const OVERLAP_LOOK: usize = 256;
@@ -68,17 +73,18 @@ impl Condition {
 }
 
 /// Why this agent may not take an item of this class now, if so.
-fn unfit(state: &State, class: &Class, agent: &Agent, author: Option<AgentId>) -> Option<Condition> {
+fn unfit(state: &State, class: &Class, agent: &Agent, review_of: Option<&Item>) -> Option<Condition> {
     if class.pin.as_deref().is_some_and(|pin| pin != &*agent.spec.name) {
         return Some(Condition::Pin);
     }
     if !class.labels.iter().all(|label| agent.spec.capabilities.contains(label)) {
         return Some(Condition::Capability);
     }
-    if fit(class.kind, class.role.as_deref(), &agent.spec.roles) == 0 {
+    // The tables let others review when no reviewer is free; a verdict on an item is a reviewer's.
+    if fit(class.kind, class.role.as_deref(), &agent.spec.roles) == 0 || (review_of.is_some() && !is_reviewer(agent)) {
         return Some(Condition::Role);
     }
-    if author == Some(agent.id) {
+    if review_of.is_some_and(|item| item.agent == Some(agent.id)) {
         return Some(Condition::Author);
     }
     if agent.error.is_some() {
@@ -94,7 +100,12 @@ fn unfit(state: &State, class: &Class, agent: &Agent, author: Option<AgentId>) -
 }
 
 /// How well an agent fits and how free it is; the greatest is chosen.
-fn score(state: &State, class: &Class, agent: &Agent) -> (i64, i64, u64) {
+fn score(state: &State, class: &Class, agent: &Agent) -> (u8, i64, i64, u64) {
+    let wanted = match class.conflict_of {
+        Some(_) if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case(RESOLVER)) => 2,
+        Some(author) if author == agent.id => 1,
+        Some(_) | None => 0,
+    };
     let load = i64::from(state.load(agent.id));
     let fit = i64::from(fit(class.kind, class.role.as_deref(), &agent.spec.roles));
     let score = fit - 30 * load;
@@ -104,16 +115,16 @@ fn score(state: &State, class: &Class, agent: &Agent) -> (i64, i64, u64) {
         0 => one,
         max => one - one * u64::from(state.load(agent.id).min(max)) / u64::from(max),
     };
-    if class.critical { (-load, fit, share) } else { (score, 0, share) }
+    if class.critical { (wanted, -load, fit, share) } else { (wanted, score, 0, share) }
 }
 
 /// The best agent for a class, or how many each condition removed.
-fn choose(state: &State, class: &Class, author: Option<AgentId>) -> Result<AgentId, Removed> {
+fn choose(state: &State, class: &Class, review_of: Option<&Item>) -> Result<AgentId, Removed> {
     let mut removed = Removed::default();
-    let mut best: Option<((i64, i64, u64), &Agent)> = None;
+    let mut best: Option<((u8, i64, i64, u64), &Agent)> = None;
     for agent in state.agents().filter(|a| !a.removed) {
         removed.of += 1;
-        if let Some(condition) = unfit(state, class, agent, author) {
+        if let Some(condition) = unfit(state, class, agent, review_of) {
             *removed.by.entry(condition).or_default() += 1;
             continue;
         }
@@ -134,17 +145,24 @@ pub fn next(state: &State) -> Option<(ItemId, AgentId)> {
     let mut heads: Vec<_> =
         state.ready().heads().filter_map(|(class, heads)| heads.first().map(|first| (*first, class))).collect();
     heads.sort_unstable_by_key(|((rank, _), _)| *rank);
-    for (_, class) in heads {
+    let mut best: Option<(Rank, AgentId)> = None;
+    for ((head, _), class) in heads {
+        // The first of a class may be held back, and the next one of it less urgent than the first of another.
+        if best.is_some_and(|(rank, _)| rank < head) {
+            break;
+        }
         let Ok(agent) = choose(state, class, None) else { continue };
-        if let Some(item) = free_item(state, class) {
-            return Some((item, agent));
+        if let Some(rank) = free_item(state, class)
+            && best.is_none_or(|(other, _)| rank < other)
+        {
+            best = Some((rank, agent));
         }
     }
-    None
+    best.map(|(rank, agent)| (rank.item, agent))
 }
 
 /// The first item of a class, over all open missions, that nothing of its own holds back.
-fn free_item(state: &State, class: &Class) -> Option<ItemId> {
+fn free_item(state: &State, class: &Class) -> Option<Rank> {
     let (_, heads) = state.ready().heads().find(|(c, _)| *c == class)?;
     heads
         .iter()
@@ -156,12 +174,12 @@ fn free_item(state: &State, class: &Class) -> Option<ItemId> {
                 .find(|rank| state.item(rank.item).is_some_and(|item| held_back(state, item).is_none()))
         })
         .min()
-        .map(|rank| rank.item)
 }
 
-/// What of its own keeps a ready item from every agent: an earlier run that is still ending, or an overlap.
+/// What of its own keeps a ready item from every agent: an earlier run that is still ending, a worktree that is being
+/// removed, or an overlap.
 pub fn held_back(state: &State, item: &Item) -> Option<WaitCode> {
-    if !state.runs_of(item.id).is_empty() {
+    if !state.runs_of(item.id).is_empty() || item.worktree == Worktree::Removing {
         return Some(WaitCode::Lease);
     }
     overlapping(state, item).map(|_| WaitCode::TouchesOverlap)
@@ -182,11 +200,10 @@ pub fn next_review(state: &State) -> Option<(ItemId, AgentId)> {
     state.unreviewed().find_map(|id| {
         let item = state.item(id)?;
         let mission = state.mission(item.mission)?;
-        if !mission.row.state.dispatches() || !state.runs_of(id).is_empty() {
+        if !mission.row.state.dispatches() || mission.cap_reached().is_some() || !state.runs_of(id).is_empty() {
             return None;
         }
-        let agent = choose(state, &review_class(item), item.agent).ok()?;
-        is_reviewer(state.agent(agent)?).then_some((id, agent))
+        choose(state, &review_class(item), Some(item)).ok().map(|agent| (id, agent))
     })
 }
 
@@ -197,6 +214,7 @@ fn review_class(item: &Item) -> Class {
         labels: Box::default(),
         pin: None,
         critical: item.priority == Priority::Critical,
+        conflict_of: None,
     }
 }
 
@@ -228,7 +246,8 @@ pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused
     }
 }
 
-fn is_in_ready_index(state: &State, item: &Item) -> bool {
+/// Whether a ready item's backoff, if it has one, is over.
+pub(crate) fn is_in_ready_index(state: &State, item: &Item) -> bool {
     state.ready().queue(item.mission, &Class::of(item)).any(|rank| rank.item == item.id)
 }
 
@@ -254,15 +273,12 @@ fn code_of(removed: &Removed) -> WaitCode {
 /// A mission whose first ready item finds no agent for a reason that it was not told of yet.
 pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
     for (class, heads) in state.ready().heads() {
-        let Err(removed) = choose(state, class, None) else { continue };
-        let code = code_of(&removed);
-        if code == WaitCode::AgentsBusy {
-            continue;
-        }
+        // An agent that is free and yet does not take it only waits for another item: that passes, as busy agents do.
+        let code = choose(state, class, None).err().map_or(WaitCode::AgentsBusy, |removed| code_of(&removed));
         for (rank, mission) in heads {
             let first = state.ready().first_of(*mission) == Some(*rank);
             let told = state.mission(*mission).and_then(|m| m.row.dispatcher.answer);
-            if first && told != Some(code) {
+            if first && told != worth_an_event(code) {
                 return Some((rank.item, code));
             }
         }
@@ -270,15 +286,41 @@ pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
     None
 }
 
+/// Busy agents come free by themselves; of everything else a person is told.
+fn worth_an_event(code: WaitCode) -> Option<WaitCode> {
+    (code != WaitCode::AgentsBusy).then_some(code)
+}
+
 /// Remembers, and says, why a mission's first ready item finds no agent.
 pub fn note_answer(state: &State, id: ItemId, code: WaitCode, cx: &mut Context) -> Result<Change, Refused> {
     let stale = || Refused::Stale { what: "its item is archived" };
     let item = state.item(id).ok_or_else(stale)?;
     let mut mission = state.mission(item.mission).ok_or_else(stale)?.row.clone();
-    mission.dispatcher.answer = Some(code);
-    let why = no_agent(state, item).map(|(_, removed)| removed.text()).unwrap_or_default();
-    let event = cx.about(item, Happened::DispatchFailedNoAgent { why: why.into() });
-    Ok(Change { missions: vec![mission], events: vec![event], ..Change::default() })
+    mission.dispatcher.answer = worth_an_event(code);
+    let mut change = Change::default();
+    if mission.dispatcher.answer.is_some() {
+        let why = no_agent(state, item).map(|(_, removed)| removed.text()).unwrap_or_default();
+        change.events.push(cx.about(item, Happened::DispatchFailedNoAgent { why: why.into() }));
+    }
+    change.missions.push(mission);
+    Ok(change)
+}
+
+/// Takes back an assignment whose agent is not started yet, if the item has one: it is ready again, and nothing is counted.
+pub(crate) fn take_back(state: &State, row: &mut Item, cx: &mut Context) -> Result<Option<Change>, Refused> {
+    if row.phase() != Phase::Assigned || state.effects_of(row.id).any(|e| matches!(e.kind, EffectKind::StartRun(_))) {
+        return Ok(None);
+    }
+    let given_back = state.runs_of(row.id).iter().filter_map(|id| state.run(*id)).map(|run| Run {
+        state: RunState::Finished,
+        finished_at: Some(cx.now),
+        outcome: Some(Outcome::Cancelled),
+        ..run.clone()
+    });
+    let runs = given_back.collect();
+    item::go(row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+    let event = cx.about(row, Happened::ItemReady { not_before: None });
+    Ok(Some(Change { runs, events: vec![event], ..Change::default() }))
 }
 
 impl Removed {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use crate::change::{Change, TextKey};
 use crate::command::{Failure, Landing, Preparation, Rebase, Refused};
-use crate::effect::{EffectKind, GateOn};
+use crate::effect::{EffectKind, GateOn, Stop};
 use crate::event::Happened;
-use crate::item::{self, BlockedReason, Fix, Item, ItemEvent, ItemState, MergeFailure, MergeStage, Prepared};
+use crate::item::{self, BlockedReason, Cancelled, Fix, Item, ItemEvent, ItemState, MergeFailure, MergeStage, Prepared};
+use crate::mission::Delivery;
 use crate::retry;
 use crate::state::State;
 use crate::step::Context;
@@ -38,23 +39,42 @@ pub fn begin(state: &State, id: crate::id::ItemId, cx: &mut Context) -> Result<C
         _ => return Err(stale()),
     }
     let event = cx.about(item, Happened::MergeStarted {});
-    let mut change = prepare(item.clone(), cx);
+    let mut change = prepare(state, item.clone(), cx);
     change.events.insert(0, event);
     Ok(change)
 }
 
-fn prepare(mut row: Item, cx: &mut Context) -> Change {
+fn prepare(state: &State, mut row: Item, cx: &mut Context) -> Change {
+    let mut change = fall_back(state, &row, cx);
     row.state = ItemState::Merging(MergeStage::Preparing);
     row.updated_at = cx.now;
-    let effect = cx.effect(row.id, EffectKind::PrepareMerge);
-    Change { items: vec![row], effects: vec![effect], ..Change::default() }
+    change.effects.push(cx.effect(row.id, EffectKind::PrepareMerge));
+    change.items.push(row);
+    change
+}
+
+/// Without a gate nothing reaches the base branch, also when the gate is taken away in mid-mission.
+fn fall_back(state: &State, row: &Item, cx: &mut Context) -> Change {
+    let mut change = Change::default();
+    if gate_of(state, row).is_none()
+        && let Some(entry) = state.mission(row.mission)
+        && entry.row.delivery == Delivery::Merge
+    {
+        let mut mission = entry.row.clone();
+        mission.delivery = Delivery::Branch;
+        mission.updated_at = cx.now;
+        let branch = mission.integration_branch().into();
+        change.events.push(cx.about_mission(mission.id, Happened::DeliveryFellBack { branch }));
+        change.missions.push(mission);
+    }
+    change
 }
 
 /// The merge exists in the object store, or conflicts, or would change nothing.
 pub fn prepared(state: &State, item: &Item, preparation: &Preparation, cx: &mut Context) -> Result<Change, Refused> {
     let Some(MergeStage::Preparing) = stage(item) else { return Err(stale()) };
     match preparation {
-        Preparation::Made(prepared) => Ok(gate_or_land(state, item.clone(), prepared, cx)),
+        Preparation::Made(prepared) => gate_or_land(state, item.clone(), prepared, cx),
         Preparation::Conflict { .. } => {
             let mut row = item.clone();
             row.state = ItemState::Merging(MergeStage::Rebasing);
@@ -66,14 +86,24 @@ pub fn prepared(state: &State, item: &Item, preparation: &Preparation, cx: &mut 
     }
 }
 
-/// The gate speaks of trees: a merged tree that it has already passed is not tested again.
-fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Context) -> Change {
+/// The gate speaks of trees: a merged tree that it has already judged is not tested again.
+fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Context) -> Result<Change, Refused> {
     let mut change = Change::default();
-    let known_green = match gate_of(state, &row) {
-        None => true,
-        Some(gate) => state.gate_record(&prepared.tree, gate).is_some_and(|r| r.green),
-    };
-    if known_green {
+    let gate = gate_of(state, &row);
+    if gate.is_none() && state.mission(row.mission).is_some_and(|m| m.row.delivery == Delivery::Merge) {
+        // The gate was taken away just now: this merge was made for the base, which it must not reach.
+        return Ok(prepare(state, row, cx));
+    }
+    let known = gate.and_then(|gate| state.gate_record(&prepared.tree, gate));
+    if let Some(record) = known {
+        let said = Happened::GateFinished { tree: record.tree.clone(), green: record.green, cached: true };
+        change.events.push(cx.about(&row, said));
+        if !record.green {
+            change.extend(failed(state, &row, MergeFailure::Gate, "the gate is red", &record.tail, cx)?);
+            return Ok(change);
+        }
+    }
+    if gate.is_none() || known.is_some() {
         change.effects.push(land_effect(&row, prepared, cx));
         row.state = ItemState::Merging(MergeStage::Landing(prepared.clone()));
     } else {
@@ -84,7 +114,7 @@ fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Cont
     }
     row.updated_at = cx.now;
     change.items.push(row);
-    change
+    Ok(change)
 }
 
 fn land_effect(row: &Item, prepared: &Prepared, cx: &mut Context) -> crate::effect::Effect {
@@ -115,7 +145,7 @@ pub fn rebased(state: &State, item: &Item, rebase: &Rebase, cx: &mut Context) ->
             let mut row = item.clone();
             row.head = Some(head.clone());
             let event = cx.about(&row, Happened::BranchRebased { head: head.clone() });
-            let mut change = prepare(row, cx);
+            let mut change = prepare(state, row, cx);
             change.events.insert(0, event);
             Ok(change)
         }
@@ -130,6 +160,9 @@ pub fn rebased(state: &State, item: &Item, rebase: &Rebase, cx: &mut Context) ->
 pub fn landed(state: &State, item: &Item, landing: &Landing, cx: &mut Context) -> Result<Change, Refused> {
     let Some(MergeStage::Landing(prepared)) = stage(item) else { return Err(stale()) };
     match landing {
+        Landing::BaseMoved | Landing::BaseDirty { .. } | Landing::Refused { .. } if has_ended(state, item) => {
+            item::cancelled(state, item, Cancelled::Abandoned, Stop::Interrupt, cx)
+        }
         Landing::Landed => {
             let mut row = item.clone();
             row.merged = Some(prepared.commit.clone());
@@ -138,7 +171,7 @@ pub fn landed(state: &State, item: &Item, landing: &Landing, cx: &mut Context) -
             row.last_error = None;
             item::go(&mut row, ItemEvent::Land, ItemState::Done, cx)?;
             let target: Box<str> = state.mission(row.mission).map(|m| m.row.target_ref()).unwrap_or_default().into();
-            let mut change = item::worktree_leftover(state, &mut row, cx);
+            let mut change = item::worktree_leftover(state, &mut row, None, cx);
             change.events.push(cx.about(&row, Happened::MergeDone { commit: prepared.commit.clone(), target }));
             change.events.push(cx.about(&row, Happened::ItemDone { commit: row.merged.clone() }));
             change.items.push(row);
@@ -146,7 +179,7 @@ pub fn landed(state: &State, item: &Item, landing: &Landing, cx: &mut Context) -
         }
         Landing::BaseMoved => {
             let event = cx.about(item, Happened::MergeRestarted { why: "the base moved".into() });
-            let mut change = prepare(item.clone(), cx);
+            let mut change = prepare(state, item.clone(), cx);
             change.events.insert(0, event);
             Ok(change)
         }
@@ -156,9 +189,12 @@ pub fn landed(state: &State, item: &Item, landing: &Landing, cx: &mut Context) -
 }
 
 /// The merge waits for something that no event announces: it is looked at again, less and less often.
-pub fn held(_: &State, item: &Item, why: &str, cx: &mut Context) -> Result<Change, Refused> {
+pub fn held(state: &State, item: &Item, why: &str, cx: &mut Context) -> Result<Change, Refused> {
     if stage(item).is_none() {
         return Err(stale());
+    }
+    if has_ended(state, item) {
+        return item::cancelled(state, item, Cancelled::Abandoned, Stop::Interrupt, cx);
     }
     let mut row = item.clone();
     let tries = row.merge_tries.saturating_add(1);
@@ -174,6 +210,11 @@ pub fn held(_: &State, item: &Item, why: &str, cx: &mut Context) -> Result<Chang
     }
     change.items.push(row);
     Ok(change)
+}
+
+/// Whether its mission ended while its landing was under way. What did not land then is not tried again.
+fn has_ended(state: &State, item: &Item) -> bool {
+    state.mission(item.mission).is_none_or(|m| m.row.state.is_terminal())
 }
 
 /// A merge failed: a run mends it, or musher stops trying.
@@ -193,6 +234,13 @@ fn failed(
         &row,
         Happened::MergeFailed { failure: kind.name().into(), detail: message.into() },
     ));
+    // Kept also when musher stops trying: whoever frees the item gives it a run that must know.
+    if let Some(run) = row.run {
+        row.fix = Some(if kind == MergeFailure::Conflict { Fix::Conflict(run) } else { Fix::Gate(run) });
+        let tail = retry::tail(detail, retry::LESSON_BYTES);
+        change.texts.push((TextKey::Lesson(run), format!("{message}\n\n{tail}").trim_end().into()));
+    }
+    row.approval = None;
     if kind == MergeFailure::Conflict {
         // Not a strike while a resolver works: it has a budget of its own.
         if row.resolver_runs >= RESOLVER_RUNS {
@@ -205,12 +253,6 @@ fn failed(
             return retry::block(row, BlockedReason::MergeFailures(message.into()), change, cx);
         }
     }
-    if let Some(run) = row.run {
-        row.fix = Some(if kind == MergeFailure::Conflict { Fix::Conflict(run) } else { Fix::Gate(run) });
-        let tail = retry::tail(detail, retry::LESSON_BYTES);
-        change.texts.push((TextKey::Lesson(run), format!("{message}\n\n{tail}").trim_end().into()));
-    }
-    row.approval = None;
     item::go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
     change.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
     change.items.push(row);

@@ -2,10 +2,11 @@
 
 use crate::change::{Change, TextKey};
 use crate::command::{Answer, Refused};
+use crate::dispatch;
 use crate::effect::Stop;
 use crate::event::Happened;
 use crate::id::{MissionId, NoteId};
-use crate::item::{Item, Priority};
+use crate::item::{Item, Phase, Priority};
 use crate::mission;
 use crate::nearest::nearest;
 use crate::review;
@@ -126,8 +127,8 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
             change.answer = Answer::Note(effect);
             Ok(change)
         }
-        Err(Refused::State { verb, state: met, .. }) => {
-            let text = format!("ignored {verb} from {} while it was {met}", cx.actor.text());
+        Err(Refused::State { verb, noun, state: met, .. }) => {
+            let text = format!("ignored {verb} from {} while {noun} was {met}", cx.actor.text());
             let event = cx.about_mission(id, Happened::CommandIgnored { text: text.clone().into() });
             Ok(Change { events: vec![event], answer: Answer::Note(text), ..Change::default() })
         }
@@ -144,7 +145,7 @@ fn act(
 ) -> Result<(Change, String), Refused> {
     let id = entry.row.id;
     match word {
-        Word::Resume => Ok((mission::resume(state, id, cx)?, "resumed; 0 watches overridden".to_owned())),
+        Word::Resume => resumed(state, entry, cx),
         Word::Continue => Ok((mission::resume(state, id, cx)?, "resumed; nothing overridden".to_owned())),
         Word::Pause { now, text } => {
             let why = format!("Paused by {}: {}", cx.actor.text(), text.trim());
@@ -199,6 +200,18 @@ pub fn named<'a>(state: &'a State, entry: &MissionEntry, name: &str) -> Result<&
     }
 }
 
+/// Run again now: what is blocked is freed too, for nothing else of a blocked mission would change by itself.
+fn resumed(state: &State, entry: &MissionEntry, cx: &mut Context) -> Result<(Change, String), Refused> {
+    let mut change = mission::resume(state, entry.row.id, cx)?;
+    let blocked = entry.items.iter().filter_map(|id| state.item(*id)).filter(|i| i.phase() == Phase::Blocked);
+    let mut freed = 0;
+    for item in blocked {
+        change.extend(crate::item::retry(state, item.id, cx)?);
+        freed += 1;
+    }
+    Ok((change, format!("resumed; 0 watches overridden, {freed} blocked item(s) freed")))
+}
+
 fn redirected(
     state: &State,
     entry: &MissionEntry,
@@ -218,8 +231,12 @@ fn redirected(
     row.pin = Some(agent.into());
     row.updated_at = cx.now;
     let mut change = Change::default();
-    for run in state.runs_of(row.id).to_vec() {
-        change.extend(crate::item::stop_effect(state, &row, run, Stop::Interrupt, cx));
+    if let Some(taken_back) = dispatch::take_back(state, &mut row, cx)? {
+        change.extend(taken_back);
+    } else if row.is_live() {
+        for run in state.runs_of(row.id) {
+            change.extend(crate::item::stop_effect(state, &row, *run, Stop::Interrupt, cx));
+        }
     }
     let said = format!("{} goes to {agent}", row.key);
     change.items.push(row);

@@ -8,7 +8,7 @@ use crate::entropy::Entropy;
 use crate::event::Happened;
 use crate::id::RunId;
 use crate::item::{self, BlockedReason, Fix, Item, ItemEvent, ItemState};
-use crate::run::FailureClass;
+use crate::run::{FailureClass, Run};
 use crate::state::State;
 use crate::step::Context;
 
@@ -36,6 +36,15 @@ pub fn backoff(attempt: u32, entropy: &mut Entropy) -> Duration {
 pub fn max_retries(state: &State, item: &Item) -> u32 {
     let policy = state.mission(item.mission).map(|m| m.row.policy.max_retries);
     item.max_retries.or(policy).unwrap_or(3).max(1)
+}
+
+/// The cap that a run has used up, in words. Such a run is stopped, and its item must not spend the same again.
+pub fn cap_of_run(state: &State, run: &Run) -> Option<&'static str> {
+    let limits = state.agent(run.agent).map(|a| a.spec.limits).unwrap_or_default();
+    if limits.cost_micro_usd.is_some_and(|cap| cap > 0 && run.usage.cost_micro_usd >= cap) {
+        return Some("run usd limit");
+    }
+    limits.tokens.is_some_and(|cap| cap > 0 && run.usage.tokens() >= cap).then_some("run tokens limit")
 }
 
 /// A failure that counts: the item is ready again after a backoff, or in the dead letter, or blocked when its runs keep
@@ -100,7 +109,8 @@ pub fn block(mut row: Item, reason: BlockedReason, mut change: Change, cx: &Cont
     Ok(change)
 }
 
-fn blocks_as_empty(row: &Item) -> bool {
+/// Whether its runs have changed nothing for so often that musher stops trying.
+pub fn blocks_as_empty(row: &Item) -> bool {
     row.empty_runs.0 >= EMPTY_IN_A_ROW || row.empty_runs.1 >= EMPTY_IN_ALL
 }
 

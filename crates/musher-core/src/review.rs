@@ -8,7 +8,7 @@ use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
 use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Phase, Qa, Waiting};
 use crate::retry;
-use crate::run::{FailureClass, Outcome, Purpose, Verdict};
+use crate::run::{FailureClass, Outcome, Purpose, RunState, Verdict};
 use crate::state::State;
 use crate::step::Context;
 
@@ -67,9 +67,15 @@ pub fn run_finished(
     let mut change = Change::default();
     if row.state != ItemState::Waiting(Waiting::Review) {
         if row.is_terminal() {
-            change.extend(item::worktree_leftover(state, &mut row, cx));
+            change.extend(item::worktree_leftover(state, &mut row, Some(id), cx));
         }
         change.items.push(row);
+        return Ok(change);
+    }
+    if let Some(why) = unjudged(state, id, outcome, cx) {
+        row.updated_at = cx.now;
+        change.items.push(row);
+        change.extend(why);
         return Ok(change);
     }
     let Outcome::Finished { verdict: Some(verdict), .. } = outcome else {
@@ -85,6 +91,20 @@ pub fn run_finished(
     match verdict {
         Verdict::Approved(text) => approved(row, &by, text, cx),
         Verdict::Rejected(text) => rejected(state, row, Some(id), text, cx),
+    }
+}
+
+/// What follows when the reviewer is not to blame for an end without a verdict; another review is then made. One whose
+/// program cannot start is marked, so that the next reviewer is asked, or a person when there is none.
+fn unjudged(state: &State, id: RunId, outcome: &Outcome, cx: &mut Context) -> Option<Change> {
+    let run = state.run(id)?;
+    match outcome {
+        Outcome::Lost { while_down: true } => Some(Change::default()),
+        Outcome::Cancelled => retry::cap_of_run(state, run).is_none().then(Change::default),
+        Outcome::Failed { class: FailureClass::Setup, message, .. } if run.state == RunState::Starting => {
+            Some(crate::agent::setup_checked(state, run.agent, Some(message), cx).unwrap_or_default())
+        }
+        Outcome::Failed { .. } | Outcome::Lost { while_down: false } | Outcome::Finished { .. } => None,
     }
 }
 
@@ -171,7 +191,7 @@ pub fn finish_waiting(state: &State, id: ItemId, cx: &mut Context) -> Result<Cha
     let mut change = Change::default();
     if row.no_merge {
         item::go(&mut row, ItemEvent::Accept, ItemState::Done, cx)?;
-        change.extend(item::worktree_leftover(state, &mut row, cx));
+        change.extend(item::worktree_leftover(state, &mut row, None, cx));
         change.events.push(cx.about(&row, Happened::ItemDone { commit: None }));
     } else {
         item::go(&mut row, ItemEvent::Enqueue, ItemState::Merging(MergeStage::Queued), cx)?;

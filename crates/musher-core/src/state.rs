@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use std::time::Duration;
 
 use crate::agent::Agent;
 use crate::change::{Change, GateRecord};
@@ -94,11 +95,16 @@ impl MissionEntry {
 
     /// The cap that is used up, in words.
     pub fn cap_reached(&self) -> Option<&'static str> {
+        self.cap_reached_by(self.usage)
+    }
+
+    /// The cap that this use of its runs would use up, in words.
+    pub fn cap_reached_by(&self, usage: Usage) -> Option<&'static str> {
         let policy = &self.row.policy;
-        if policy.budget_usd.is_some_and(|cap| cap > 0.0 && self.usage.cost_usd() >= cap) {
+        if policy.budget_usd.is_some_and(|cap| cap > 0.0 && usage.cost_usd() >= cap) {
             return Some("mission usd limit");
         }
-        if policy.budget_tokens.is_some_and(|cap| cap > 0 && self.usage.tokens() >= cap) {
+        if policy.budget_tokens.is_some_and(|cap| cap > 0 && usage.tokens() >= cap) {
             return Some("mission tokens limit");
         }
         None
@@ -149,10 +155,13 @@ impl State {
     /// Builds the world and all its indexes from the rows of the store.
     pub fn from_world(world: World) -> Self {
         let mut state = Self { dispatch_due: true, ..Self::default() };
+        let mut items = world.items;
+        // A store answers in its own order; a mission lists its items in the order of the plan.
+        items.sort_by_key(|item| (item.mission, item.number));
         let change = Change {
             settings: world.settings,
             missions: world.missions,
-            items: world.items,
+            items,
             runs: world.runs,
             agents: world.agents,
             effects: world.effects,
@@ -367,6 +376,7 @@ impl State {
             self.settings = *settings;
             self.configured = true;
             self.dispatch_due = true;
+            self.rearm_missions();
         }
         for row in change.agents {
             self.dispatch_due = true;
@@ -404,14 +414,24 @@ impl State {
         }
     }
 
+    fn retention(&self) -> Duration {
+        Duration::from_secs(self.settings.done_retention_secs)
+    }
+
+    /// The retention may have changed: a mission that ended is archived by the present one.
+    fn rearm_missions(&mut self) {
+        self.timers.retain(|(_, timer)| !matches!(timer, Timer::Mission(_)));
+        let retention = self.retention();
+        for (id, entry) in &self.missions {
+            self.timers.extend(entry.row.due(retention).map(|at| (at, Timer::Mission(*id))));
+        }
+    }
+
     fn put_mission(&mut self, row: Mission) {
         let id = row.id;
-        let due = row.due(std::time::Duration::from_secs(self.settings.done_retention_secs));
-        if let Some(old) = self.missions.get(&id) {
-            let old_due = old.row.due(std::time::Duration::from_secs(self.settings.done_retention_secs));
-            if let Some(at) = old_due {
-                self.timers.remove(&(at, Timer::Mission(id)));
-            }
+        let due = row.due(self.retention());
+        if let Some(at) = self.missions.get(&id).and_then(|old| old.row.due(self.retention())) {
+            self.timers.remove(&(at, Timer::Mission(id)));
         }
         if let Some(at) = due {
             self.timers.insert((at, Timer::Mission(id)));
@@ -545,9 +565,11 @@ impl State {
     }
 
     fn index_pending(&mut self, id: ItemId) {
+        // One that is not here yet, for the rows of a mission come one by one, is not satisfied either.
+        let satisfied = |dependency: &ItemId| self.items.get(dependency).is_some_and(Item::satisfies);
         if let Some(item) = self.items.get(&id)
             && item.phase() == Phase::Pending
-            && self.open_dependencies(item).next().is_none()
+            && item.depends_on.iter().all(satisfied)
         {
             self.promotable.insert(id);
         }
@@ -599,7 +621,7 @@ impl State {
 
     fn forget_mission(&mut self, id: MissionId) {
         let Some(entry) = self.missions.remove(&id) else { return };
-        if let Some(at) = entry.row.due(std::time::Duration::from_secs(self.settings.done_retention_secs)) {
+        if let Some(at) = entry.row.due(self.retention()) {
             self.timers.remove(&(at, Timer::Mission(id)));
         }
         for item in entry.items {

@@ -14,7 +14,9 @@ use crate::{merge, review};
 
 /// The gate that an item must pass: its own, else the project's.
 pub fn gate_of<'a>(state: &'a State, item: &'a Item) -> Option<&'a str> {
-    item.gate.as_deref().or(state.settings().gate.as_deref()).filter(|gate| !gate.trim().is_empty())
+    let says_something = |gate: &&str| !gate.trim().is_empty();
+    let of_item = item.gate.as_deref().filter(says_something);
+    of_item.or_else(|| state.settings().gate.as_deref().filter(says_something))
 }
 
 /// The diff was looked at: rules first, then the gate.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentStatus;
 use crate::dispatch;
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, ItemState, MergeStage, Phase, Waiting};
+use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
@@ -181,7 +181,7 @@ fn of_its_mission(state: &State, item: &Item) -> Option<Wait> {
 
 fn ready(state: &State, item: &Item) -> Vec<Wait> {
     let mut waits = Vec::new();
-    if let Some(until) = item.not_before {
+    if let Some(until) = item.not_before.filter(|_| !dispatch::is_in_ready_index(state, item)) {
         let why = item.last_error.as_deref().unwrap_or("its last run failed");
         let text = format!("attempt {} starts at {until}, after: {why}", item.attempts + 1);
         waits.push(Wait { code: WaitCode::NotBefore, text, until: Some(until) });
@@ -197,6 +197,9 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
     }
     if !state.runs_of(item.id).is_empty() {
         waits.push(wait(WaitCode::Lease, "its earlier run is not ended yet"));
+    }
+    if item.worktree == Worktree::Removing {
+        waits.push(wait(WaitCode::Lease, "its earlier worktree is being removed"));
     }
     if let Some(other) = dispatch::overlapping(state, item) {
         waits.push(wait(WaitCode::TouchesOverlap, format!("{} is at work on the same files", other.key)));

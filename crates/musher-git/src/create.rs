@@ -9,7 +9,7 @@ use crate::copy;
 use crate::git::GitError;
 use crate::names::{BranchName, ObjectId};
 use crate::repository::Repository;
-use crate::worktree::{BEING_MADE, Located, Worktree, operation, remove_tree, removal_begun};
+use crate::worktree::{BEING_MADE, Located, Worktree, operation, removal_begun, remove_tree};
 
 /// Which worktree is wanted.
 #[derive(Debug, Clone)]

@@ -78,8 +78,12 @@ impl GitError {
     pub fn fix(&self) -> &'static str {
         match self {
             Self::Missing(_) => "install git 2.38 or newer and see that it is in PATH",
-            Self::Failed { .. } => "read what git said; running the same command by hand in the repository shows the cause",
-            Self::TimedOut { .. } => "see whether a filter, a hook or a network disk hangs, then let the step be repeated",
+            Self::Failed { .. } => {
+                "read what git said; running the same command by hand in the repository shows the cause"
+            }
+            Self::TimedOut { .. } => {
+                "see whether a filter, a hook or a network disk hangs, then let the step be repeated"
+            }
             Self::Unreadable { .. } => "see that `git` in PATH is git itself and not a wrapper that prints more",
             Self::File { .. } => "see that the disk is not full and that the folder belongs to the user musher runs as",
             Self::Name(_) => "use a name that `git check-ref-format --branch` accepts",

@@ -122,9 +122,7 @@ impl Repository {
         match checkouts.as_slice() {
             [] => self.swap(request),
             [one] => self.advance(request, one),
-            [one, ..] => {
-                Ok(Landed::BaseDirty { checkout: one.path.clone(), reason: DirtyReason::CheckedOutTwice })
-            }
+            [one, ..] => Ok(Landed::BaseDirty { checkout: one.path.clone(), reason: DirtyReason::CheckedOutTwice }),
         }
     }
 
@@ -216,7 +214,8 @@ impl Repository {
             None if answer.said().contains("would be overwritten") => {
                 landing.end()?;
                 let said = answer.said();
-                let paths = said.lines().filter_map(|l| l.strip_prefix('\t')).map(|l| path_from(l.as_bytes())).collect();
+                let paths =
+                    said.lines().filter_map(|l| l.strip_prefix('\t')).map(|l| path_from(l.as_bytes())).collect();
                 Ok(Landed::BaseDirty { checkout: at.path.to_owned(), reason: DirtyReason::Overwrites(paths) })
             }
             // The note stays: a disk that filled up in the middle leaves the checkout as a kill does.

@@ -106,7 +106,10 @@ struct Replayed {
 /// A branch's commits set on another base.
 #[derive(Debug)]
 pub(crate) enum Replay {
-    Done { head: ObjectId, tree: ObjectId },
+    Done {
+        head: ObjectId,
+        tree: ObjectId,
+    },
     Conflict(Vec<PathBuf>),
     /// It has merges in it, or a commit without a parent.
     NotLinear,
@@ -222,7 +225,8 @@ impl Repository {
         let text = |f: &[u8]| String::from_utf8_lossy(f).into_owned();
         let fields: Vec<String> = answer.out.split(|b| *b == 0).map(text).collect();
         let read = |f: &[String]| {
-            let parents = f[1].split(' ').filter(|p| !p.is_empty()).map(ObjectId::parse).collect::<Result<_, _>>().ok()?;
+            let parents =
+                f[1].split(' ').filter(|p| !p.is_empty()).map(ObjectId::parse).collect::<Result<_, _>>().ok()?;
             let author = [f[2].clone(), f[3].clone(), f[4].clone()];
             Some(Replayed { id: ObjectId::parse(&f[0]).ok()?, parents, author, message: f[5].clone() })
         };

@@ -250,7 +250,8 @@ mod tests {
     #[test]
     fn a_branch_name_is_what_git_would_accept() {
         let good = ["main", "musher/3f/9c-fix", "refs/heads/a.b", "ü"];
-        let bad = ["", "-x", "a b", "a..b", "a.lock", "a/.b", "a//b", "/a", "a/", "a~1", "a^", "x@{1}", "HEAD", "a\nb", "a."];
+        let bad =
+            ["", "-x", "a b", "a..b", "a.lock", "a/.b", "a//b", "/a", "a/", "a~1", "a^", "x@{1}", "HEAD", "a\nb", "a."];
         for name in good {
             assert!(BranchName::parse(name).is_ok(), "{name:?}");
         }

@@ -126,12 +126,7 @@ impl Repository {
 }
 
 /// Starts the merge that a resolver is to finish.
-fn open_merge(
-    worktree: &Worktree,
-    head: &ObjectId,
-    onto: &ObjectId,
-    files: Vec<PathBuf>,
-) -> Result<Rebased, GitError> {
+fn open_merge(worktree: &Worktree, head: &ObjectId, onto: &ObjectId, files: Vec<PathBuf>) -> Result<Rebased, GitError> {
     // Cut off in the middle, half a merge would look like the item's leftover changes.
     worktree.begin_reset(head)?;
     let options = ["merge", "--no-commit", "--no-ff", "--no-autostash", "--no-squash", "--no-stat", "--quiet"];

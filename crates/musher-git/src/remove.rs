@@ -8,7 +8,7 @@ use crate::names::{BranchName, Identity, ObjectId, ref_part};
 use crate::repository::Repository;
 use crate::scan::path_list;
 use crate::settle::{authored, changed, commit_call, uncommitted};
-use crate::worktree::{Located, Operation, Worktree, operation, remove_tree, removal_begun};
+use crate::worktree::{Located, Operation, Worktree, operation, removal_begun, remove_tree};
 
 /// Which worktree is to be removed. Its processes are dead.
 #[derive(Debug, Clone)]

@@ -71,9 +71,13 @@ impl OpenError {
     #[must_use]
     pub fn fix(&self) -> &'static str {
         match self {
-            Self::NotARepository { .. } => "go to the repository's folder, or make one: `git init && git add -A && git commit -m first`",
+            Self::NotARepository { .. } => {
+                "go to the repository's folder, or make one: `git init && git add -A && git commit -m first`"
+            }
             Self::Bare { .. } => "clone it (`git clone REPOSITORY FOLDER`) and start in the clone's top folder",
-            Self::GitMissing(_) | Self::GitTooOld { .. } => "install git 2.38 or newer and see that it comes first in PATH",
+            Self::GitMissing(_) | Self::GitTooOld { .. } => {
+                "install git 2.38 or newer and see that it comes first in PATH"
+            }
             Self::UnbornHead { .. } => "make the first commit: `git commit --allow-empty -m first`",
             Self::NotReadable { .. } => {
                 "own the folder (`chown`), or tell git to trust it: `git config --global --add safe.directory FOLDER`"
@@ -253,7 +257,8 @@ impl Repository {
         if let Some(tip) = self.tip(name)? {
             return Ok(tip);
         }
-        let answer = self.git.call(["rev-parse", "--verify", "--end-of-options", &format!("{from}^{{commit}}")]).ok()?;
+        let answer =
+            self.git.call(["rev-parse", "--verify", "--end-of-options", &format!("{from}^{{commit}}")]).ok()?;
         let commit = answer.id()?;
         self.move_ref(&name.full(), &commit, Some(&commit.zero_like()))?;
         Ok(commit)
@@ -306,6 +311,8 @@ impl Repository {
 ///
 /// # Errors
 /// When the system does not say.
+// The two numbers are narrower on some systems than on Linux.
+#[allow(clippy::useless_conversion)]
 pub fn free_space(path: &Path) -> Result<u64, GitError> {
     let there = path.ancestors().find(|p| p.exists()).unwrap_or(Path::new("/"));
     let stat = nix::sys::statvfs::statvfs(there).map_err(|e| file_error("measure", there)(e.into()))?;
@@ -352,7 +359,12 @@ mod tests {
 
     #[test]
     fn a_version_is_read_from_what_vendors_print() {
-        let cases = [("2.47.3", Some((2, 47))), ("2.39.5 (Apple Git-154)", Some((2, 39))), ("2.38.0-rc1", Some((2, 38))), ("x", None)];
+        let cases = [
+            ("2.47.3", Some((2, 47))),
+            ("2.39.5 (Apple Git-154)", Some((2, 39))),
+            ("2.38.0-rc1", Some((2, 38))),
+            ("x", None),
+        ];
         for (text, want) in cases {
             assert_eq!(read_version(text).map(|v| (v.major, v.minor)), want, "{text}");
         }

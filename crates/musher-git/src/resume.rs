@@ -138,7 +138,8 @@ fn finish(
     let there = path_list(files.iter().filter(|f| f.new.is_some()).map(|f| &f.path));
     if !there.is_empty() {
         let git = at.git.clone().global("--literal-pathspecs");
-        let options = ["checkout", "--quiet", "--no-recurse-submodules", "--pathspec-from-file=-", "--pathspec-file-nul"];
+        let options =
+            ["checkout", "--quiet", "--no-recurse-submodules", "--pathspec-from-file=-", "--pathspec-file-nul"];
         git.call(options).arg(new.as_str()).input(there).with_locks().ok()?;
     }
     Ok(())

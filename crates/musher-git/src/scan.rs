@@ -46,7 +46,8 @@ impl Repository {
             let text = String::from_utf8_lossy(field);
             if let Some(raw) = text.strip_prefix(':') {
                 let path = fields.next().ok_or_else(|| answer.unreadable("a change without a path"))?;
-                let file = changed_file(raw, path).ok_or_else(|| answer.unreadable("a change that has no two sides"))?;
+                let file =
+                    changed_file(raw, path).ok_or_else(|| answer.unreadable("a change that has no two sides"))?;
                 change.files.push(file);
             } else {
                 // `-` stands for a binary file, which has no lines.
@@ -101,7 +102,8 @@ impl Repository {
             return Ok(Vec::new());
         }
         let blob = format!("{head}:.gitmodules");
-        let answer = self.git().call(["config", "-z", "--blob", &blob, "--get-regexp", r"^submodule\..*\.path$"]).run()?;
+        let answer =
+            self.git().call(["config", "-z", "--blob", &blob, "--get-regexp", r"^submodule\..*\.path$"]).run()?;
         let known: Vec<PathBuf> =
             answer.fields().filter_map(|f| f.splitn(2, |b| *b == b'\n').nth(1)).map(path_from).collect();
         let unknown = links.into_iter().filter(|f| !known.contains(&f.path));

@@ -12,7 +12,14 @@ use crate::worktree::{Operation, Worktree, operation, remove_tree};
 
 /// The files in which git keeps an operation of one commit, and what it wrote for its message.
 const STATE: [&str; 8] = [
-    "MERGE_HEAD", "MERGE_MODE", "MERGE_MSG", "MERGE_RR", "AUTO_MERGE", "SQUASH_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD",
+    "MERGE_HEAD",
+    "MERGE_MODE",
+    "MERGE_MSG",
+    "MERGE_RR",
+    "AUTO_MERGE",
+    "SQUASH_MSG",
+    "CHERRY_PICK_HEAD",
+    "REVERT_HEAD",
 ];
 
 /// How leftovers are to be committed.

@@ -70,6 +70,11 @@ impl Seen {
         }
     }
 
+    /// Whether it holds what depends on the clock.
+    pub const fn is_timed(&self) -> bool {
+        self.timed.is_some()
+    }
+
     /// What differs, if anything does.
     pub fn difference(&self, other: &Self) -> Option<String> {
         if self == other {

@@ -32,7 +32,7 @@ pub use record::{ExitRecord, HostRecord, OutputRecord, Reason, StartFailure, Sto
 pub use spec::{HostSpec, InvalidSpec};
 pub use start::{HostError, USED, run_host};
 
-pub(crate) use file::{Durable, read_json, write_atomically, write_json};
+pub(crate) use file::{Durable, read_json, write_atomically};
 pub(crate) use spec::Secret;
 
 /// The names of the files in a run folder.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::agent::{self, Agent};
+use super::agent;
 use super::control::Control;
 use super::file::{Durable, read_json, write_json};
 use super::mask::Masks;

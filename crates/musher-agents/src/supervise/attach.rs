@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use tokio::io::BufReader;
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use super::end::gone;
 use super::folder::{FolderError, RunFolder};
-use super::talk::{connect, next_answer};
-use crate::host::{Answer, ExitRecord, HostRecord, OutputRecord, Stream};
+use super::talk::connect;
+use crate::host::{ExitRecord, HostRecord, OutputRecord, Stream};
 use crate::sys;
 
 /// How much output is handed out at a time, in bytes, unless a single line is longer.
@@ -75,7 +75,7 @@ enum Hints {
     /// Not connected yet.
     None,
     /// The host tells.
-    Host(BufReader<UnixStream>),
+    Host(UnixStream),
     /// The host is gone, so there will be no more.
     Gone,
 }
@@ -125,12 +125,13 @@ impl Attachment {
     async fn wait(&mut self) {
         match &mut self.hints {
             Hints::None => match connect(&self.folder).await {
-                Ok(host) => self.hints = Hints::Host(BufReader::new(host)),
+                Ok(host) => self.hints = Hints::Host(host),
                 Err(_) => self.wait_for_death().await,
             },
-            Hints::Host(host) => match next_answer(host).await {
-                Ok(Some(Answer::Grew(_) | Answer::Taken(_) | Answer::Refused(_))) => {}
-                Ok(Some(Answer::Exited(_)) | None) | Err(_) => self.wait_for_death().await,
+            // Whatever it says means: look again. So no word of it can be torn by a call that is dropped.
+            Hints::Host(host) => match host.read(&mut [0; 1024]).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => self.wait_for_death().await,
             },
             Hints::Gone => {}
         }

@@ -116,9 +116,8 @@ async fn all_gone(processes: &BTreeSet<Identity>, patience: Duration) {
 /// Waits until this very process has ended.
 pub(super) async fn gone(id: Identity) {
     let Some(handle) = Handle::open(id) else { return };
-    if let Some(fd) = handle.into_fd()
-        && let Ok(fd) = tokio::io::unix::AsyncFd::with_interest(fd, tokio::io::Interest::READABLE)
-        && fd.readable().await.is_ok()
+    if let Some(end) = handle.into_end()
+        && end.readable().await.is_ok()
     {
         return;
     }

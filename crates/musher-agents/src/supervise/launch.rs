@@ -67,6 +67,9 @@ impl LaunchError {
 pub async fn launch(host_argv: &[OsString], folder: &RunFolder) -> Result<(), LaunchError> {
     let nothing = || LaunchError::Host(io::Error::new(io::ErrorKind::InvalidInput, "no program is named"));
     let (program, arguments) = host_argv.split_first().ok_or_else(nothing)?;
+    if folder.host()?.is_some() || folder.exit()?.is_some() {
+        return Err(LaunchError::Used);
+    }
     let log_path = folder.path().join(names::LOG);
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&log_path);
     let log = log.map_err(FolderError::io("open", &log_path))?;

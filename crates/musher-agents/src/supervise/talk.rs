@@ -81,7 +81,7 @@ pub(super) async fn connect(folder: &RunFolder) -> io::Result<UnixStream> {
 }
 
 /// The next line of a host; none when it has hung up.
-pub(super) async fn next_answer(host: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::Result<Option<Answer>> {
+async fn next_answer(host: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::Result<Option<Answer>> {
     let mut line = Vec::new();
     host.take(MAX_ANSWER).read_until(b'\n', &mut line).await?;
     if !line.ends_with(b"\n") {

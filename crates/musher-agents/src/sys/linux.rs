@@ -10,6 +10,9 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
 use super::{Identity, Process, Signalled, below};
 
 /// Makes orphans below this process its children, so that none can leave it.
@@ -123,9 +126,11 @@ impl Handle {
         }
     }
 
-    /// A descriptor that becomes readable when the process ends, where there are such.
-    pub(crate) fn into_fd(self) -> Option<OwnedFd> {
-        self.pidfd
+    /// Something that becomes readable when the process ends, where there are such.
+    #[allow(unsafe_code)]
+    pub(crate) fn into_end(self) -> Option<AsyncFd<OwnedFd>> {
+        // SAFETY: the descriptor is open, and stays so for as long as what owns it is registered.
+        unsafe { AsyncFd::register_with_interest(self.pidfd?, Interest::READABLE) }.ok()
     }
 }
 

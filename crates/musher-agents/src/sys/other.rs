@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
+use tokio::io::unix::AsyncFd;
 
 use super::{Identity, Process, Signalled};
 
@@ -71,7 +72,7 @@ impl Handle {
     }
 
     /// There is no descriptor of a process.
-    pub(crate) fn into_fd(self) -> Option<OwnedFd> {
+    pub(crate) fn into_end(self) -> Option<AsyncFd<OwnedFd>> {
         None
     }
 }

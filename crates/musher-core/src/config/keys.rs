@@ -42,7 +42,12 @@ pub(crate) const PROJECT: &[Key] = &[
         "merge",
         "Where merged work goes: into the base branch, or into an integration branch of the mission.",
     ),
-    Key::new("merge_style", Shape::Word(&["squash", "merge", "rebase"]), "squash", "How an item's work becomes commits."),
+    Key::new(
+        "merge_style",
+        Shape::Word(&["squash", "merge", "rebase"]),
+        "squash",
+        "How an item's work becomes commits.",
+    ),
     Key::new("push", Shape::Flag, "false", "Whether merges are pushed to `origin`."),
     Key::new(
         "commit",

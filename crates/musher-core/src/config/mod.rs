@@ -18,6 +18,7 @@ mod reference;
 mod resolve;
 mod secret;
 mod settings;
+mod show;
 
 pub use agents::{AgentConfig, AgentLimits};
 pub use environment::environment;

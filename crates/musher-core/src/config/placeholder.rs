@@ -23,7 +23,10 @@ impl UnknownPlaceholder {
         };
         match near {
             Some(name) => format!("did you mean `{{{name}}}`? `{{{{` and `}}}}` are plain braces"),
-            None => format!("known are {}; `{{{{` and `}}}}` are plain braces", PLACEHOLDERS.map(|n| format!("`{{{n}}}`")).join(", ")),
+            None => format!(
+                "known are {}; `{{{{` and `}}}}` are plain braces",
+                PLACEHOLDERS.map(|n| format!("`{{{n}}}`")).join(", ")
+            ),
         }
     }
 }

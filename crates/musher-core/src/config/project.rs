@@ -145,7 +145,7 @@ fn read_paths(fields: &Fields, report: &mut Report) -> Option<Vec<String>> {
 
 const STYLES: [MergeStyle; 3] = [MergeStyle::Squash, MergeStyle::Merge, MergeStyle::Rebase];
 
-const fn style_name(style: MergeStyle) -> &'static str {
+pub(super) const fn style_name(style: MergeStyle) -> &'static str {
     match style {
         MergeStyle::Squash => "squash",
         MergeStyle::Merge => "merge",
@@ -155,7 +155,7 @@ const fn style_name(style: MergeStyle) -> &'static str {
 
 const COMMITTERS: [CommitBy; 2] = [CommitBy::Musher, CommitBy::Agent];
 
-const fn committer_name(committer: CommitBy) -> &'static str {
+pub(super) const fn committer_name(committer: CommitBy) -> &'static str {
     match committer {
         CommitBy::Musher => "musher",
         CommitBy::Agent => "agent",

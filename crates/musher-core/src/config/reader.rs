@@ -43,12 +43,7 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Opens a table that begins at `at`; reports its unknown keys.
-    pub(crate) fn open(
-        table: &'a dyn TableLike,
-        keys: &'static [Key],
-        at: usize,
-        report: &mut Report,
-    ) -> Self {
+    pub(crate) fn open(table: &'a dyn TableLike, keys: &'static [Key], at: usize, report: &mut Report) -> Self {
         for (name, _) in table.iter() {
             let place = table.key(name).and_then(toml_edit::Key::span).map_or(at, |span| span.start);
             match keys.iter().find(|k| k.name == name) {

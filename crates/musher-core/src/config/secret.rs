@@ -21,14 +21,20 @@ pub enum SecretRef {
 pub(super) fn read(fields: &Fields, report: &mut Report) -> BTreeMap<String, SecretRef> {
     let mut secrets = BTreeMap::new();
     for (name, at, text) in fields.pairs("secrets", report) {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) {
+            let what = format!("the name `{}` of a secret is not of [A-Za-z0-9_.-]", clipped(name));
+            report.add_with_fix(at, what, "rename it");
+        }
         match parse(text) {
             Some(reference) => {
                 secrets.insert(name.to_owned(), reference);
             }
             None => {
                 // The text may be the secret: it is not shown.
-                let variable: String =
-                    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+                let variable: String = name
+                    .chars()
+                    .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
+                    .collect();
                 let fix = format!("put it into an environment variable and write \"env:{variable}\", or \"file:PATH\"");
                 report.add_with_fix(at, format!("the secret `{}` is no reference", clipped(name)), fix);
             }

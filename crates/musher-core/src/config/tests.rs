@@ -1,0 +1,410 @@
+//! What is accepted, what is refused and where, and what wins.
+
+use proptest::prelude::*;
+
+use super::key::{Key, Shape};
+use super::keys::{AGENT, LIMITS, PROJECT, ROOT, SERVER};
+use super::*;
+use crate::item::Qa;
+use crate::mission::{Delivery, Policy};
+use crate::plan::POLICY;
+
+const FULL: &str = r#"[project]
+base = "main"
+gate = "make check"
+gate_timeout = "45m"
+delivery = "branch"
+merge_style = "rebase"
+push = true
+commit = "agent"
+qa = "human"
+max_file_size = "1MiB"
+enforce_touches = true
+setup = "make deps"
+teardown = "make down"
+copy = [".env"]
+keep = ["*.log"]
+min_free = 1024
+done_retention = 0
+retention = "7d"
+[policy]
+max_parallel_items = 8
+[[agents]]
+name = "script_1"
+driver = "command"
+command = ["sh", "{root}/agent.sh", "{prompt_file}", "{{x}}"]
+roles = ["backend"]
+capabilities = ["rust"]
+model = "m"
+max_load = 0
+env = ["API_KEY"]
+nickname = "The Script"
+enabled = false
+[agents.limits]
+turns = 5
+duration = "1h"
+silence = 30
+usd = 1.25
+tokens = 1000
+max_output = "2MiB"
+[secrets]
+key = "env:API_KEY"
+other = "file:/run/secrets/other"
+[server]
+listen = "[::1]:8080"
+http = false
+"#;
+
+#[test]
+fn a_file_may_use_every_key() {
+    let config = Config::resolve([parse("musher.toml", FULL.as_bytes()).unwrap()]);
+    let project = ProjectSettings {
+        base: Some("main".into()),
+        gate: Some("make check".into()),
+        gate_timeout_secs: 2700,
+        delivery: Delivery::Branch,
+        merge_style: MergeStyle::Rebase,
+        push: true,
+        commit: CommitBy::Agent,
+        qa: Qa::Human,
+        max_file_size_bytes: 1 << 20,
+        enforce_touches: true,
+        setup: Some("make deps".into()),
+        teardown: Some("make down".into()),
+        copy: vec![".env".into()],
+        keep: vec!["*.log".into()],
+        min_free_bytes: 1024,
+        done_retention_secs: 0,
+        retention_secs: 7 * 86_400,
+    };
+    let limits = AgentLimits {
+        turns: 5,
+        duration_secs: 3600,
+        silence_secs: 30,
+        usd: Some(1.25),
+        tokens: Some(1000),
+        max_output_bytes: 2 << 20,
+    };
+    let agent = AgentConfig {
+        name: "script_1".into(),
+        driver: "command".into(),
+        command: ["sh", "{root}/agent.sh", "{prompt_file}", "{{x}}"].map(String::from).into(),
+        roles: vec!["backend".into()],
+        capabilities: vec!["rust".into()],
+        model: Some("m".into()),
+        max_load: 0,
+        env: vec!["API_KEY".into()],
+        nickname: Some("The Script".into()),
+        enabled: false,
+        limits,
+    };
+    assert_eq!(config.project, project);
+    assert_eq!(config.policy, Policy { max_parallel_items: 8, ..Policy::default() });
+    assert_eq!(config.agents, [agent]);
+    assert_eq!(config.enabled_agents().count(), 0);
+    assert_eq!(config.agents[0].spec().limits.cost_micro_usd, Some(1_250_000));
+    assert_eq!(config.secrets["key"], SecretRef::Env("API_KEY".into()));
+    assert_eq!(config.secrets["other"], SecretRef::File("/run/secrets/other".into()));
+    assert_eq!(config.server, ServerSettings { listen: "[::1]:8080".into(), http: false });
+}
+
+#[test]
+fn an_empty_file_means_the_defaults() {
+    assert_eq!(parse("musher.toml", b""), Ok(Layer::default()));
+    let config = Config::resolve([]);
+    assert_eq!(config, Config::default());
+    assert_eq!(config.project.gate_timeout_secs, 1800);
+    assert_eq!(config.server.listen, "127.0.0.1:7787");
+}
+
+/// Each file and all its problems, without the file's name.
+const REFUSED: &[(&str, &str)] = &[
+    ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
+    ("gate = 'x'", "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `server`)"),
+    (
+        "[project]\ngates='x'\n[policy]\nmax_retry=1",
+        "2:1: unknown key `gates` (did you mean `gate`?)\n\
+      4:1: unknown key `max_retry` (did you mean `max_retries`?)",
+    ),
+    (
+        "[project]\nworktree_pool=3\n[[schedules]]\nname='x'",
+        "2:1: `worktree_pool` is not in this version of musher (leave it out)\n\
+      3:3: `schedules` is not in this version of musher (leave it out)",
+    ),
+    (
+        "[project]\ndelivery='pr'",
+        "2:10: pull requests are not in this version of musher \
+      (write \"branch\" and open the pull request from the mission's integration branch)",
+    ),
+    (
+        "[project]\ndelivery='mrege'\nmerge_style='x'\ncommit=true",
+        "2:10: unknown delivery `mrege` (did you mean `merge`?)\n\
+      3:13: unknown merge_style `x` (one of `squash`, `merge`, `rebase`)\n\
+      4:8: `commit` must be one of `musher`, `agent`, but it is a boolean",
+    ),
+    (
+        "[project]\ngate_timeout='soon'\nretention=-1\nmax_file_size='10 apples'\nmin_free=1.5\ndone_retention='20y'",
+        "2:14: `gate_timeout` must be a duration of at least 1 s such as \"90s\", \"30m\" or \"4h\", but it is \"soon\"\n\
+      3:11: `retention` must be a duration such as \"90s\", \"30m\" or \"4h\", or whole seconds, but it is -1\n\
+      4:15: `max_file_size` must be a size of at least 1 B such as \"10MiB\", but it is \"10 apples\"\n\
+      5:10: `min_free` must be a size such as \"10MiB\", or whole bytes, but it is 1.5\n\
+      6:16: `done_retention` must be a duration such as \"90s\", \"30m\" or \"4h\", or whole seconds, but it is \"20y\"",
+    ),
+    (
+        "[project]\ngate_timeout=0",
+        "2:14: `gate_timeout` must be a duration of at least 1 s such as \"90s\", \"30m\" or \"4h\", but it is 0",
+    ),
+    (
+        "[project]\ncopy=['../x']\nkeep=['{']",
+        "2:7: `../x` leaves the repository (write the path from the repository's root, such as \".env\")\n\
+      3:7: `{` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)",
+    ),
+    (
+        "[[agents]]",
+        "1:1: the agent has no `name` (add a short name of [a-z0-9_-], such as name = \"claude-1\")\n\
+      1:1: the agent has no `driver` (add driver = \"command\")",
+    ),
+    (
+        "[[agents]]\nname='A b'\ndriver='claude'\n[[agents]]\nname='b'\ndriver='comand'\nsandbox='bwrap'",
+        "2:6: the agent's name `A b` is not 1 to 64 of [a-z0-9_-] \
+      (shorten it to such characters; a `nickname` may be anything)\n\
+      3:8: the driver `claude` is not in this version of musher, `command` is \
+      (write driver = \"command\" and the program's own arguments in `command`)\n\
+      6:8: unknown driver `comand` (did you mean `command`?)\n\
+      7:1: `sandbox` is not in this version of musher (leave it out)",
+    ),
+    (
+        "[[agents]]\nname='a'\ndriver='command'\ncommand=['x']\n[[agents]]\nname='a'\ndriver='command'\ncommand=['x']",
+        "6:6: duplicate agent `a` (the first is in line 2)",
+    ),
+    (
+        "[[agents]]\nname='a'\ndriver='command'",
+        "1:1: the agent has no `command` (write the program and its arguments, \
+      such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"])",
+    ),
+    (
+        "[[agents]]\nname='a'\ndriver='command'\ncommand=[]",
+        "4:9: `command` is empty (write the program and its arguments, \
+      such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"])",
+    ),
+    (
+        "[[agents]]\nname='a'\ndriver='command'\ncommand='sh x'",
+        "4:9: `command` must be an array of strings, but it is \"sh x\"",
+    ),
+    (
+        "[[agents]]\nname='a'\ndriver='command'\ncommand=['sh', '{promt_file}', 'a{', '{zzz}']",
+        "4:16: unknown placeholder `{promt_file}` (did you mean `{prompt_file}`? `{{` and `}}` are plain braces)\n\
+      4:32: a `{` without its `}` (known are `{root}`, `{prompt}`, `{prompt_file}`, `{worktree}`, `{item}`, `{run}`, \
+      `{attempt}`; `{{` and `}}` are plain braces)\n\
+      4:38: unknown placeholder `{zzz}` (known are `{root}`, `{prompt}`, `{prompt_file}`, `{worktree}`, `{item}`, `{run}`, \
+      `{attempt}`; `{{` and `}}` are plain braces)",
+    ),
+    (
+        "[[agents]]\nname='a'\ndriver='command'\ncommand=['x']\nmax_load=-1\nenv=['KEY=hunter2']\n[agents.limits]\nusd='5'\ntime=3",
+        "5:10: `max_load` must be a whole number from 0 to 100000, but it is -1\n\
+      6:6: `KEY` in `env` is no name of an environment variable \
+      (name the variable only; its value is taken from the daemon's environment)\n\
+      8:5: `usd` must be a number of dollars, 0 or more, but it is \"5\"\n\
+      9:1: unknown key `time` (the keys here are `turns`, `duration`, `silence`, `usd`, `tokens`, `max_output`)",
+    ),
+    (
+        "[secrets]\ngit-token='hunter2'\nb='env:1x'\nc='file:'\nd=1\n'a b'='env:A'",
+        "2:11: the secret `git-token` is no reference \
+      (put it into an environment variable and write \"env:GIT_TOKEN\", or \"file:PATH\")\n\
+      3:3: the secret `b` is no reference (put it into an environment variable and write \"env:B\", or \"file:PATH\")\n\
+      4:3: the secret `c` is no reference (put it into an environment variable and write \"env:C\", or \"file:PATH\")\n\
+      5:3: `d` must be a string\n\
+      6:7: the name `a b` of a secret is not of [A-Za-z0-9_.-] (rename it)",
+    ),
+    (
+        "[server]\nlisten='7787'\nhttp=1",
+        "2:8: `7787` is no address with a port (write one such as \"127.0.0.1:7787\" or \"[::1]:7787\")\n\
+      3:6: `http` must be true or false, but it is an integer",
+    ),
+];
+
+#[test]
+fn every_problem_of_a_file_is_named_with_its_line_and_column() {
+    for (file, expected) in REFUSED {
+        let problems = parse("", file.as_bytes()).unwrap_err();
+        assert_eq!(problems.to_string(), *expected, "{file}");
+    }
+}
+
+#[test]
+fn a_stronger_layer_wins_key_by_key_and_agent_by_agent() {
+    let agent =
+        |name: &str, rest: &str| format!("[[agents]]\nname='{name}'\ndriver='command'\ncommand=['x']\n{rest}\n");
+    let user = format!(
+        "[project]\ngate='user'\npush=true\n[policy]\nmax_retries=7\nbudget_usd=5\n{}{}[secrets]\na='env:A'\nb='env:B'\n",
+        agent("one", "model='user'\nmax_load=3"),
+        agent("two", "")
+    );
+    let repository =
+        format!("[project]\ngate='repository'\n[policy]\nbudget_usd=0\n{}[secrets]\na='file:a'\n", agent("one", ""));
+    let layers = [
+        parse("user", user.as_bytes()).unwrap(),
+        parse("repository", repository.as_bytes()).unwrap(),
+        environment([("MUSHER_GATE", "environment"), ("MUSHER_MAX_PARALLEL", "4")]).unwrap(),
+    ];
+    let config = Config::resolve(layers);
+    assert_eq!((config.project.gate.as_deref(), config.project.push), (Some("environment"), true));
+    assert_eq!((config.policy.max_retries, config.policy.max_parallel_items, config.policy.budget_usd), (7, 4, None));
+    let agents: Vec<_> = config.agents.iter().map(|a| (a.name.as_str(), a.model.as_deref(), a.max_load)).collect();
+    assert_eq!(agents, [("one", None, 1), ("two", None, 1)]);
+    assert_eq!(config.secrets["a"], SecretRef::File("a".into()));
+    assert_eq!(config.secrets["b"], SecretRef::Env("B".into()));
+}
+
+#[test]
+fn variables_name_keys_in_upper_case() {
+    let layer = environment([
+        ("MUSHER_GATE_TIMEOUT", "45m"),
+        ("MUSHER_PUSH", "yes"),
+        ("MUSHER_DELIVERY", "branch"),
+        ("MUSHER_COPY", ".env, a"),
+        ("MUSHER_MAX_FILE_SIZE", "1024"),
+        ("MUSHER_BUDGET_USD", "2.5"),
+        ("MUSHER_LISTEN", "localhost:1"),
+        ("MUSHER_BASE", "trunk"),
+        ("MUSHER_GATE", ""),
+        ("MUSHER_ITEM", "whatever"),
+        ("MUSHER_WORKTREE_POOL", "3"),
+        ("HOME", "/"),
+    ]);
+    let layer = layer.unwrap();
+    assert_eq!(
+        (layer.project.gate_timeout_secs, layer.project.push, &layer.project.gate),
+        (Some(2700), Some(true), &None)
+    );
+    assert_eq!((layer.project.delivery, layer.project.max_file_size_bytes), (Some(Delivery::Branch), Some(1024)));
+    assert_eq!(layer.project.copy, Some(vec![".env".into(), "a".into()]));
+    assert_eq!((layer.policy.budget_usd, layer.server.listen.as_deref()), (Some(2.5), Some("localhost:1")));
+    assert_eq!(layer.project.base.as_deref(), Some("trunk"));
+    // The environment of a run is not configuration.
+    let layer = environment([("MUSHER_BASE", "abc123"), ("MUSHER_RUN", "0197")]).unwrap();
+    assert_eq!(layer, Layer::default());
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let problems = environment([("MUSHER_PUSH", "maybe"), ("MUSHER_DELIVERY", "pr"), ("MUSHER_MAX_RETRIES", "0")]);
+    assert_eq!(
+        problems.unwrap_err().to_string(),
+        "MUSHER_DELIVERY:1:1: pull requests are not in this version of musher \
+         (write \"branch\" and open the pull request from the mission's integration branch)\n\
+         MUSHER_MAX_RETRIES:1:1: `max_retries` must be a whole number from 1 to 1000, but it is 0\n\
+         MUSHER_PUSH:1:1: `push` must be true or false, but it is \"maybe\""
+    );
+}
+
+#[test]
+fn the_reader_looks_at_every_key_of_its_table() {
+    let sections: [(&str, &[Key]); 6] = [
+        ("", ROOT),
+        ("[project]\n", PROJECT),
+        ("[policy]\n", POLICY),
+        ("[server]\n", SERVER),
+        ("[[agents]]\n", AGENT),
+        ("[[agents]]\n[agents.limits]\n", LIMITS),
+    ];
+    for (section, keys) in sections {
+        for key in keys {
+            let file = format!("{section}{} = 1979-05-27\n", key.name);
+            let problems = parse("", file.as_bytes()).unwrap_err().to_string();
+            let refused =
+                if key.is_known() { format!("`{}` must be ", key.name) } else { format!("`{}` is not in", key.name) };
+            assert!(problems.contains(&refused), "{file}{problems}");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_of_the_table_are_those_of_the_types() {
+    let mut file = String::new();
+    let mut written = |section: &str, keys: &[Key]| {
+        file.push_str(section);
+        for key in keys {
+            let default = match key.shape {
+                Shape::Flag | Shape::Whole(..) if !key.default.is_empty() => key.default.to_owned(),
+                Shape::Word(_) | Shape::Duration(_) | Shape::Size(_) => format!("'{}'", key.default),
+                Shape::Text if key.name == "listen" => format!("'{}'", key.default),
+                _ => continue,
+            };
+            file.push_str(&format!("{} = {default}\n", key.name));
+        }
+    };
+    written("[project]\n", PROJECT);
+    written("[policy]\n", POLICY);
+    written("[server]\n", SERVER);
+    written("[[agents]]\nname='a'\ndriver='command'\ncommand=['x']\n", AGENT);
+    written("[agents.limits]\n", LIMITS);
+    let mut config = Config::resolve([parse("defaults.toml", file.as_bytes()).unwrap()]);
+    let agent = config.agents.remove(0);
+    assert_eq!(config, Config::default());
+    assert_eq!(agent, AgentConfig { name: "a".into(), command: vec!["x".into()], ..AgentConfig::default() });
+}
+
+#[test]
+fn the_schema_and_the_reference_name_every_key() {
+    fn same(schema: &serde_json::Value, reference: &str, keys: &[Key]) {
+        let properties = schema["properties"].as_object().unwrap();
+        let mut known: Vec<&str> = keys.iter().filter(|key| key.is_known()).map(|key| key.name).collect();
+        known.sort_unstable();
+        assert_eq!(properties.keys().map(String::as_str).collect::<Vec<_>>(), known);
+        for key in keys.iter().filter(|key| key.is_known()) {
+            match key.shape {
+                Shape::Table(inner) => same(&properties[key.name], reference, inner),
+                Shape::Tables(inner) => same(&properties[key.name]["items"], reference, inner),
+                Shape::Secrets => {}
+                _ => assert!(reference.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name),
+            }
+        }
+    }
+    let reference = reference();
+    let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
+    same(&schema, &reference, ROOT);
+    assert_eq!(schema["properties"]["agents"]["items"]["required"], serde_json::json!(["name", "driver"]));
+    for heading in ["## `[project]`", "## `[policy]`", "## `[[agents]]`", "## `[agents.limits]`", "## `[secrets]`"] {
+        assert!(reference.contains(heading), "{heading}\n{reference}");
+    }
+    assert!(
+        reference
+            .contains("| `gate_timeout` | duration | `30m` | How long the gate may take. | `MUSHER_GATE_TIMEOUT` |")
+    );
+}
+
+#[test]
+fn what_holds_is_shown_as_a_file_that_means_the_same() {
+    for file in ["", FULL, "[policy]\nbudget_usd = 5\ndeadline = 2026-01-31T09:00:00Z\n[secrets]\n\"a.b\" = 'env:A'\n"]
+    {
+        let config = Config::resolve([parse("", file.as_bytes()).unwrap()]);
+        let shown = config.to_toml();
+        assert_eq!(parse("", shown.as_bytes()).map(|layer| Config::resolve([layer])), Ok(config), "{shown}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_bytes_and_no_changed_file_make_the_reader_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        (from, length, copy_to) in (0..FULL.len(), 0..80usize, 0..FULL.len()),
+    ) {
+        let _ = parse("", &bytes);
+        let piece: Vec<u8> = FULL.bytes().skip(from).take(length).collect();
+        let mut changed = FULL.as_bytes().to_vec();
+        changed.splice(copy_to..copy_to, piece);
+        let _ = parse("", &changed);
+        changed.drain(from..(from + length).min(changed.len()));
+        let _ = parse("", &changed);
+    }
+
+    #[test]
+    fn no_variable_makes_the_reader_panic(number in 0..64usize, text in "\\PC{0,20}") {
+        let keys: Vec<&Key> = PROJECT.iter().chain(POLICY).chain(SERVER).collect();
+        let variable = format!("MUSHER_{}", keys[number % keys.len()].name.to_ascii_uppercase());
+        let _ = environment([(variable, text)]);
+    }
+}

@@ -1,7 +1,7 @@
 //! What operators do to items: retry, hold, release, skip, cancel; and what happens to what they leave behind.
 
 use super::progress::{close_effects, find, give_back, go, worktree_leftover};
-use super::{Cancelled, Item, ItemEvent, ItemState, MergeStage, Phase, Waiting, Worktree};
+use super::{BlockedReason, Cancelled, Item, ItemEvent, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::effect::{Effect, EffectKind, Stop};
@@ -29,6 +29,12 @@ fn not_while_landing(verb: &'static str, item: &Item) -> Result<(), Refused> {
 /// Gives a failed or blocked item a fresh start: attempt 0, its worktree as it is.
 pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = find(state, id)?;
+    if state.mission(item.mission).is_none_or(|m| m.row.state.is_terminal()) {
+        return Err(refuse("retry", item, "its mission has ended; start a new one"));
+    }
+    if item.satisfied {
+        return Err(refuse("retry", item, "it was skipped, and what depends on it has gone on"));
+    }
     let mut row = item.clone();
     go(&mut row, ItemEvent::Free, ItemState::Ready, cx)
         .map_err(|_| refuse("retry", item, "only failed and blocked items can be retried"))?;
@@ -36,7 +42,6 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
     row.empty_runs = (0, 0);
     row.merge_failures = 0;
     row.resolver_runs = 0;
-    row.satisfied = false;
     let event = cx.about(&row, Happened::ItemRetried {});
     Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
 }
@@ -91,8 +96,8 @@ pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Re
             row.queued_at = Some(cx.now);
             ItemState::Merging(MergeStage::Queued)
         }
-        Phase::Blocked
-        | Phase::Ready
+        Phase::Blocked => ItemState::Blocked(blocked_again(&row)),
+        Phase::Ready
         | Phase::Assigned
         | Phase::Running
         | Phase::Done
@@ -107,6 +112,20 @@ pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Re
     Ok(change)
 }
 
+/// Why an item was blocked before it was held: its counters still tell.
+fn blocked_again(row: &Item) -> BlockedReason {
+    let last = row.last_error.clone().unwrap_or_default();
+    if row.merge_failures >= merge::FAILURES_IN_A_ROW {
+        BlockedReason::MergeFailures(last)
+    } else if retries::blocks_as_empty(row) {
+        BlockedReason::NothingChanges
+    } else if row.resolver_runs >= merge::RESOLVER_RUNS {
+        BlockedReason::ConflictsUnresolved
+    } else {
+        BlockedReason::Cap("run limit".into())
+    }
+}
+
 /// Counts an item as done for those that depend on it. One that has ended keeps its state.
 pub fn skip(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = find(state, id)?;
@@ -119,13 +138,13 @@ pub fn skip(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refus
             }
             row.satisfied = true;
             row.updated_at = cx.now;
-            change.extend(worktree_leftover(state, &mut row, cx));
+            change.extend(worktree_leftover(state, &mut row, None, cx));
         }
         Phase::Pending | Phase::Ready | Phase::Blocked | Phase::Held | Phase::Waiting => {
             row.no_merge = true;
             go(&mut row, ItemEvent::Accept, ItemState::Done, cx)?;
             change.extend(withdraw(state, &mut row, Stop::Interrupt, cx));
-            change.extend(worktree_leftover(state, &mut row, cx));
+            change.extend(worktree_leftover(state, &mut row, None, cx));
         }
         Phase::Assigned | Phase::Running | Phase::Verifying | Phase::Merging | Phase::MergeFailed => {
             return Err(refuse("skip", item, "hold it first; that interrupts its run"));
@@ -156,7 +175,7 @@ pub(crate) fn cancelled(
     let mut row = item.clone();
     go(&mut row, ItemEvent::Cancel, ItemState::Cancelled(why), cx)?;
     let mut change = withdraw(state, &mut row, stop, cx);
-    change.extend(worktree_leftover(state, &mut row, cx));
+    change.extend(worktree_leftover(state, &mut row, None, cx));
     let reason = row.reason().unwrap_or_default().into();
     change.events.push(cx.about(&row, Happened::ItemCancelled { reason }));
     change.items.push(row);

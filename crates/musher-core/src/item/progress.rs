@@ -1,10 +1,10 @@
 //! How an item goes forward: promoted, assigned, started, finished.
 
-use super::{Fix, Item, ItemEvent, ItemState, Phase, Worktree, moved};
+use super::{BlockedReason, Fix, Item, ItemEvent, ItemState, Phase, Worktree, moved};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::dispatch;
-use crate::effect::{Effect, EffectKind};
+use crate::effect::{Effect, EffectKind, Stop};
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
 use crate::retry;
@@ -37,6 +37,9 @@ pub(super) fn find(state: &State, id: ItemId) -> Result<&Item, Refused> {
 /// A pending item's dependencies are satisfied.
 pub fn promote(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let mut row = find(state, id)?.clone();
+    if state.open_dependencies(&row).next().is_some() {
+        return Err(Refused::Stale { what: "its item has dependencies that are not done" });
+    }
     go(&mut row, ItemEvent::Unlock, ItemState::Ready, cx)?;
     let event = cx.about(&row, Happened::ItemReady { not_before: None });
     Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
@@ -68,6 +71,7 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     }
     if let Some(entry) = state.mission(row.mission)
         && entry.row.dispatcher.answer.is_some()
+        && state.ready().first_of(row.mission).is_some_and(|first| first.item == id)
     {
         let mut mission = entry.row.clone();
         mission.dispatcher.answer = None;
@@ -199,17 +203,39 @@ pub fn run_progress(
     let heard = Run { usage: run.usage.plus(usage), last_activity_at: Some(cx.now), ..run.clone() };
     if usage != Usage::default() {
         row.usage = row.usage.plus(usage);
-        change.events.push(cx.about(&row, Happened::UsageRecorded { usage }));
-        let limits = state.agent(run.agent).map(|a| a.spec.limits).unwrap_or_default();
-        let over = limits.cost_micro_usd.is_some_and(|cap| heard.usage.cost_micro_usd >= cap)
-            || limits.tokens.is_some_and(|cap| heard.usage.tokens() >= cap);
-        if over {
-            change.extend(super::operate::stop_effect(state, &row, run.id, crate::effect::Stop::Kill, cx));
+        change.events.push(recorded(&row, run, usage, cx));
+        if retry::cap_of_run(state, &heard).is_some() {
+            change.extend(super::operate::stop_effect(state, &row, run.id, Stop::Kill, cx));
         }
+        change.extend(mission_capped(state, &row, usage, cx));
         change.items.push(row);
     }
     change.runs.push(heard);
     Ok(change)
+}
+
+/// What was used, said of the run that used it: an item's review is not its own run.
+fn recorded(row: &Item, run: &Run, usage: Usage, cx: &Context) -> crate::event::Event {
+    let mut event = cx.about(row, Happened::UsageRecorded { usage });
+    (event.run, event.agent) = (Some(run.id), Some(run.agent));
+    event
+}
+
+/// When this use reaches a cap of the mission, every agent that works for it is stopped.
+fn mission_capped(state: &State, row: &Item, usage: Usage, cx: &mut Context) -> Change {
+    let mut change = Change::default();
+    let Some(entry) = state.mission(row.mission) else { return change };
+    if entry.cap_reached_by(entry.usage.plus(usage)).is_none() {
+        return change;
+    }
+    for item in entry.items.iter().filter_map(|id| state.item(*id)) {
+        for id in state.runs_of(item.id) {
+            if state.run(*id).is_some_and(|run| run.state == RunState::Running) {
+                change.extend(super::operate::stop_effect(state, item, *id, Stop::Kill, cx));
+            }
+        }
+    }
+    change
 }
 
 /// The run is over: what it says is checked, or its failure is counted.
@@ -232,6 +258,9 @@ pub fn run_finished(
     };
     row.usage = row.usage.plus(usage);
     let mut change = Change::default();
+    if usage != Usage::default() {
+        change.events.push(recorded(&row, run, usage, cx));
+    }
     let mut event = cx.about(&row, finished_event(outcome, over.usage));
     (event.run, event.agent) = (Some(id), Some(run.agent));
     change.events.push(event);
@@ -287,7 +316,8 @@ fn not_started(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &
     if let Outcome::Failed { class: FailureClass::Setup, message, .. } = outcome
         && let Some(run) = state.run(id)
     {
-        let mut change = crate::agent::setup_checked(state, run.agent, Some(message), cx)?;
+        // An agent that was removed meanwhile has nothing left to mend.
+        let mut change = crate::agent::setup_checked(state, run.agent, Some(message), cx).unwrap_or_default();
         row.last_error = Some(message.clone());
         go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
         change.items.push(row);
@@ -309,6 +339,11 @@ fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut C
         return retry::failed(state, &row, Some(id), &failure, cx);
     }
     let Outcome::Finished { summary, .. } = outcome else {
+        if *outcome == Outcome::Cancelled
+            && let Some(cap) = state.run(id).and_then(|run| retry::cap_of_run(state, run))
+        {
+            return retry::block(row, BlockedReason::Cap(cap.into()), Change::default(), cx);
+        }
         // Cancelled, or lost while nobody could watch: it goes on in the same worktree and nothing is counted.
         go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
         let event = cx.about(&row, Happened::ItemReady { not_before: None });
@@ -349,9 +384,10 @@ pub(crate) fn remove_worktree(row: &mut Item, cx: &mut Context) -> Change {
     change
 }
 
-/// A worktree that nobody needs any more, unless a run is still in it.
-pub(crate) fn worktree_leftover(state: &State, row: &mut Item, cx: &mut Context) -> Change {
-    if state.runs_of(row.id).is_empty() { remove_worktree(row, cx) } else { Change::default() }
+/// A worktree that nobody needs any more, unless a run other than the one that has just ended is still in it.
+pub(crate) fn worktree_leftover(state: &State, row: &mut Item, ended: Option<RunId>, cx: &mut Context) -> Change {
+    let free = state.runs_of(row.id).iter().all(|run| Some(*run) == ended);
+    if free { remove_worktree(row, cx) } else { Change::default() }
 }
 
 /// The open effects of an item that no longer matter, except those that must come to their end: a run's own, its

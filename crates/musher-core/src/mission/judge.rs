@@ -7,7 +7,7 @@ use crate::command::Refused;
 use crate::effect::Stop;
 use crate::event::Happened;
 use crate::id::MissionId;
-use crate::item::{Item, Phase};
+use crate::item::{Item, ItemState, Phase, Waiting};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 use crate::time::Timestamp;
@@ -77,10 +77,13 @@ fn blocked_reason(state: &State, entry: &MissionEntry) -> Option<String> {
         return None;
     }
     let ready = entry.count(Phase::Ready);
+    let reviewing = review_under_way(state, entry);
+    if (ready > 0 || reviewing == Some(Review::Wanted))
+        && let Some(cap) = entry.cap_reached()
+    {
+        return Some(format!("{cap} exceeded"));
+    }
     if ready > 0 {
-        if let Some(cap) = entry.cap_reached() {
-            return Some(format!("{cap} exceeded"));
-        }
         return match entry.row.dispatcher.answer {
             Some(WaitCode::NoAgent | WaitCode::AgentOffline | WaitCode::AgentPaused) => Some(format!(
                 "Mission {} has {ready} ready work item(s) but no idle agents are available",
@@ -89,7 +92,7 @@ fn blocked_reason(state: &State, entry: &MissionEntry) -> Option<String> {
             _ => None,
         };
     }
-    if pending_promotion(state, entry) || review_under_way(state, entry) {
+    if pending_promotion(state, entry) || reviewing.is_some() {
         return None;
     }
     Some(in_words(state, entry))
@@ -101,9 +104,25 @@ fn pending_promotion(state: &State, entry: &MissionEntry) -> bool {
         && state.first_promotable().and_then(|id| state.item(id)).is_some_and(|i| i.mission == entry.row.id)
 }
 
-fn review_under_way(state: &State, entry: &MissionEntry) -> bool {
-    entry.count(Phase::Waiting) > 0
-        && items(state, entry).any(|i| i.phase() == Phase::Waiting && (i.review_run.is_some() || crate::dispatch::has_reviewer(state, i)))
+/// How far an agent's review of some item is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Review {
+    /// There is an agent that may make it.
+    Wanted,
+    /// It is being made.
+    Made,
+}
+
+fn review_under_way(state: &State, entry: &MissionEntry) -> Option<Review> {
+    if entry.count(Phase::Waiting) == 0 {
+        return None;
+    }
+    let reviewed = items(state, entry).filter(|i| i.state == ItemState::Waiting(Waiting::Review));
+    let of_item = |item: &Item| match item.review_run {
+        Some(_) => Some(Review::Made),
+        None => crate::dispatch::has_reviewer(state, item).then_some(Review::Wanted),
+    };
+    reviewed.filter_map(of_item).max()
 }
 
 fn items<'a>(state: &'a State, entry: &'a MissionEntry) -> impl Iterator<Item = &'a Item> {

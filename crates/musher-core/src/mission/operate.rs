@@ -3,11 +3,11 @@
 use super::{Mission, MissionEvent, moved};
 use crate::change::Change;
 use crate::command::Refused;
+use crate::dispatch;
 use crate::effect::Stop;
 use crate::event::Happened;
 use crate::id::MissionId;
-use crate::item::{self, Cancelled, ItemState, MergeStage};
-use crate::run::Purpose;
+use crate::item::{self, Cancelled, Item, ItemState, MergeStage};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 
@@ -52,23 +52,26 @@ pub fn pause(state: &State, id: MissionId, stop: Option<Stop>, why: &str, cx: &m
     let mut change = Change::default();
     change.events.push(cx.about_mission(id, Happened::MissionPaused { reason: why.into() }));
     if let Some(how) = stop {
-        for run in live_runs(state, entry) {
-            if let Some(item) = state.item(run.1) {
-                change.extend(item::stop_effect(state, item, run.0, how, cx));
-            }
+        for item in entry.items.iter().filter_map(|item| state.item(*item)) {
+            change.extend(interrupt(state, item, how, cx)?);
         }
     }
     change.missions.push(row);
     Ok(change)
 }
 
-fn live_runs(state: &State, entry: &MissionEntry) -> Vec<(crate::id::RunId, crate::id::ItemId)> {
-    entry
-        .items
-        .iter()
-        .flat_map(|item| state.runs_of(*item).iter().map(|run| (*run, *item)))
-        .filter(|(run, _)| state.run(*run).is_some_and(|r| r.started_at.is_some() && r.purpose != Purpose::Review))
-        .collect()
+/// Stops the agent of an item. One that has no process yet has nothing to stop: its assignment is taken back.
+fn interrupt(state: &State, item: &Item, how: Stop, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = item.clone();
+    if let Some(mut change) = dispatch::take_back(state, &mut row, cx)? {
+        change.items.push(row);
+        return Ok(change);
+    }
+    let mut change = Change::default();
+    for run in state.runs_of(item.id) {
+        change.extend(item::stop_effect(state, item, *run, how, cx));
+    }
+    Ok(change)
 }
 
 /// Goes on.

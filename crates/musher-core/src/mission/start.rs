@@ -78,7 +78,9 @@ pub fn start(state: &State, wish: &StartMission, cx: &mut Context) -> Result<Cha
     if ids.is_empty() {
         return Err(invalid("a mission needs at least one item".to_owned()));
     }
-    let has_gate = state.settings().gate.is_some() || wish.items.iter().all(|i| i.gate.is_some());
+    let says_something = |gate: &str| !gate.trim().is_empty();
+    let has_gate = state.settings().gate.as_deref().is_some_and(says_something)
+        || wish.items.iter().all(|i| i.gate.as_deref().is_some_and(says_something));
     let wanted = state.settings().delivery;
     let event = if wish.ask { MissionEvent::Ask } else { MissionEvent::Start };
     let row = Mission {

@@ -89,7 +89,8 @@ fn resolve(drafts: &[Draft], report: &mut Report) -> Vec<Vec<usize>> {
                     }
                 }
                 None => {
-                    let what = format!("`{}` depends on `{}`, which is no item of the plan", draft.item.id, clipped(id));
+                    let what =
+                        format!("`{}` depends on `{}`, which is no item of the plan", draft.item.id, clipped(id));
                     report.add_unknown(*at, what, id, known.keys().copied(), String::new);
                 }
             }
@@ -109,7 +110,8 @@ fn report_cycle(drafts: &[Draft], cycle: &[usize], report: &mut Report) {
         names.push(&gap);
     }
     names.push(name(first));
-    let at = drafts[*first].depends_on.iter().find(|(_, id)| id == name(second)).map_or(drafts[*first].at, |(at, _)| *at);
+    let at =
+        drafts[*first].depends_on.iter().find(|(_, id)| id == name(second)).map_or(drafts[*first].at, |(at, _)| *at);
     let what = format!("these items wait for each other: {}", names.join(" → "));
     report.add_with_fix(at, what, "take one of these dependencies out");
 }
@@ -137,7 +139,8 @@ fn way_back(start: usize, edges: &[Vec<usize>], group: &[usize]) -> Option<Vec<u
         for to in edges[at].iter().filter(|to| group[**to] == group[start]) {
             if *to == start {
                 let mut path = vec![at];
-                while let Some(before) = path.last().filter(|last| **last != start).and_then(|last| came_from.get(last)) {
+                while let Some(before) = path.last().filter(|last| **last != start).and_then(|last| came_from.get(last))
+                {
                     path.push(*before);
                 }
                 path.reverse();

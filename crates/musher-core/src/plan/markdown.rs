@@ -171,7 +171,12 @@ impl Reader {
 
     fn start(&mut self, tag: Tag, range: &std::ops::Range<usize>) {
         match tag {
-            Tag::Emphasis | Tag::Strong | Tag::Strikethrough | Tag::Superscript | Tag::Subscript | Tag::Image { .. } => {}
+            Tag::Emphasis
+            | Tag::Strong
+            | Tag::Strikethrough
+            | Tag::Superscript
+            | Tag::Subscript
+            | Tag::Image { .. } => {}
             Tag::Link { dest_url, .. } => self.link = Some((self.flat.len(), dest_url.to_string())),
             Tag::Heading { level, .. } => {
                 self.flush();

@@ -24,7 +24,8 @@ fn each_second_heading_is_an_item_and_its_text_the_body_as_written() {
                     Tests\n-----\n\nText.\n# Appendix\n\nNot of an item.\n";
     let plan = parse_markdown("docs/plan.md", document.as_bytes()).unwrap();
     assert_eq!(plan.goal, "The goal");
-    let items: Vec<_> = plan.items.iter().map(|i| (i.id.as_str(), i.title.as_str(), i.kind, i.role.as_deref())).collect();
+    let items: Vec<_> =
+        plan.items.iter().map(|i| (i.id.as_str(), i.title.as_str(), i.kind, i.role.as_deref())).collect();
     let expected = [
         ("design-the-api", "Design the API", Kind::Design, Some("backend")),
         ("tests", "Tests", Kind::Test, Some("tester")),
@@ -72,6 +73,7 @@ fn dependency_phrases_name_headings_by_text_slug_or_number() {
         ("after API-gateway", "last"),
         ("after APIs", "last"),
         ("after Last", "last"),
+        ("after `last`", "last"),
         ("requires 'admin' rights", "last"),
         ("requires `serde`", "last"),
         ("requires [serde](https://serde.rs)", "last"),
@@ -101,13 +103,18 @@ fn a_reference_that_can_only_be_a_heading_must_be_one() {
     let cases = [
         ("after #3", format!("doc.md:5:7: `#3` is no heading of the document, which has 2 {first}")),
         ("é after #0", format!("doc.md:5:9: `#0` is no heading of the document, which has 2 {first}")),
-        ("after #99999999999999999999999",
-         format!("doc.md:5:7: `#18446744073709551615` is no heading of the document, which has 2 {first}")),
+        (
+            "after #99999999999999999999999",
+            format!("doc.md:5:7: `#18446744073709551615` is no heading of the document, which has 2 {first}"),
+        ),
         ("after \"Shema\"", "doc.md:5:7: `Shema` is no `##` heading of the document (did you mean `Schema`?)".into()),
-        ("after [x](#zzz)", "doc.md:5:7: `zzz` is no `##` heading of the document".into()),
+        ("after [x](#zzz)", "doc.md:5:8: `zzz` is no `##` heading of the document".into()),
         ("after #2", "doc.md:5:7: `api` depends on itself (take the dependency out)".into()),
-        ("after #1\n\n## Schema\n\nafter Schema",
-         "doc.md:9:7: several headings are called `Schema` (name the one that is meant by its number, such as `#2`)".into()),
+        (
+            "after #1\n\n## Schema\n\nafter Schema",
+            "doc.md:9:7: several headings are called `Schema` (name the one that is meant by its number, such as `#2`)"
+                .into(),
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(graph(&format!("{head}{text}\n")), expected, "{text}");
@@ -134,5 +141,8 @@ fn a_document_is_checked_like_a_plan_file() {
 
 #[test]
 fn equal_headings_are_different_items() {
-    assert_eq!(graph("## Tests\n## Tests\n## 数据\n## 报告\nafter 数据 and tests-2\n"), "tests tests-2 item item-2<-item,tests-2");
+    assert_eq!(
+        graph("## Tests\n## Tests\n## 数据\n## 报告\nafter 数据 and tests-2\n"),
+        "tests tests-2 item item-2<-item,tests-2"
+    );
 }

@@ -21,8 +21,8 @@ mod words;
 mod write;
 
 pub use file::parse;
-pub use keys::schema;
 pub(crate) use keys::POLICY;
+pub use keys::schema;
 pub use markdown::parse_markdown;
 pub use parts::{BODY_LIMIT, GOAL_LIMIT, ID_LIMIT, ITEM_LIMIT, Plan, PlanItem, TITLE_LIMIT};
 pub use policy::PolicyPatch;
@@ -33,8 +33,9 @@ pub use toml::parse_toml;
 pub(crate) use toml::{QA, plain, qa_name, read_globs};
 pub use words::{kind_of, role_of};
 pub use write::to_toml;
+pub(crate) use write::{array as toml_array, string as toml_string};
 
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
 mod markdown_tests;
+#[cfg(test)]
+mod tests;

@@ -210,6 +210,8 @@ impl Phrase<'_> {
         let text = &self.flat.text[at..end];
         let named = anchor.and_then(|anchor| self.names.get(anchor)).or_else(|| self.names.get(text));
         match (named, anchor) {
+            // "Requires `schema`" below the heading `Schema` is prose.
+            (Some(Named::One(number)), None) if number == self.own => Some((None, end)),
             (Some(named), _) => Some((self.named(at, text, named, report), end)),
             (None, Some(anchor)) => {
                 self.unknown(at, anchor, report);
@@ -224,7 +226,11 @@ impl Phrase<'_> {
             Named::One(number) => Some(number),
             Named::Several => {
                 let what = format!("several headings are called `{}`", clipped(name));
-                report.add_with_fix(self.flat.place(at), what, "name the one that is meant by its number, such as `#2`");
+                report.add_with_fix(
+                    self.flat.place(at),
+                    what,
+                    "name the one that is meant by its number, such as `#2`",
+                );
                 None
             }
         }

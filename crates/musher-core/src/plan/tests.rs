@@ -78,69 +78,108 @@ fn a_title_may_be_left_out_where_there_is_a_body() {
 
 #[test]
 fn a_budget_of_zero_is_no_budget() {
-    let plan = parse_toml("p", b"goal='g'\nitems=[{id='a', title='t'}]\n[policy]\nbudget_usd=0\nbudget_tokens=0").unwrap();
+    let plan =
+        parse_toml("p", b"goal='g'\nitems=[{id='a', title='t'}]\n[policy]\nbudget_usd=0\nbudget_tokens=0").unwrap();
     let capped = Policy { budget_usd: Some(5.0), budget_tokens: Some(9), ..Policy::default() };
     assert_eq!(plan.policy.apply(capped), Policy::default());
 }
 
 /// Each file and all its problems, without the file's name.
 const REFUSED: &[(&str, &str)] = &[
-    ("", "1:1: the plan has no `goal` (add goal = \"what is to be reached\" as the first line)\n\
-          1:1: the plan has no items (add an `[[items]]` with an `id`, a `title` and a `body`)"),
+    (
+        "",
+        "1:1: the plan has no `goal` (add goal = \"what is to be reached\" as the first line)\n\
+          1:1: the plan has no items (add an `[[items]]` with an `id`, a `title` and a `body`)",
+    ),
     ("goal = 'g'\nitems = []", "2:9: the plan has no items (add an `[[items]]` with an `id`, a `title` and a `body`)"),
     ("goal = 'g'\nitems = 3", "2:9: `items` must be an array of tables, but it is 3"),
     ("goal = 'g'\nitems = ['a']", "2:10: `items` must hold tables, but it holds a string"),
     ("goal = ' '\n[[items]]\nid='a'\ntitle='t'", "1:8: `goal` is empty (write something, or leave `goal` out)"),
-    ("gaol = 'g'\n[[items]]\nid='a'\ntitle='t'",
-     "1:1: unknown key `gaol` (did you mean `goal`?)\n\
-      1:1: the plan has no `goal` (add goal = \"what is to be reached\" as the first line)"),
+    (
+        "gaol = 'g'\n[[items]]\nid='a'\ntitle='t'",
+        "1:1: unknown key `gaol` (did you mean `goal`?)\n\
+      1:1: the plan has no `goal` (add goal = \"what is to be reached\" as the first line)",
+    ),
     ("goal = 'g'\n[[items]]\nid='a'\ntitel='t'\nbody='b'", "4:1: unknown key `titel` (did you mean `title`?)"),
-    ("goal = 'g'\nzzz = 1\n[[items]]\nid='a'\ntitle='t'", "2:1: unknown key `zzz` (the keys here are `goal`, `policy`, `items`)"),
-    ("goal = 'g'\n[policy]\nmax_paralel_items = 3\n[[items]]\nid='a'\ntitle='t'",
-     "3:1: unknown key `max_paralel_items` (did you mean `max_parallel_items`?)"),
-    ("goal = 'g'\n[[items]]\ntitle='t'",
-     "2:1: the item has no `id` (add a short name of [a-z0-9-], such as id = \"api\")"),
-    ("goal = 'g'\n[[items]]\nid='a'",
-     "2:1: item `a` has no `title` (add a line that says what is to be done, or a body)"),
-    ("goal = 'g'\n[[items]]\nid='Ä B'\ntitle='t'",
-     "3:4: the id `Ä B` holds something other than [a-z0-9-] (`b` would do)"),
-    ("goal = 'g'\n[[items]]\nid='a'\ntitle='t'\n[[items]]\nid='a'\ntitle='u'",
-     "6:4: duplicate id `a` (the first is in line 3)"),
-    ("goal = 'g'\n[[items]]\nid='schema'\ntitle='t'\n[[items]]\nid='é'\ntitle='é'\ndepends_on=['schema', 'shema', 'x']",
-     "6:4: the id `é` holds something other than [a-z0-9-] (`item` would do)\n\
+    (
+        "goal = 'g'\nzzz = 1\n[[items]]\nid='a'\ntitle='t'",
+        "2:1: unknown key `zzz` (the keys here are `goal`, `policy`, `items`)",
+    ),
+    (
+        "goal = 'g'\n[policy]\nmax_paralel_items = 3\n[[items]]\nid='a'\ntitle='t'",
+        "3:1: unknown key `max_paralel_items` (did you mean `max_parallel_items`?)",
+    ),
+    (
+        "goal = 'g'\n[[items]]\ntitle='t'",
+        "2:1: the item has no `id` (add a short name of [a-z0-9-], such as id = \"api\")",
+    ),
+    (
+        "goal = 'g'\n[[items]]\nid='a'",
+        "2:1: item `a` has no `title` (add a line that says what is to be done, or a body)",
+    ),
+    (
+        "goal = 'g'\n[[items]]\nid='Ä B'\ntitle='t'",
+        "3:4: the id `Ä B` holds something other than [a-z0-9-] (`b` would do)",
+    ),
+    (
+        "goal = 'g'\n[[items]]\nid='a'\ntitle='t'\n[[items]]\nid='a'\ntitle='u'",
+        "6:4: duplicate id `a` (the first is in line 3)",
+    ),
+    (
+        "goal = 'g'\n[[items]]\nid='schema'\ntitle='t'\n[[items]]\nid='é'\ntitle='é'\ndepends_on=['schema', 'shema', 'x']",
+        "6:4: the id `é` holds something other than [a-z0-9-] (`item` would do)\n\
       8:23: `é` depends on `shema`, which is no item of the plan (did you mean `schema`?)\n\
-      8:32: `é` depends on `x`, which is no item of the plan"),
-    ("goal = 'g'\n[[items]]\nid='a'\ntitle='t'\ndepends_on=['a']", "5:13: `a` depends on itself (take the dependency out)"),
-    ("goal = 'g'\nitems=[{id='b',title='t',depends_on=['c']},{id='a',title='t',depends_on=['b']},\n\
+      8:32: `é` depends on `x`, which is no item of the plan",
+    ),
+    (
+        "goal = 'g'\n[[items]]\nid='a'\ntitle='t'\ndepends_on=['a']",
+        "5:13: `a` depends on itself (take the dependency out)",
+    ),
+    (
+        "goal = 'g'\nitems=[{id='b',title='t',depends_on=['c']},{id='a',title='t',depends_on=['b']},\n\
       {id='c',title='t',depends_on=['a']}]",
-     "2:38: these items wait for each other: b → c → a → b (take one of these dependencies out)"),
-    ("goal = 'g'\n[[items]]\nid='a'\ntitle='t'\nkind='tset'\npriority='urgent'\nqa='nobody'",
-     "5:6: unknown kind `tset` (did you mean `test`?)\n\
+        "2:38: these items wait for each other: b → c → a → b (take one of these dependencies out)",
+    ),
+    (
+        "goal = 'g'\n[[items]]\nid='a'\ntitle='t'\nkind='tset'\npriority='urgent'\nqa='nobody'",
+        "5:6: unknown kind `tset` (did you mean `test`?)\n\
       6:10: unknown priority `urgent` (one of `critical`, `high`, `medium`, `low`)\n\
-      7:4: unknown qa `nobody` (one of `server`, `agent`, `human`)"),
-    ("goal = 3\n[[items]]\nid='a'\ntitle=['t']\nskip='yes'\nlabels='rust'\ndepends_on=[1]\nbody=1.5",
-     "1:8: `goal` must be a string, but it is an integer\n\
+      7:4: unknown qa `nobody` (one of `server`, `agent`, `human`)",
+    ),
+    (
+        "goal = 3\n[[items]]\nid='a'\ntitle=['t']\nskip='yes'\nlabels='rust'\ndepends_on=[1]\nbody=1.5",
+        "1:8: `goal` must be a string, but it is an integer\n\
       4:7: `title` must be a string, but it is an array\n\
       5:6: `skip` must be true or false, but it is \"yes\"\n\
       6:8: `labels` must be an array of strings, but it is \"rust\"\n\
       7:13: `depends_on` must be an array of strings, but it holds an integer\n\
-      8:6: `body` must be a string, but it is a float"),
-    ("goal='g'\n[policy]\nmax_parallel_items=0\nmax_retries=-1\nbudget_usd=-0.5\ndeadline='soon'\nwatch_interval_secs=nan\n\
+      8:6: `body` must be a string, but it is a float",
+    ),
+    (
+        "goal='g'\n[policy]\nmax_parallel_items=0\nmax_retries=-1\nbudget_usd=-0.5\ndeadline='soon'\nwatch_interval_secs=nan\n\
       [[items]]\nid='a'\ntitle='t'\nmax_retries=1001",
-     "3:20: `max_parallel_items` must be a whole number from 1 to 100000, but it is 0\n\
+        "3:20: `max_parallel_items` must be a whole number from 1 to 100000, but it is 0\n\
       4:13: `max_retries` must be a whole number from 1 to 1000, but it is -1\n\
       5:12: `budget_usd` must be a number of dollars, 0 or more, but it is -0.5\n\
       6:10: `deadline` must be a moment with its offset such as 2026-01-31T09:00:00Z, but it is \"soon\"\n\
       7:21: `watch_interval_secs` must be a whole number from 1 to 31536000, but it is NaN\n\
-      11:13: `max_retries` must be a whole number from 1 to 1000, but it is 1001"),
-    ("goal='g'\n[policy]\ndeadline=2026-01-31T09:00:00\n[[items]]\nid='a'\ntitle='t'",
-     "3:10: `deadline` must be a moment with its offset such as 2026-01-31T09:00:00Z, but it is a date-time"),
-    ("goal='g'\n[[items]]\nid='a'\ntitle='t'\ntouches=['src/{a', '', '/etc', 'a/../b']",
-     "5:10: `src/{a` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)\n\
+      11:13: `max_retries` must be a whole number from 1 to 1000, but it is 1001",
+    ),
+    (
+        "goal='g'\n[policy]\ndeadline=2026-01-31T09:00:00\n[[items]]\nid='a'\ntitle='t'",
+        "3:10: `deadline` must be a moment with its offset such as 2026-01-31T09:00:00Z, but it is a date-time",
+    ),
+    (
+        "goal='g'\n[[items]]\nid='a'\ntitle='t'\ntouches=['src/{a', '', '/etc', 'a/../b']",
+        "5:10: `src/{a` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)\n\
       5:20: `touches` holds an empty string (take it out)\n\
       5:24: `/etc` leaves the repository (write the path from the repository's root, such as `src/**`)\n\
-      5:32: `a/../b` leaves the repository (write the path from the repository's root, such as `src/**`)"),
-    ("goal='g'\n[[items]]\nid='a'\ntitle='t'\ngate=\"a\\u0000b\"", "5:6: `gate` holds a NUL character (take `\\u0000` out)"),
+      5:32: `a/../b` leaves the repository (write the path from the repository's root, such as `src/**`)",
+    ),
+    (
+        "goal='g'\n[[items]]\nid='a'\ntitle='t'\ngate=\"a\\u0000b\"",
+        "5:6: `gate` holds a NUL character (take `\\u0000` out)",
+    ),
     ("goal='g'\npolicy=1\n[[items]]\nid='a'\ntitle='t'", "2:8: `policy` must be a table, but it is 1"),
 ];
 
@@ -154,7 +193,9 @@ fn every_problem_of_a_plan_file_is_named_with_its_line_and_column() {
 
 #[test]
 fn a_syntax_error_is_named_with_its_line_and_column() {
-    for (file, place) in [("goal = 'g'\nitems = [", (2, 10)), ("goal = \"é\" x", (1, 12)), ("a = 1\na = 2", (2, 1)), ("[]", (1, 2))] {
+    for (file, place) in
+        [("goal = 'g'\nitems = [", (2, 10)), ("goal = \"é\" x", (1, 12)), ("a = 1\na = 2", (2, 1)), ("[]", (1, 2))]
+    {
         let problems = parse_toml("plan.toml", file.as_bytes()).unwrap_err();
         assert_eq!((problems.shown[0].line, problems.shown[0].column), place, "{problems}");
     }
@@ -210,10 +251,12 @@ fn a_ring_of_100_000_items_is_named_in_short() {
 
 #[test]
 fn many_unknown_ids_are_counted_and_the_first_of_them_shown() {
-    let file = chain(20_000).replace("depends_on=['i", "depends_on=['j");
+    let file = chain(20_000).replace("depends_on=['i", "depends_on=['ix");
     let problems = parse_toml("p", file.as_bytes()).unwrap_err();
     assert_eq!((problems.shown.len(), problems.more), (100, 19_899));
-    assert!(problems.to_string().starts_with("p:8:13: `i1` depends on `j0`, which is no item of the plan (did you mean"));
+    assert!(
+        problems.to_string().starts_with("p:8:13: `i1` depends on `ix0`, which is no item of the plan (did you mean")
+    );
 }
 
 /// Every key of a table, with a table's own keys below it.
@@ -386,13 +429,17 @@ fn mutated(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
 const DOCUMENT: &str = "---\na: b\n---\n# Goal\n\n## One\n\ntext, after `x`\n\n> quoted\n\n## Two *em*\n\n- depends on #1, \"One\" & [One](#one)\n  ```\n  x\n  ```\n1. Requires: One and ‘Two’\n";
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn what_is_written_is_read_back(plan in any_plan()) {
         let file = to_toml(&plan);
         prop_assert_eq!(parse_toml("", file.as_bytes()).map_err(|p| format!("{p}\n{file}")), Ok(plan));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn no_bytes_make_a_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -71,13 +71,14 @@ fn line(file: &mut String, key: &str, value: &str) {
     file.push('\n');
 }
 
-fn array(texts: &[String]) -> String {
+/// A TOML array of strings.
+pub(crate) fn array(texts: &[String]) -> String {
     let texts: Vec<String> = texts.iter().map(|text| string(text)).collect();
     format!("[{}]", texts.join(", "))
 }
 
 /// A TOML string: on one line, or in triple quotes when the text has several.
-fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     let lines = text.contains('\n');
     let mut quoted = String::with_capacity(text.len() + 8);
     // The newline that follows the opening quotes is not part of the text.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::id::{ItemId, MissionId};
-use crate::item::{Item, Kind, Priority};
+use crate::id::{AgentId, ItemId, MissionId};
+use crate::item::{Fix, Item, Kind, Priority};
 use crate::time::Timestamp;
 
 /// Everything that an item asks of an agent: items of one class fit the same agents equally well.
@@ -19,6 +19,8 @@ pub struct Class {
     pub pin: Option<Box<str>>,
     /// Critical items choose the least loaded agent first.
     pub critical: bool,
+    /// Its branch conflicts and this agent wrote it: one of role resolver is wanted, or else this one.
+    pub conflict_of: Option<AgentId>,
 }
 
 impl Class {
@@ -30,6 +32,7 @@ impl Class {
             labels: item.labels.clone(),
             pin: item.pin.clone(),
             critical: item.priority == Priority::Critical,
+            conflict_of: item.agent.filter(|_| matches!(item.fix, Some(Fix::Conflict(_)))),
         }
     }
 }

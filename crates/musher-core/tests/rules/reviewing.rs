@@ -127,11 +127,11 @@ fn only_a_reviewer_reviews_however_loaded_it_is() {
         let keys: Vec<String> = (0..7).map(|i| format!("i{i}")).collect();
         let ten = Policy { max_parallel_items: 10, ..required() };
         let items = keys.iter().map(|k| MissionItem { priority, pin: Some("author".into()), ..item(k, &[]) });
+        w.agent(agent("idle"));
         w.mission_with(ten, items.collect());
         for key in &keys {
             w.work(key);
         }
-        w.agent(agent("idle"));
         let reviewed = keys.iter().filter(|k| w.item(k).review_run.is_some()).count();
         assert_eq!(reviewed, 7, "{priority:?}: one of role reviewer has room for all");
     }

@@ -139,7 +139,8 @@ fn hostile_names_and_links_are_files_like_any_other() {
 
 #[test]
 fn a_repository_inside_the_worktree_is_a_problem_and_is_left_alone() {
-    let cases: [(&str, bool, bool); 3] = [("with a commit", true, false), ("empty", false, false), ("staged", true, true)];
+    let cases: [(&str, bool, bool); 3] =
+        [("with a commit", true, false), ("empty", false, false), ("staged", true, true)];
     for (name, commit, staged) in cases {
         let sandbox = Sandbox::new();
         let path = sandbox.item("i");
@@ -263,4 +264,27 @@ fn a_reset_that_was_cut_off_is_not_taken_for_the_agents_edits() {
     std::fs::remove_file(path.join("new.txt")).unwrap();
     assert_eq!(sandbox.clean("i"), work);
     assert!(path.join("new.txt").exists());
+}
+
+#[test]
+fn a_declared_submodule_is_accepted() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.item("i");
+    let library = Sandbox::new();
+    let url = library.top.to_str().unwrap();
+    git(&path, ["-c", "protocol.file.allow=always", "submodule", "add", "-q", url, "lib"]);
+    assert_eq!(sandbox.clean("i").paths, [".gitmodules", "lib"].map(PathBuf::from));
+}
+
+#[test]
+fn the_size_that_counts_is_what_a_filter_leaves() {
+    let sandbox = Sandbox::new();
+    sandbox.git(["config", "filter.pointer.clean", "head -c 10"]);
+    let path = sandbox.item("i");
+    write(&path.join(".gitattributes"), "*.big filter=pointer\n");
+    write(&path.join("x.big"), vec![b'x'; 2_000]);
+    assert!(sandbox.clean("i").paths.contains(&PathBuf::from("x.big")));
+    write(&path.join("x.small"), vec![b'x'; 2_000]);
+    let problems = sandbox.problems(&sandbox.inspect_request("i"));
+    assert_eq!(problems, ["\"x.small\": 2000 bytes, more than the 1000 allowed"]);
 }

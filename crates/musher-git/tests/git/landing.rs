@@ -143,7 +143,12 @@ fn a_stash_and_hostile_settings_of_the_user_stay_as_they_are() {
     let (sandbox, request) = ready();
     write(&sandbox.top.join("a.txt"), "stashed\n");
     sandbox.git(["stash", "-q"]);
-    for (key, value) in [("merge.autoStash", "true"), ("merge.ff", "false"), ("merge.verifySignatures", "true"), ("commit.gpgSign", "true")] {
+    for (key, value) in [
+        ("merge.autoStash", "true"),
+        ("merge.ff", "false"),
+        ("merge.verifySignatures", "true"),
+        ("commit.gpgSign", "true"),
+    ] {
         sandbox.git(["config", key, value]);
     }
     let stash = sandbox.git(["stash", "list"]);
@@ -285,4 +290,19 @@ fn several_items_land_one_after_the_other() {
     assert!(!git_may_fail(&sandbox.top, ["diff", "--quiet", "HEAD~1"]).0);
     let stale = sandbox.finished("late", "late.txt", "x\n");
     assert!(matches!(sandbox.prepare(&stale.head, MergeStyle::Squash), Prepared::Ready { .. }));
+}
+
+#[test]
+fn dirt_in_a_submodule_counts() {
+    let sandbox = Sandbox::new();
+    let library = Sandbox::new();
+    let url = library.top.to_str().unwrap();
+    sandbox.git(["-c", "protocol.file.allow=always", "submodule", "add", "-q", url, "lib"]);
+    sandbox.git(["commit", "-q", "-m", "lib"]);
+    let head = sandbox.finished("i", "new.txt", "x\n").head;
+    let request = sandbox.land_request(&head);
+    write(&sandbox.top.join("lib/a.txt"), "dirt");
+    assert_eq!(reason(sandbox.repository.land(&request).unwrap()), DirtyReason::Changes(vec!["lib".into()]));
+    git(&sandbox.top.join("lib"), ["checkout", "-q", "a.txt"]);
+    assert_eq!(sandbox.repository.land(&request).unwrap(), Landed::Landed);
 }

@@ -1,6 +1,9 @@
 //! Real git over real repositories. Beside each thing that is accepted stands its refusal, which changes nothing.
 
+#![allow(clippy::unwrap_used)]
+
 mod inspecting;
+mod killing;
 mod landing;
 mod merging;
 mod opening;

@@ -17,7 +17,8 @@ fn a_merged_item_leaves_nothing_behind() {
     assert_eq!(sandbox.repository.land(&request).unwrap(), Landed::Landed);
     let before = sandbox.user();
     for _ in 0..2 {
-        let removed = sandbox.repository.remove_worktree(&sandbox.remove_request("i", Some(work.head.clone()))).unwrap();
+        let removed =
+            sandbox.repository.remove_worktree(&sandbox.remove_request("i", Some(work.head.clone()))).unwrap();
         assert_eq!(removed, Removed::Removed { attic: None });
         gone(&sandbox, "i");
     }
@@ -28,11 +29,7 @@ fn a_merged_item_leaves_nothing_behind() {
 fn work_that_is_nowhere_else_keeps_its_worktree() {
     type Case = (&'static str, fn(&Sandbox), KeptReason);
     let cases: [Case; 7] = [
-        (
-            "untracked",
-            |s| write(&s.path("i").join("x.txt"), "x"),
-            KeptReason::Uncommitted(vec!["x.txt".into()]),
-        ),
+        ("untracked", |s| write(&s.path("i").join("x.txt"), "x"), KeptReason::Uncommitted(vec!["x.txt".into()])),
         (
             "staged",
             |s| {
@@ -102,7 +99,9 @@ fn what_is_discarded_is_saved_first() {
     write(&path.join("run.log"), "log\n");
     let mut request = sandbox.remove_request("i", None);
     request.mode = RemoveMode::Discard { attic: "m/i".into() };
-    let Removed::Removed { attic: Some(attic) } = sandbox.repository.remove_worktree(&request).unwrap() else { panic!() };
+    let Removed::Removed { attic: Some(attic) } = sandbox.repository.remove_worktree(&request).unwrap() else {
+        panic!()
+    };
     gone(&sandbox, "i");
     assert_eq!(sandbox.tip("refs/musher/attic/m/i"), attic);
     let show = |name: &str| sandbox.git(["show", &format!("{attic}{name}")]);
@@ -116,7 +115,9 @@ fn what_is_discarded_is_saved_first() {
     // A second attic by the same name holds the first.
     sandbox.finished("i", "other.txt", "x\n");
     std::fs::remove_dir_all(sandbox.path("i")).unwrap();
-    let Removed::Removed { attic: Some(second) } = sandbox.repository.remove_worktree(&request).unwrap() else { panic!() };
+    let Removed::Removed { attic: Some(second) } = sandbox.repository.remove_worktree(&request).unwrap() else {
+        panic!()
+    };
     gone(&sandbox, "i");
     assert!(git_may_fail(&sandbox.top, ["merge-base", "--is-ancestor", attic.as_str(), second.as_str()]).0);
 }

@@ -10,20 +10,20 @@ use musher_git::{
     ObjectId, PrepareRequest, Prepared, RebaseRequest, RemoveMode, RemoveRequest, Repository, Work,
 };
 
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     _folder: tempfile::TempDir,
-    pub top: PathBuf,
-    pub repository: Repository,
+    pub(crate) top: PathBuf,
+    pub(crate) repository: Repository,
 }
 
 /// Runs git as a user would, and wants success.
-pub fn git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> String {
+pub(crate) fn git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> String {
     let (ok, text) = git_may_fail(dir, args);
     assert!(ok, "{text}");
     text
 }
 
-pub fn git_may_fail<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> (bool, String) {
+pub(crate) fn git_may_fail<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> (bool, String) {
     let mut command = Command::new("git");
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("GIT_") {
@@ -35,20 +35,20 @@ pub fn git_may_fail<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = 
     (out.status.success(), text.trim_end().to_owned())
 }
 
-pub fn branch(name: &str) -> BranchName {
+pub(crate) fn branch(name: &str) -> BranchName {
     BranchName::parse(name).unwrap()
 }
 
-pub fn id(text: &str) -> ObjectId {
+pub(crate) fn id(text: &str) -> ObjectId {
     ObjectId::parse(text).unwrap()
 }
 
-pub fn write(path: &Path, content: impl AsRef<[u8]>) {
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();
 }
 
-pub fn message() -> Message {
+pub(crate) fn message() -> Message {
     Message {
         title: "fix the login".into(),
         body: String::new(),
@@ -57,7 +57,7 @@ pub fn message() -> Message {
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let top = folder.path().canonicalize().unwrap().join("user");
         std::fs::create_dir(&top).unwrap();
@@ -74,34 +74,35 @@ impl Sandbox {
         Self { _folder: folder, top, repository }
     }
 
-    pub fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
+    pub(crate) fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
         git(&self.top, args)
     }
 
-    pub fn tip(&self, name: &str) -> ObjectId {
+    pub(crate) fn tip(&self, name: &str) -> ObjectId {
         self.repository.resolve(name).unwrap().unwrap()
     }
 
-    pub fn path(&self, item: &str) -> PathBuf {
+    pub(crate) fn path(&self, item: &str) -> PathBuf {
         self.top.join(".musher/worktrees").join(item)
     }
 
-    pub fn create_request(&self, item: &str) -> CreateRequest {
-        CreateRequest {
-            path: self.path(item),
-            branch: branch(&format!("musher/m/{item}")),
-            base_ref: "refs/heads/main".into(),
-            copy: Vec::new(),
-        }
+    /// What a process of its own asks for: it knows the repository by its folder only.
+    pub(crate) fn requests_in(top: &Path) -> (CreateRequest, RebaseRequest) {
+        let path = top.join(".musher/worktrees/i");
+        (create_request(path.clone(), "i"), rebase_request(path, "i"))
+    }
+
+    pub(crate) fn create_request(&self, item: &str) -> CreateRequest {
+        create_request(self.path(item), item)
     }
 
     /// A new worktree of an item.
-    pub fn item(&self, item: &str) -> PathBuf {
+    pub(crate) fn item(&self, item: &str) -> PathBuf {
         self.repository.create_worktree(&self.create_request(item)).unwrap();
         self.path(item)
     }
 
-    pub fn inspect_request(&self, item: &str) -> InspectRequest {
+    pub(crate) fn inspect_request(&self, item: &str) -> InspectRequest {
         InspectRequest {
             path: self.path(item),
             branch: branch(&format!("musher/m/{item}")),
@@ -114,11 +115,11 @@ impl Sandbox {
         }
     }
 
-    pub fn inspect(&self, item: &str) -> Inspection {
+    pub(crate) fn inspect(&self, item: &str) -> Inspection {
         self.repository.inspect(&self.inspect_request(item)).unwrap()
     }
 
-    pub fn clean(&self, item: &str) -> Work {
+    pub(crate) fn clean(&self, item: &str) -> Work {
         match self.inspect(item) {
             Inspection::Clean(work) => work,
             other => panic!("{other:?}"),
@@ -126,7 +127,7 @@ impl Sandbox {
     }
 
     /// The problems of an item, a line each.
-    pub fn problems(&self, request: &InspectRequest) -> Vec<String> {
+    pub(crate) fn problems(&self, request: &InspectRequest) -> Vec<String> {
         match self.repository.inspect(request).unwrap() {
             Inspection::Problems(problems) => problems.iter().map(ToString::to_string).collect(),
             other => panic!("{other:?}"),
@@ -134,13 +135,13 @@ impl Sandbox {
     }
 
     /// A worktree with one committed change.
-    pub fn finished(&self, item: &str, file: &str, content: &str) -> Work {
+    pub(crate) fn finished(&self, item: &str, file: &str, content: &str) -> Work {
         let path = self.item(item);
         write(&path.join(file), content);
         self.clean(item)
     }
 
-    pub fn prepare_request(&self, head: &ObjectId, style: MergeStyle) -> PrepareRequest {
+    pub(crate) fn prepare_request(&self, head: &ObjectId, style: MergeStyle) -> PrepareRequest {
         PrepareRequest {
             target: branch("main"),
             item_head: head.clone(),
@@ -152,12 +153,12 @@ impl Sandbox {
         }
     }
 
-    pub fn prepare(&self, head: &ObjectId, style: MergeStyle) -> Prepared {
+    pub(crate) fn prepare(&self, head: &ObjectId, style: MergeStyle) -> Prepared {
         self.repository.prepare_merge(&self.prepare_request(head, style)).unwrap()
     }
 
     /// What lands an item's change.
-    pub fn land_request(&self, head: &ObjectId) -> LandRequest {
+    pub(crate) fn land_request(&self, head: &ObjectId) -> LandRequest {
         match self.prepare(head, MergeStyle::Squash) {
             Prepared::Ready { base, commit, .. } => {
                 LandRequest { target: branch("main"), old: base, new: commit, push: None }
@@ -166,17 +167,11 @@ impl Sandbox {
         }
     }
 
-    pub fn rebase_request(&self, item: &str) -> RebaseRequest {
-        RebaseRequest {
-            path: self.path(item),
-            branch: branch(&format!("musher/m/{item}")),
-            onto: branch("main"),
-            message: message(),
-            max_file_size: 1_000,
-        }
+    pub(crate) fn rebase_request(&self, item: &str) -> RebaseRequest {
+        rebase_request(self.path(item), item)
     }
 
-    pub fn remove_request(&self, item: &str, merged_head: Option<ObjectId>) -> RemoveRequest {
+    pub(crate) fn remove_request(&self, item: &str, merged_head: Option<ObjectId>) -> RemoveRequest {
         RemoveRequest {
             path: self.path(item),
             branch: branch(&format!("musher/m/{item}")),
@@ -188,13 +183,16 @@ impl Sandbox {
     }
 
     /// Everything of the user's that must not change: files with their times, the index, the stash, the refs.
-    pub fn user(&self) -> String {
+    pub(crate) fn user(&self) -> String {
         let mut files = BTreeMap::new();
         list(&self.top, &mut files);
         let index = std::fs::read(self.top.join(".git/index")).unwrap();
         let stash = self.git(["stash", "list"]);
         let refs = self.git(["for-each-ref", "refs/heads/main", "refs/stash", "refs/tags"]);
-        format!("{files:#?}\n{index:?}\n{stash}\n{refs}\n{}", std::fs::read_to_string(self.top.join(".git/HEAD")).unwrap())
+        format!(
+            "{files:#?}\n{index:?}\n{stash}\n{refs}\n{}",
+            std::fs::read_to_string(self.top.join(".git/HEAD")).unwrap()
+        )
     }
 }
 
@@ -212,4 +210,14 @@ fn list(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime)
             into.insert(path, (meta.ino(), meta.modified().unwrap()));
         }
     }
+}
+
+fn create_request(path: PathBuf, item: &str) -> CreateRequest {
+    let branch = branch(&format!("musher/m/{item}"));
+    CreateRequest { path, branch, base_ref: "refs/heads/main".into(), copy: Vec::new() }
+}
+
+fn rebase_request(path: PathBuf, item: &str) -> RebaseRequest {
+    let branch_name = branch(&format!("musher/m/{item}"));
+    RebaseRequest { path, branch: branch_name, onto: branch("main"), message: message(), max_file_size: 1_000 }
 }

@@ -40,19 +40,20 @@ fn a_branch_with_commits_outlives_its_deleted_folder() {
 
 #[test]
 fn a_making_that_was_cut_off_is_done_again() {
-    let cases: [(&str, &dyn Fn(&Sandbox)); 4] = [
-        ("checkout half done", &|s| {
+    type Case = (&'static str, fn(&Sandbox));
+    let cases: [Case; 4] = [
+        ("checkout half done", |s| {
             let lock = "musher is making this worktree";
             s.git(["worktree", "add", "-q", "--lock", "--reason", lock, "-b", "musher/m/i", ".musher/worktrees/i"]);
             std::fs::remove_file(s.path("i").join("a.txt")).unwrap();
             std::fs::write(s.top.join(".git/worktrees/i/index.lock"), "").unwrap();
         }),
-        ("registered, folder not made", &|s| {
+        ("registered, folder not made", |s| {
             s.git(["worktree", "add", "-q", "--lock", "-b", "musher/m/i", ".musher/worktrees/i"]);
             std::fs::remove_dir_all(s.path("i")).unwrap();
         }),
-        ("branch only", &|s| drop(s.git(["branch", "musher/m/i"]))),
-        ("empty folder", &|s| std::fs::create_dir_all(s.path("i")).unwrap()),
+        ("branch only", |s| drop(s.git(["branch", "musher/m/i"]))),
+        ("empty folder", |s| std::fs::create_dir_all(s.path("i")).unwrap()),
     ];
     for (name, prepare) in cases {
         let sandbox = Sandbox::new();
@@ -138,8 +139,8 @@ fn a_merge_worktree_shows_exactly_the_commit_and_keeps_the_build_cache() {
 #[test]
 fn worktrees_are_listed_with_hostile_names() {
     let sandbox = Sandbox::new();
-    let mut request = sandbox.create_request("-x y\nz");
-    request.branch = branch("musher/m/odd");
+    let mut request = sandbox.create_request("odd");
+    request.path = sandbox.path("-x y\nz");
     sandbox.repository.create_worktree(&request).unwrap();
     let list = sandbox.repository.list_worktrees().unwrap();
     assert_eq!(list.len(), 2);

@@ -1,0 +1,10 @@
+//! The driver for any command: what to run, with which environment, and what it answers. All of it is pure but for one
+//! read of the result file.
+
+mod environment;
+mod result;
+mod template;
+
+pub use environment::{Facts, environment};
+pub use result::{AgentResult, Class, ResultError, Review, Used, parse_result, read_result, summary};
+pub use template::{PLACEHOLDERS, Template, TemplateError, Values, resolve_program};

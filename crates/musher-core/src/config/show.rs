@@ -1,0 +1,108 @@
+//! The configuration that holds, as a file: what `musher config show` prints.
+
+use std::fmt::Write;
+
+use super::agents::AgentConfig;
+use super::project::{committer_name, style_name};
+use super::quantity::{show_bytes, show_seconds};
+use super::resolve::Config;
+use super::secret::SecretRef;
+use super::settings::ProjectSettings;
+use crate::mission::Policy;
+use crate::plan::{qa_name, toml_array, toml_string};
+
+impl Config {
+    /// A `musher.toml` that means just this configuration, every default written out. Secrets stay references.
+    pub fn to_toml(&self) -> String {
+        let mut file = File(String::new());
+        file.project(&self.project);
+        file.policy(&self.policy);
+        file.section("[server]");
+        file.text("listen", Some(&self.server.listen));
+        file.line("http", self.server.http);
+        file.section("[secrets]");
+        for (name, reference) in &self.secrets {
+            let reference = match reference {
+                SecretRef::Env(name) => format!("env:{name}"),
+                SecretRef::File(path) => format!("file:{path}"),
+            };
+            file.text(&toml_string(name), Some(&reference));
+        }
+        for agent in &self.agents {
+            file.agent(agent);
+        }
+        file.0
+    }
+}
+
+struct File(String);
+
+impl File {
+    fn section(&mut self, name: &str) {
+        let gap = if self.0.is_empty() { "" } else { "\n" };
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "{gap}{name}");
+    }
+
+    fn line(&mut self, key: &str, value: impl std::fmt::Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+
+    fn text(&mut self, key: &str, text: Option<&str>) {
+        text.into_iter().for_each(|text| self.line(key, toml_string(text)));
+    }
+
+    fn project(&mut self, project: &ProjectSettings) {
+        self.section("[project]");
+        self.text("base", project.base.as_deref());
+        self.text("gate", project.gate.as_deref());
+        self.text("gate_timeout", Some(&show_seconds(project.gate_timeout_secs)));
+        self.text("delivery", Some(project.delivery.name()));
+        self.text("merge_style", Some(style_name(project.merge_style)));
+        self.line("push", project.push);
+        self.text("commit", Some(committer_name(project.commit)));
+        self.text("qa", Some(qa_name(project.qa)));
+        self.text("max_file_size", Some(&show_bytes(project.max_file_size_bytes)));
+        self.line("enforce_touches", project.enforce_touches);
+        self.text("setup", project.setup.as_deref());
+        self.text("teardown", project.teardown.as_deref());
+        self.line("copy", toml_array(&project.copy));
+        self.line("keep", toml_array(&project.keep));
+        self.text("min_free", Some(&show_bytes(project.min_free_bytes)));
+        self.text("done_retention", Some(&show_seconds(project.done_retention_secs)));
+        self.text("retention", Some(&show_seconds(project.retention_secs)));
+    }
+
+    fn policy(&mut self, policy: &Policy) {
+        self.section("[policy]");
+        self.line("max_parallel_items", policy.max_parallel_items);
+        self.line("reviewer_required", policy.reviewer_required);
+        self.line("auto_merge", policy.auto_merge);
+        self.line("watch_interval_secs", policy.watch_interval_secs);
+        self.line("max_retries", policy.max_retries);
+        policy.budget_usd.into_iter().for_each(|usd| self.line("budget_usd", format_args!("{usd:?}")));
+        policy.budget_tokens.into_iter().for_each(|tokens| self.line("budget_tokens", tokens));
+        policy.deadline.into_iter().for_each(|moment| self.text("deadline", Some(&moment.to_string())));
+    }
+
+    fn agent(&mut self, agent: &AgentConfig) {
+        self.section("[[agents]]");
+        self.text("name", Some(&agent.name));
+        self.text("driver", Some(&agent.driver));
+        self.line("command", toml_array(&agent.command));
+        self.line("roles", toml_array(&agent.roles));
+        self.line("capabilities", toml_array(&agent.capabilities));
+        self.text("model", agent.model.as_deref());
+        self.line("max_load", agent.max_load);
+        self.line("env", toml_array(&agent.env));
+        self.text("nickname", agent.nickname.as_deref());
+        self.line("enabled", agent.enabled);
+        self.section("[agents.limits]");
+        self.line("turns", agent.limits.turns);
+        self.text("duration", Some(&show_seconds(agent.limits.duration_secs)));
+        self.text("silence", Some(&show_seconds(agent.limits.silence_secs)));
+        agent.limits.usd.into_iter().for_each(|usd| self.line("usd", format_args!("{usd:?}")));
+        agent.limits.tokens.into_iter().for_each(|tokens| self.line("tokens", tokens));
+        self.text("max_output", Some(&show_bytes(agent.limits.max_output_bytes)));
+    }
+}

@@ -1,0 +1,365 @@
+//! The simulated drivers: idempotent as the real ones are, slow and unreliable as the world is.
+
+use musher_core::command::{GateVerdict, Inspection, Landing, Preparation, Rebase, Report};
+use musher_core::effect::{Effect, EffectKind};
+use musher_core::id::{EffectId, ItemId, RunId};
+use musher_core::item::Prepared;
+use musher_core::run::{FailureClass, Outcome, Purpose, RunState, Usage, Verdict};
+
+use super::{HOUR, Happening, MINUTE, MS, Night, SECOND};
+use crate::checker;
+use crate::coverage::Fault;
+use crate::failure::Broken;
+use crate::outside::Process;
+use crate::variant::Variant;
+
+impl Night {
+    /// A driver is handed an effect, which must be on disk by now.
+    pub(super) fn begin(&mut self, effect: Effect, reissued: bool) -> Result<(), Broken> {
+        if !self.control.is_durable(effect.id) {
+            let what = format!("effect {} ({}) is handed out before its commit", effect.id.short(), effect.kind.name());
+            return Err(Broken::safety(effect.item, what));
+        }
+        if !self.handed.insert(effect.id) {
+            let what = format!("effect {} ({}) is handed out twice in one life", effect.id.short(), effect.kind.name());
+            return Err(Broken::safety(effect.item, what));
+        }
+        if checker::lands(&effect.kind) {
+            self.landing.insert(effect.id);
+            if self.landing.len() > 1 {
+                return Err(Broken::safety(effect.item, "two merges land at once"));
+            }
+        }
+        let (low, high, is_git) = match effect.kind {
+            EffectKind::CreateWorktree => (20 * MS, 2 * SECOND, true),
+            EffectKind::StartRun(_) => (5 * MS, 300 * MS, false),
+            EffectKind::StopRun(..) => (MS, 100 * MS, false),
+            EffectKind::Inspect => (10 * MS, 800 * MS, true),
+            EffectKind::Gate { .. } => (SECOND, 2 * MINUTE, false),
+            EffectKind::PrepareMerge => (5 * MS, 200 * MS, true),
+            EffectKind::Rebase => (20 * MS, SECOND, true),
+            EffectKind::Land { .. } => (5 * MS, 100 * MS, true),
+            EffectKind::RemoveWorktree { .. } => (10 * MS, SECOND, true),
+        };
+        let takes = self.chance.between(low, high);
+        // A repository is worked on by one git job at a time, in the order in which they were asked for.
+        let from = if is_git { self.git_free.max(self.now) } else { self.now };
+        if is_git {
+            self.git_free = from + takes;
+        }
+        self.push(from + takes - self.now, Happening::Act { effect, life: self.life, reissued });
+        Ok(())
+    }
+
+    /// Nobody wants an effect any more: a gate is ended, the rest goes on to its end and says so in vain.
+    pub(super) fn close(&mut self, id: EffectId) {
+        let gate = |h: &Happening| match h {
+            Happening::Act { effect, .. } => effect.id == id && matches!(effect.kind, EffectKind::Gate { .. }),
+            _ => false,
+        };
+        self.queue.retain(|_, happening| !gate(happening));
+    }
+
+    /// A driver has done its work: the world changes, and a report is on its way.
+    pub(super) fn act(&mut self, effect: &Effect, reissued: bool) -> Result<(), Broken> {
+        self.landing.remove(&effect.id);
+        let id = effect.item;
+        if self.state()?.item(id).is_none() {
+            self.report(effect, Report::DriverFailed { error: "what it was about is gone".into() });
+            return Ok(());
+        }
+        let stops = matches!(effect.kind, EffectKind::StopRun(..));
+        if !stops && self.fails(self.world.odds.driver) {
+            // A driver that could not work has changed nothing; a run that it once started lives on and is attached to.
+            let attached = matches!(effect.kind, EffectKind::StartRun(run) if self.outside.processes.contains_key(&run));
+            if !attached && !self.landed(effect) {
+                self.coverage.saw(Fault::DriverFailed);
+                self.report(effect, Report::DriverFailed { error: "git is missing".into() });
+                return Ok(());
+            }
+        }
+        let report = match &effect.kind {
+            EffectKind::StartRun(run) => return self.start(effect, *run, reissued),
+            EffectKind::StopRun(run, _) => {
+                if self.outside.processes.get(run).is_some_and(|p| p.ended.is_none()) {
+                    let takes = self.chance.between(MS, 10 * SECOND);
+                    self.push(takes, Happening::Kill(*run));
+                }
+                Report::RunStopped
+            }
+            EffectKind::CreateWorktree => self.create(id)?,
+            EffectKind::Inspect => self.inspect(id)?,
+            EffectKind::Gate { .. } => self.gate(),
+            EffectKind::PrepareMerge => self.prepare(id)?,
+            EffectKind::Rebase => self.rebase(id)?,
+            EffectKind::Land { base, commit } => self.land(id, base, commit)?,
+            EffectKind::RemoveWorktree { discard } => self.remove(id, *discard)?,
+        };
+        self.report(effect, report);
+        Ok(())
+    }
+
+    fn fails(&mut self, odds: u32) -> bool {
+        !self.dawn && self.chance.one_in(odds)
+    }
+
+    /// A report sets out; it may be lost, come twice, or come again much later.
+    fn report(&mut self, effect: &Effect, report: Report) {
+        self.report_in(effect, report, 0);
+    }
+
+    fn report_in(&mut self, effect: &Effect, report: Report, after: i64) {
+        let after = after + self.chance.between(0, 20 * MS);
+        let say = |life| Happening::Say { effect: effect.clone(), report: report.clone(), life };
+        let (now, late) = (say(Some(self.life)), say(None));
+        if self.fails(self.world.odds.report) {
+            match self.chance.below(3) {
+                0 => {
+                    self.coverage.saw(Fault::LostReport);
+                    return;
+                }
+                1 => {
+                    self.coverage.saw(Fault::DuplicateReport);
+                    let again = after + self.chance.between(0, 5 * SECOND);
+                    self.push(again, now.clone());
+                }
+                _ => {
+                    let again = after + self.chance.between(10 * SECOND, 2 * HOUR);
+                    self.push(again, late);
+                }
+            }
+        }
+        self.push(after, now);
+    }
+
+    fn target_of(&self, item: ItemId) -> Result<String, Broken> {
+        let state = self.state()?;
+        let mission = state.item(item).and_then(|i| state.mission(i.mission));
+        Ok(mission.map(|m| m.row.target_ref()).unwrap_or_default())
+    }
+
+    fn create(&mut self, id: ItemId) -> Result<Report, Broken> {
+        let target = self.target_of(id)?;
+        if !self.outside.worktrees.contains_key(&id) {
+            if self.fails(self.world.odds.driver) {
+                let disk = self.chance.one_in(2);
+                return Ok(Report::WorktreeFailed { disk, error: "no room".into() });
+            }
+            let tip = self.outside.target(&target).tip().to_owned();
+            self.outside.branches.entry(id).or_default().base.clone_from(&tip);
+            self.outside.worktrees.insert(id, tip);
+        }
+        let base_commit = self.outside.worktrees.get(&id).map(String::as_str).unwrap_or_default().into();
+        Ok(Report::WorktreeReady { base_commit })
+    }
+
+    /// Starts a run, or attaches to it, or reads how it ended.
+    fn start(&mut self, effect: &Effect, run: RunId, reissued: bool) -> Result<(), Broken> {
+        match self.outside.processes.get(&run).map(|p| p.ended.clone()) {
+            Some(Some(outcome)) => {
+                self.report(effect, finished(outcome));
+                return Ok(());
+            }
+            Some(None) if self.variant != Variant::DoubleRun => {
+                self.watching.insert(run, effect.clone());
+                self.report(effect, Report::RunStarted);
+                return Ok(());
+            }
+            Some(None) | None => {}
+        }
+        let Some(row) = self.state()?.run(run).cloned() else { return Ok(()) };
+        if reissued && row.state == RunState::Running && self.variant != Variant::DoubleRun {
+            self.report(effect, finished(Outcome::Lost { while_down: true }));
+            return Ok(());
+        }
+        if !self.outside.worktrees.contains_key(&effect.item) {
+            // Its agent deleted it and did not live to be looked at.
+            let failure = Outcome::Failed { class: FailureClass::Agent, message: "no worktree".into(), detail: Box::default() };
+            self.report(effect, finished(failure));
+            return Ok(());
+        }
+        let process = self.process(effect.item, &row);
+        let takes = if self.chance.one_in(3) { 40 * MINUTE } else { MINUTE };
+        let takes = self.chance.between(SECOND, takes);
+        let machine = self.machine.as_ref().ok_or_else(|| Broken::simulator("no daemon is up"))?;
+        self.outside.spawn(machine.state(), &row, process)?;
+        self.watching.insert(run, effect.clone());
+        self.push(takes, Happening::Exit(run));
+        self.report(effect, Report::RunStarted);
+        for _ in 0..self.chance.below(3) {
+            let usage = Usage { input_tokens: self.chance.below(800), output_tokens: self.chance.below(200), cost_micro_usd: 10 };
+            let at = 30 * MS + self.chance.between(0, takes - 100 * MS);
+            self.report_in(effect, Report::RunProgress { usage }, at);
+        }
+        Ok(())
+    }
+
+    /// Draws what a process will do.
+    fn process(&mut self, item: ItemId, run: &musher_core::run::Run) -> Process {
+        let review = run.purpose == Purpose::Review;
+        let finished = |no_change_needed, verdict| Outcome::Finished { summary: "done".into(), no_change_needed, verdict };
+        let verdict = |chance: &mut crate::chance::Chance| match chance.below(6) {
+            0 => Some(Verdict::Rejected("more tests".into())),
+            1 => None,
+            _ => Some(Verdict::Approved("good".into())),
+        };
+        let odds = self.world.odds.run;
+        let verdict = if review { verdict(&mut self.chance) } else { None };
+        let (plan, commits) = if self.fails(odds) {
+            match self.chance.below(6) {
+                0 | 1 => {
+                    let class = *self
+                        .chance
+                        .pick(&[FailureClass::Agent, FailureClass::Timeout, FailureClass::Limit])
+                        .unwrap_or(&FailureClass::Agent);
+                    (Outcome::Failed { class, message: "it failed".into(), detail: "how".into() }, self.chance.one_in(2))
+                }
+                2 => (Outcome::Lost { while_down: false }, self.chance.one_in(2)),
+                3 => (finished(Some("it is right as it is".into()), verdict), false),
+                _ => (finished(None, verdict), false),
+            }
+        } else {
+            (finished(None, verdict), true)
+        };
+        let deletes = matches!(plan, Outcome::Finished { .. }) && !review && self.fails(odds.saturating_mul(8));
+        Process { item, mission: run.mission, agent: run.agent, purpose: run.purpose, plan, commits, deletes, ended: None }
+    }
+
+    /// A process ends, by itself or on request; whoever watches it says so.
+    pub(super) fn exit(&mut self, run: RunId, how: Option<Outcome>) {
+        let Some(process) = self.outside.processes.get(&run) else { return };
+        if process.ended.is_some() {
+            return;
+        }
+        if process.deletes && how.is_none() {
+            self.coverage.saw(Fault::WorktreeDeleted);
+        }
+        let died = how.is_none() && process.plan == Outcome::Lost { while_down: false };
+        self.outside.end(run, how);
+        let outcome = self.outside.processes.get(&run).and_then(|p| p.ended.clone()).unwrap_or(Outcome::Cancelled);
+        let Some(effect) = self.watching.remove(&run) else { return };
+        self.report(&effect, finished(outcome));
+        if died {
+            self.coverage.saw(Fault::HostDeath);
+            // Its host was only paused, and comes back to say that all went well.
+            let report = finished(Outcome::Finished { summary: "done".into(), no_change_needed: None, verdict: None });
+            let late = self.chance.between(SECOND, HOUR);
+            self.push(late, Happening::Say { effect, report, life: None });
+        }
+    }
+
+    fn inspect(&mut self, id: ItemId) -> Result<Report, Broken> {
+        self.outside.nobody_works(id, "the diff is looked at")?;
+        let problem = self.fails(self.world.odds.gate.saturating_mul(4));
+        let branch = self.outside.branches.entry(id).or_default();
+        Ok(Report::Inspected(if !self.outside.worktrees.contains_key(&id) {
+            Inspection::Missing
+        } else if branch.commits == 0 {
+            Inspection::Empty
+        } else if problem {
+            Inspection::Problems("conflict markers in a.rs".into())
+        } else {
+            let (head, tree) = (branch.head(id).into(), branch.tree(id).into());
+            Inspection::Clean { head, tree, files: 1, insertions: 2, deletions: 3 }
+        }))
+    }
+
+    fn gate(&mut self) -> Report {
+        Report::GateFinished(if self.fails(self.world.odds.gate) {
+            match self.chance.below(4) {
+                0 => GateVerdict::TimedOut { tail: "…".into() },
+                1 => GateVerdict::Lost,
+                _ => GateVerdict::Red { exit: "exit 1".into(), tail: "a test failed".into() },
+            }
+        } else {
+            GateVerdict::Green
+        })
+    }
+
+    /// Makes the merged commit. Made twice from the same two tips it is the same commit.
+    fn prepare(&mut self, id: ItemId) -> Result<Report, Broken> {
+        let target = self.target_of(id)?;
+        let head = self.state()?.item(id).and_then(|i| i.head.clone()).unwrap_or_default();
+        if self.outside.landed(id).next().is_some() || self.fails(self.world.odds.conflict.saturating_mul(6)) {
+            return Ok(Report::MergePrepared(Preparation::Empty));
+        }
+        if self.fails(self.world.odds.conflict) {
+            return Ok(Report::MergePrepared(Preparation::Conflict { files: Box::new(["a.rs".into()]) }));
+        }
+        let base = self.outside.target(&target).tip().to_owned();
+        let branch = self.outside.branches.entry(id).or_default();
+        // On the tip that it was made from, the merged tree is the item's own.
+        let tree = if branch.base == base { branch.tree(id) } else { format!("m-{head}-on-{base}") };
+        let commit = format!("c-{head}-on-{}", base.len());
+        Ok(Report::MergePrepared(Preparation::Made(Prepared { base: base.into(), commit: commit.into(), tree: tree.into() })))
+    }
+
+    fn rebase(&mut self, id: ItemId) -> Result<Report, Broken> {
+        self.outside.nobody_works(id, "the branch is rebased")?;
+        if self.fails(self.world.odds.conflict) {
+            let files: Box<[Box<str>]> = Box::new(["a.rs".into()]);
+            return Ok(Report::Rebased(Rebase::Conflict { files, hunks: "<<<<<<<".into() }));
+        }
+        let target = self.target_of(id)?;
+        let tip = self.outside.target(&target).tip().to_owned();
+        let branch = self.outside.branches.entry(id).or_default();
+        if branch.base != tip {
+            branch.rebases += 1;
+            branch.base = tip;
+        }
+        Ok(Report::Rebased(Rebase::Done { head: branch.head(id).into(), tree: branch.tree(id).into() }))
+    }
+
+    /// Whether this landing has happened already.
+    fn landed(&self, effect: &Effect) -> bool {
+        match &effect.kind {
+            EffectKind::Land { commit, .. } => self.outside.landed(effect.item).any(|landed| landed == &**commit),
+            EffectKind::CreateWorktree
+            | EffectKind::StartRun(_)
+            | EffectKind::StopRun(..)
+            | EffectKind::Inspect
+            | EffectKind::Gate { .. }
+            | EffectKind::PrepareMerge
+            | EffectKind::Rebase
+            | EffectKind::RemoveWorktree { .. } => false,
+        }
+    }
+
+    fn land(&mut self, id: ItemId, base: &str, commit: &str) -> Result<Report, Broken> {
+        let target = self.target_of(id)?;
+        if self.outside.landed(id).any(|landed| landed == commit) {
+            return Ok(Report::LandingFinished(Landing::Landed));
+        }
+        if self.fails(self.world.odds.base) {
+            match self.chance.below(4) {
+                0 => return Ok(Report::LandingFinished(Landing::BaseDirty { why: "README.md is changed".into() })),
+                1 => return Ok(Report::LandingFinished(Landing::Refused { error: "a hook said no".into() })),
+                _ => {
+                    // A person commits at this very moment.
+                    self.coverage.saw(Fault::BaseMoved);
+                    let foreign = format!("u-{}", self.chance.any());
+                    self.outside.target(&target).history.push(foreign);
+                }
+            }
+        }
+        if self.outside.target(&target).tip() != base {
+            return Ok(Report::LandingFinished(Landing::BaseMoved));
+        }
+        self.outside.land(&target, id, commit)?;
+        Ok(Report::LandingFinished(Landing::Landed))
+    }
+
+    fn remove(&mut self, id: ItemId, discard: bool) -> Result<Report, Broken> {
+        self.outside.nobody_works(id, "the worktree is removed")?;
+        let unmerged = self.outside.branches.get(&id).is_some_and(|b| b.commits > 0) && self.outside.landed(id).next().is_none();
+        if unmerged && !discard && self.outside.worktrees.contains_key(&id) && self.chance.one_in(2) {
+            return Ok(Report::WorktreeKept { reason: "unmerged commits".into() });
+        }
+        self.outside.worktrees.remove(&id);
+        Ok(Report::WorktreeRemoved)
+    }
+}
+
+fn finished(outcome: Outcome) -> Report {
+    Report::RunFinished { outcome, usage: Usage { input_tokens: 100, output_tokens: 50, cost_micro_usd: 100 } }
+}

@@ -1,0 +1,527 @@
+//! A night: one seed from evening to rest.
+//!
+//! Virtual time jumps from one happening to the next: a driver has done its work, a report arrives, a process ends, an
+//! operator wishes, a moment is due. What arrives together is one batch. Around each batch the store may fail and the
+//! daemon may die; at dawn nothing fails any more, musher is started once more, and the world must come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use musher_core::command::{Actor, Command, Report};
+use musher_core::effect::Effect;
+use musher_core::id::{EffectId, RunId};
+use musher_core::state::State;
+use musher_core::time::Timestamp;
+use musher_engine::machine::{self, Input, Machine, Rejected};
+use musher_store::Reader;
+
+use crate::chance::Chance;
+use crate::checker::{self, History};
+use crate::coverage::{Coverage, Fault};
+use crate::disk::{Disk, Image};
+use crate::failure::{Broken, EVENTS_SHOWN, Failure};
+use crate::faulty::{Ask, Control};
+use crate::operator;
+use crate::outside::Outside;
+use crate::seen::Seen;
+use crate::variant::Variant;
+use crate::world::World;
+
+mod drivers;
+mod life;
+
+/// More happenings than this in one night, and it will never come to rest.
+const MOST_STEPS: u64 = 40_000;
+
+const MS: i64 = 1_000;
+const SECOND: i64 = 1_000 * MS;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// 2026-03-01T20:00:00Z.
+const EVENING: i64 = 1_772_395_200 * SECOND;
+
+/// What happens at a moment.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// A driver of this life has come to the end of its work.
+    Act { effect: Effect, life: u32, reissued: bool },
+    /// A report arrives. One without a life arrives whatever happened to its daemon.
+    Say { effect: Effect, report: Report, life: Option<u32> },
+    /// A process ends by itself.
+    Exit(RunId),
+    /// A process is ended.
+    Kill(RunId),
+    /// A mission is started.
+    Mission(usize),
+    /// An operator wishes something.
+    Wish,
+    /// There is room on the disk again.
+    Room,
+    /// The daemon says what its config says.
+    Configure { life: u32 },
+    /// Nothing: the pass is owed.
+    Wake,
+    /// Nothing fails from here on.
+    Dawn,
+}
+
+/// A command of a batch, and what becomes of it when the batch fails.
+#[derive(Clone, Debug)]
+enum Said {
+    Report(Effect, Report),
+    Operator(Command),
+    Config(Command),
+}
+
+/// How the daemon dies at a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    BeforeCommit,
+    AfterCommit,
+    AtWork,
+    Reboot,
+    Restart,
+}
+
+struct Night {
+    seed: u64,
+    variant: Variant,
+    chance: Chance,
+    world: World,
+    disk: Disk,
+    control: Control,
+    machine: Option<Machine>,
+    reader: Option<Box<dyn Reader>>,
+    outside: Outside,
+    history: History,
+    coverage: Coverage,
+    queue: BTreeMap<(i64, u64), Happening>,
+    order: u64,
+    now: i64,
+    skew: i64,
+    highest_wall: i64,
+    went_back: bool,
+    owed: bool,
+    life: u32,
+    handed: BTreeSet<EffectId>,
+    watching: BTreeMap<RunId, Effect>,
+    landing: BTreeSet<EffectId>,
+    git_free: i64,
+    held_off: i64,
+    step: u64,
+    dawn: bool,
+    previous: Option<Image>,
+}
+
+/// Plays one seed. The failure is boxed: it is a whole report.
+pub fn play(seed: u64, variant: Variant) -> Result<Coverage, Box<Failure>> {
+    let mut chance = Chance::new(seed);
+    let world = World::draw(&mut chance);
+    let line = world.line();
+    let mut night = match Night::new(seed, variant, chance, world) {
+        Ok(night) => night,
+        Err(broken) => {
+            let failure = Failure { broken, seed, variant, step: 0, virtual_us: 0, world: line, events: Vec::new() };
+            return Err(Box::new(failure));
+        }
+    };
+    match night.run() {
+        Ok(()) => Ok(night.coverage),
+        Err(broken) => Err(Box::new(Failure {
+            seed,
+            variant,
+            step: night.step,
+            virtual_us: night.now - EVENING,
+            world: line,
+            events: night.history.tail(broken.item, EVENTS_SHOWN),
+            broken,
+        })),
+    }
+}
+
+impl Night {
+    fn new(seed: u64, variant: Variant, chance: Chance, world: World) -> Result<Self, Broken> {
+        Ok(Self {
+            seed,
+            variant,
+            chance,
+            world,
+            disk: Disk::new()?,
+            control: Control::default(),
+            machine: None,
+            reader: None,
+            outside: Outside::default(),
+            history: History::default(),
+            coverage: Coverage::default(),
+            queue: BTreeMap::new(),
+            order: 0,
+            now: EVENING,
+            skew: 0,
+            highest_wall: EVENING,
+            went_back: false,
+            owed: false,
+            life: 0,
+            handed: BTreeSet::new(),
+            watching: BTreeMap::new(),
+            landing: BTreeSet::new(),
+            git_free: 0,
+            held_off: 0,
+            step: 0,
+            dawn: false,
+            previous: None,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), Broken> {
+        self.evening();
+        self.open(None)?;
+        while let Some(at) = self.next_moment() {
+            self.step += 1;
+            if self.step > MOST_STEPS {
+                return Err(Broken::liveness(None, format!("no rest after {MOST_STEPS} happenings")));
+            }
+            self.now = self.now.max(at);
+            let due = self.due().is_some_and(|due| due <= self.now);
+            let said = self.happen()?;
+            if due || !said.is_empty() || self.owed {
+                self.batch(said)?;
+            }
+        }
+        let (state, reader) = (self.state()?, self.reader()?);
+        checker::at_rest(state, &self.outside, reader)?;
+        self.history.compare(reader)?;
+        self.coverage.virtual_us = self.now - EVENING;
+        self.coverage.merged = self.outside.targets.values().map(|t| t.landed.len() as u64).sum();
+        Ok(())
+    }
+
+    /// Everything that is planned from the start.
+    fn evening(&mut self) {
+        let length = self.world.night_us;
+        for n in 0..self.world.missions.len() {
+            let at = if n == 0 { SECOND } else { self.chance.between(SECOND, length / 2) };
+            self.push(at, Happening::Mission(n));
+        }
+        for _ in 0..self.world.wishes {
+            let at = self.chance.between(5 * SECOND, length);
+            // Most are made in the first hour, when most is under way.
+            let at = if self.chance.one_in(3) { at } else { at % HOUR };
+            self.push(at, Happening::Wish);
+        }
+        self.push(length, Happening::Dawn);
+    }
+
+    fn push(&mut self, after: i64, happening: Happening) {
+        self.order += 1;
+        self.queue.insert((self.now + after, self.order), happening);
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(self.now + self.skew)
+    }
+
+    fn state(&self) -> Result<&State, Broken> {
+        self.machine.as_ref().map(Machine::state).ok_or_else(|| Broken::simulator("no daemon is up"))
+    }
+
+    fn reader(&self) -> Result<&dyn Reader, Broken> {
+        self.reader.as_deref().ok_or_else(|| Broken::simulator("no daemon is up"))
+    }
+
+    /// When something is due by itself, in true time.
+    fn due(&self) -> Option<i64> {
+        let due = self.machine.as_ref()?.state().next_due()?;
+        Some((due.as_micros() - self.skew).max(self.held_off))
+    }
+
+    fn next_moment(&self) -> Option<i64> {
+        let queued = self.queue.first_key_value().map(|((at, _), _)| *at);
+        if self.owed {
+            return Some(self.now);
+        }
+        match (queued, self.due()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Lets happen what happens now, and often what follows within a moment, as one batch would take it.
+    fn happen(&mut self) -> Result<Vec<Said>, Broken> {
+        let window = if self.chance.one_in(3) { 500 * MS } else { 0 };
+        let mut said = Vec::new();
+        while let Some(entry) = self.queue.first_entry()
+            && entry.key().0 <= self.now + window
+        {
+            let ((at, _), happening) = entry.remove_entry();
+            self.now = self.now.max(at);
+            let is_dawn = matches!(happening, Happening::Dawn);
+            self.one(happening, &mut said)?;
+            if is_dawn {
+                break;
+            }
+        }
+        Ok(said)
+    }
+
+    fn one(&mut self, happening: Happening, said: &mut Vec<Said>) -> Result<(), Broken> {
+        match happening {
+            Happening::Act { effect, life, reissued } if life == self.life => self.act(&effect, reissued)?,
+            Happening::Say { effect, report, life } if life.is_none_or(|l| l == self.life) => {
+                said.push(self.hear(effect, report)?);
+            }
+            Happening::Configure { life } if life == self.life => said.extend(self.config()?),
+            // They died with their daemon.
+            Happening::Act { .. } | Happening::Say { .. } | Happening::Configure { .. } => {}
+            Happening::Exit(run) => self.exit(run, None),
+            Happening::Kill(run) => self.exit(run, Some(musher_core::run::Outcome::Cancelled)),
+            Happening::Mission(n) => {
+                if let Some(mission) = self.world.missions.get(n) {
+                    said.push(Said::Operator(Command::StartMission(Box::new(mission.clone()))));
+                }
+            }
+            Happening::Wish => self.wish(said)?,
+            Happening::Room => self.control.set_full(false),
+            Happening::Wake => (self.held_off, self.owed) = (0, true),
+            Happening::Dawn => {
+                self.dawn = true;
+                self.control.set_full(false);
+                self.die(Death::Restart)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wish(&mut self, said: &mut Vec<Said>) -> Result<(), Broken> {
+        if !self.dawn && self.chance.one_in(self.world.odds.clock) {
+            self.jump();
+        }
+        let mut chance = self.chance.clone();
+        let wish = operator::wish(&mut chance, self.state()?);
+        self.chance = chance;
+        said.extend(wish.map(Said::Operator));
+        Ok(())
+    }
+
+    fn jump(&mut self) {
+        let wall = self.now + self.skew;
+        match self.chance.below(3) {
+            0 => {
+                self.skew += self.chance.between(SECOND, 30 * HOUR);
+                self.coverage.saw(Fault::ClockForward);
+            }
+            1 => {
+                self.skew -= self.chance.between(SECOND, 30 * HOUR);
+                self.went_back = true;
+                self.coverage.saw(Fault::ClockBackward);
+            }
+            _ => {
+                let midnight = (wall / DAY + 1) * DAY;
+                self.skew += midnight - wall - 100 * MS;
+                self.coverage.saw(Fault::ClockMidnight);
+            }
+        }
+    }
+
+    /// A report arrives: mostly as it is; a machine without a fence takes any for the one it waits for.
+    fn hear(&mut self, effect: Effect, report: Report) -> Result<Said, Broken> {
+        let state = self.state()?;
+        if state.effect(effect.id).is_some() {
+            return Ok(Said::Report(effect, report));
+        }
+        let run = match effect.kind {
+            musher_core::effect::EffectKind::StartRun(run) => Some(run),
+            _ => None,
+        };
+        let moved_on = run.is_some() && state.item(effect.item).is_none_or(|i| i.run != run || !i.is_live());
+        let open = state
+            .effects_of(effect.item)
+            .find(|e| std::mem::discriminant(&e.kind) == std::mem::discriminant(&effect.kind))
+            .cloned();
+        self.coverage.saw(if moved_on { Fault::PausedHolder } else { Fault::LateReport });
+        match open {
+            Some(open) if self.variant == Variant::NoFence => Ok(Said::Report(open, report)),
+            _ => Ok(Said::Report(effect, report)),
+        }
+    }
+
+    /// One batch, with what may befall it.
+    fn batch(&mut self, said: Vec<Said>) -> Result<(), Broken> {
+        let death = self.draw_death();
+        let ask = if death == Some(Death::BeforeCommit) { Ask::CommitLost } else { self.draw_store_fault() };
+        self.control.ask(ask);
+        let before = (ask != Ask::Nothing).then(|| self.state().map(|s| Seen::of(s, false))).transpose()?;
+        if self.variant == Variant::ForgetsAck {
+            self.previous = Some(self.disk.image()?);
+        }
+        let inputs: Vec<Input> = said.iter().map(input).collect();
+        let wall = self.wall();
+        let Some(machine) = self.machine.as_mut() else { return Err(Broken::simulator("no daemon is up")) };
+        let done = machine.batch(&inputs, wall);
+        self.highest_wall = self.highest_wall.max(wall.as_micros());
+        match done {
+            Ok(batch) => self.committed(batch, said, ask, death),
+            Err(machine::Broken::Defect(text)) => Err(Broken::safety(None, format!("a defect: {text}"))),
+            Err(machine::Broken::Store(_)) => self.not_committed(said, ask, death, before),
+        }
+    }
+
+    fn committed(&mut self, batch: machine::Batch, said: Vec<Said>, ask: Ask, death: Option<Death>) -> Result<(), Broken> {
+        self.coverage.batches += 1;
+        self.owed = batch.more;
+        if batch.answers.iter().any(|a| matches!(a, Err(Rejected::Unwritten(_)))) && matches!(ask, Ask::Write(_)) {
+            self.coverage.saw(Fault::WriteError);
+        }
+        if death == Some(Death::AfterCommit) {
+            // Nobody was told, no driver knows; all of it is on disk.
+            return self.die(Death::AfterCommit);
+        }
+        let after = self.history.last();
+        let Some(reader) = self.reader.as_deref() else { return Err(Broken::simulator("no daemon is up")) };
+        self.history.read_on(reader, batch.seq, &mut self.coverage)?;
+        for (answer, said) in batch.answers.into_iter().zip(said) {
+            self.answered(answer, said, after)?;
+        }
+        for effect in &batch.closed {
+            self.close(*effect);
+        }
+        for effect in batch.effects {
+            self.begin(effect, false)?;
+        }
+        let Some(machine) = self.machine.as_ref() else { return Err(Broken::simulator("no daemon is up")) };
+        self.history.after_batch(machine.state(), &self.outside)?;
+        match death {
+            Some(death @ (Death::AtWork | Death::Reboot | Death::Restart)) => self.die(death),
+            Some(Death::BeforeCommit | Death::AfterCommit) | None => Ok(()),
+        }
+    }
+
+    fn answered(
+        &mut self,
+        answer: Result<musher_core::command::Answer, Rejected>,
+        said: Said,
+        after: musher_core::id::Seq,
+    ) -> Result<(), Broken> {
+        match (answer, said) {
+            (Ok(answer), Said::Operator(command)) => {
+                self.coverage.acknowledged += 1;
+                self.history.acknowledge(&command, &answer, after)
+            }
+            (Err(Rejected::Refused(_)), Said::Operator(_)) => {
+                self.coverage.refused += 1;
+                Ok(())
+            }
+            (Err(Rejected::Refused(_)), Said::Report(..)) => {
+                self.coverage.stale += 1;
+                Ok(())
+            }
+            (Err(Rejected::Unwritten(_)), said) => {
+                self.say_again(said);
+                Ok(())
+            }
+            (Ok(_), Said::Report(..) | Said::Config(_)) => Ok(()),
+            (Err(Rejected::Refused(refused)), Said::Config(_)) => {
+                Err(Broken::safety(None, format!("the config was refused: {refused}")))
+            }
+        }
+    }
+
+    /// A report is said until it is on disk or refused; a person who got no answer shrugs.
+    fn say_again(&mut self, said: Said) {
+        let wait = self.chance.between(200 * MS, 30 * SECOND);
+        match said {
+            Said::Report(effect, report) => {
+                let life = Some(self.life);
+                self.push(wait, Happening::Say { effect, report, life });
+            }
+            Said::Config(Command::NoteStart { .. }) => self.push(SECOND, Happening::Configure { life: self.life }),
+            // It is said again with the note.
+            Said::Config(_) => {}
+            Said::Operator(_) => {}
+        }
+    }
+
+    fn not_committed(
+        &mut self,
+        said: Vec<Said>,
+        ask: Ask,
+        death: Option<Death>,
+        before: Option<Seen>,
+    ) -> Result<(), Broken> {
+        self.owed = false;
+        match ask {
+            Ask::Write(_) => self.coverage.saw(Fault::WriteError),
+            Ask::CommitLost if death.is_none() => self.coverage.saw(Fault::CommitLost),
+            Ask::CommitLanded => self.coverage.saw(Fault::CommitLanded),
+            Ask::CommitLost | Ask::Nothing => {}
+        }
+        if ask != Ask::CommitLanded
+            && let Some(before) = before
+            && let Some(difference) = before.difference(&Seen::of(self.state()?, false))
+        {
+            return Err(Broken::safety(None, format!("a batch that was not committed left its mark: {difference}")));
+        }
+        if self.variant == Variant::EffectBeforeCommit {
+            for effect in self.control.take_uncommitted() {
+                self.begin(effect, false)?;
+            }
+        }
+        if death == Some(Death::BeforeCommit) {
+            return self.die(Death::BeforeCommit);
+        }
+        for said in said {
+            self.say_again(said);
+        }
+        // What was decided may be on disk all the same: its drivers must hear of it.
+        let open: Vec<Effect> = self.state()?.effects().filter(|e| !self.handed.contains(&e.id)).cloned().collect();
+        for effect in open {
+            self.begin(effect, false)?;
+        }
+        self.held_off = self.now + SECOND;
+        self.push(SECOND, Happening::Wake);
+        // The state was built anew, and has not looked at the clock since.
+        self.went_back = true;
+        Ok(())
+    }
+
+    fn draw_death(&mut self) -> Option<Death> {
+        if self.dawn || !self.chance.one_in(self.world.odds.crash) {
+            return None;
+        }
+        Some(match self.chance.below(8) {
+            0 | 1 => Death::BeforeCommit,
+            2 | 3 => Death::AfterCommit,
+            4 | 5 => Death::AtWork,
+            6 => Death::Reboot,
+            _ => Death::Restart,
+        })
+    }
+
+    fn draw_store_fault(&mut self) -> Ask {
+        if self.dawn || self.control.is_full() || !self.chance.one_in(self.world.odds.store) {
+            return Ask::Nothing;
+        }
+        match self.chance.below(7) {
+            0 | 1 => Ask::CommitLost,
+            2 | 3 => Ask::CommitLanded,
+            4 | 5 => Ask::Write(u32::try_from(self.chance.between(1, 3)).unwrap_or(1)),
+            _ => {
+                self.coverage.saw(Fault::DiskFull);
+                self.control.set_full(true);
+                let room = self.chance.between(SECOND, 20 * MINUTE);
+                self.push(room, Happening::Room);
+                Ask::Nothing
+            }
+        }
+    }
+}
+
+fn input(said: &Said) -> Input {
+    match said {
+        Said::Report(effect, report) => {
+            Input { actor: Actor::Musher, command: Command::Report(effect.id, report.clone()) }
+        }
+        Said::Operator(command) => Input { actor: Actor::Operator("ann".into()), command: command.clone() },
+        Said::Config(command) => Input { actor: Actor::Musher, command: command.clone() },
+    }
+}

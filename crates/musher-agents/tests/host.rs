@@ -1,6 +1,8 @@
 //! Real hosts, real agents, real signals. This executable is also the host that its tests start, so it decides which of
 //! the two it is before anything else, and brings its own small harness.
 
+#![allow(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+
 mod cases;
 
 use std::process::ExitCode;

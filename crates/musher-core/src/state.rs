@@ -382,6 +382,9 @@ impl State {
             self.dispatch_due = true;
             self.load.entry(row.id).or_insert(0);
             self.agents.insert(row.id, row);
+            // Whether an item waits for an agent's review or for a person's depends on which agents there are.
+            let waiting = self.missions.iter().filter(|(_, entry)| entry.count(Phase::Waiting) > 0);
+            self.unjudged.extend(waiting.map(|(id, _)| *id));
         }
         for row in change.missions {
             self.put_mission(row);
@@ -548,7 +551,11 @@ impl State {
             ItemState::Pending => {
                 self.promotable.remove(&item.id);
             }
-            ItemState::Ready => self.ready.remove(item),
+            ItemState::Ready => {
+                self.ready.remove(item);
+                // Another one is the first now, and why that one finds no agent may have to be said.
+                self.dispatch_due = true;
+            }
             ItemState::Waiting(_) => {
                 self.clear.remove(&item.id);
                 self.unreviewed.remove(&item.id);

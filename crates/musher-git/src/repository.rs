@@ -23,6 +23,12 @@ pub struct Version {
     pub minor: u32,
 }
 
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
 /// Why a folder cannot be worked in.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {

@@ -8,6 +8,7 @@
 //! [`variant`] for the defects that the checker has to catch, [`bench`] for the benchmarks.
 
 pub mod bench;
+pub mod campaign;
 pub mod chance;
 pub mod checker;
 pub mod coverage;

@@ -1,13 +1,125 @@
 //! `musher-sim run` plays nights, `musher-sim bench` measures.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, Parser, Subcommand};
+use musher_sim::campaign::{self, NIGHTS_TO_SEE_ALL};
+use musher_sim::failure::replay;
+use musher_sim::variant::Variant;
+
+/// The simulator and the benchmarks of musher.
+#[derive(Debug, Parser)]
+#[command(name = "musher-sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays nights and checks their histories. Exit: 0 all held, 3 liveness, 4 safety, 101 panic
+    Run(Run),
+    /// Measures the dispatcher on a real disk, each figure beside a probe of the same run
+    Bench(Bench),
+    /// One part of the benchmark, in a process of its own
+    #[command(hide = true)]
+    BenchPart(Bench),
+}
+
+#[derive(Debug, Args)]
+struct Run {
+    /// How many nights
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// Plays this night only
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The first seed: a number, or a commit's hash, so that every commit tries other nights
+    #[arg(long, default_value = "1")]
+    from: String,
+    /// The machine to play
+    #[arg(long, value_enum, default_value_t)]
+    variant: Variant,
+    /// Threads; by default one a core
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+struct Bench {
+    /// Writes the figures to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Smaller and faster, to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// Where the databases are made: on the disk that is to be measured
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+    /// The part, for a process of its own
+    #[arg(long, hide = true)]
+    part: Option<String>,
+}
 
 fn main() -> ExitCode {
-    for seed in 1..=50 {
-        match musher_sim::night::play(seed, musher_sim::variant::Variant::Sound) {
-            Ok(c) => println!("{seed}\n{c}"),
-            Err(f) => { println!("{f}"); return ExitCode::FAILURE }
-        }
+    match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Bench(args) => bench(&args),
+        Command::BenchPart(args) => bench_part(&args),
     }
+}
+
+fn run(args: &Run) -> ExitCode {
+    report_panics(args.variant);
+    let (from, count) = match (args.seed, first_seed(&args.from)) {
+        (Some(seed), _) => (seed, 1),
+        (None, Some(from)) => (from, args.seeds),
+        (None, None) => {
+            eprintln!("error: `{}` is neither a number nor a commit's hash\n  fix: `--from 1`", args.from);
+            return ExitCode::from(2);
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let started = Instant::now();
+    let outcome = campaign::play(from, count, args.threads.unwrap_or(cores), args.variant);
+    if let Some(failure) = outcome.failure {
+        print!("{failure}");
+        println!("{} passed, 1 failed", outcome.passed);
+        return ExitCode::from(failure.broken.class.exit());
+    }
+    println!("seeds {from} to {}, in {:.1} s", from.wrapping_add(count.saturating_sub(1)), started.elapsed().as_secs_f64());
+    print!("{}", outcome.coverage);
+    let missing = outcome.coverage.missing();
+    if count >= NIGHTS_TO_SEE_ALL && args.variant == Variant::Sound && !missing.is_empty() {
+        println!("musher-sim FAILED: {count} nights without a single {}", missing.join(", "));
+        println!("{} passed, 1 failed", outcome.passed);
+        return ExitCode::from(1);
+    }
+    println!("{} passed, 0 failed", outcome.passed);
     ExitCode::SUCCESS
 }
+
+/// A number as it is; a hash by its first 16 digits.
+fn first_seed(text: &str) -> Option<u64> {
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    u64::from_str_radix(text.get(..text.len().min(16))?, 16).ok()
+}
+
+/// A panic is reported with its seed, and ends with 101 also where a panic aborts.
+fn report_panics(variant: Variant) {
+    std::panic::set_hook(Box::new(move |panic| {
+        println!("musher-sim FAILED crash: {panic}");
+        if let Some(seed) = campaign::playing() {
+            println!("  seed    {seed}\n  replay  {}", replay(seed, variant));
+        }
+        println!("0 passed, 1 failed");
+        std::process::exit(101);
+    }));
+}
+
+fn bench(_: &Bench) -> ExitCode { ExitCode::SUCCESS }
+fn bench_part(_: &Bench) -> ExitCode { ExitCode::SUCCESS }

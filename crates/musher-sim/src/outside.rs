@@ -150,7 +150,8 @@ impl Outside {
                 .filter(|(_, p)| p.mission == process.mission && p.purpose != Purpose::Review)
                 .filter(|(_, p)| state.item(p.item).is_some_and(musher_core::item::Item::is_live))
                 .count();
-            if process.purpose != Purpose::Review && at_work >= limit {
+            // An item that was held or cancelled before its process started takes no slot any more.
+            if process.purpose != Purpose::Review && item.is_live() && at_work >= limit {
                 return safety(format!("mission {} gets one process more than its limit of {limit}", process.mission.short()));
             }
         }

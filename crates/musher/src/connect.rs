@@ -35,27 +35,52 @@ impl Connection {
     }
 }
 
+/// Waits until the process that held the state has let it go.
+pub(crate) async fn until_unlocked(paths: &musher_engine::Paths) -> Result<(), Failure> {
+    let lock = paths.state.join("musher.lock");
+    let waited = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+        // The lock is the process's own proof of life; taking it waits for its end.
+        std::fs::File::open(lock)?.lock()
+    });
+    waited.await.map_err(|error| Failure::failed(error.to_string()))??;
+    Ok(())
+}
+
+/// The daemon's client, when one answers.
+pub(crate) async fn reach(paths: &musher_engine::Paths) -> Result<Client, Failure> {
+    let client = Client::new(paths.socket());
+    match client.status().await {
+        Err(error @ ClientError::NoDaemon { .. }) => Err(error.into()),
+        // Whatever else is the matter, the command itself will say it.
+        _ => Ok(client),
+    }
+}
+
 impl Context {
     /// The repository and its configuration.
     pub(crate) fn project(&self) -> Result<Project, Failure> {
         Project::find(&self.folder)
     }
 
+    /// Where the repository and its state are.
+    pub(crate) fn project_paths(&self) -> Result<musher_engine::Paths, Failure> {
+        Ok(musher_engine::Paths::of(crate::project::root_of(&self.folder)?))
+    }
+
     /// The daemon's client; exit 5 when there is none.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        let root = crate::project::root_of(&self.folder)?;
-        Ok(Client::connect(&musher_engine::Paths::of(root).socket()).await?)
+        reach(&self.project_paths()?).await
     }
 
     /// The daemon if one runs; else an engine in this process, which other commands can reach meanwhile.
     pub(crate) async fn client_or_local(&self) -> Result<Connection, Failure> {
         let project = self.project()?;
-        match Client::connect(&project.paths.socket()).await {
-            Ok(client) => Ok(Connection { client, local: None }),
+        let client = Client::new(project.paths.socket());
+        match client.status().await {
+            Ok(_) => Ok(Connection { client, local: None }),
             Err(ClientError::NoDaemon { .. }) => {
                 let daemon = Daemon::start(project).await?;
-                let client = Client::connect(&daemon.paths().socket()).await?;
-                Ok(Connection { client, local: Some(daemon) })
+                Ok(Connection { client: daemon.client(), local: Some(daemon) })
             }
             Err(other) => Err(other.into()),
         }

@@ -12,12 +12,23 @@ use musher_core::config::Config;
 use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Paths, StartReport, SystemClock};
 use musher_git::driver::GitDriver;
-use musher_server::serve::Server;
+use musher_server::{About, Client, Server};
 use musher_store::SqliteStore;
 use tracing::{info, warn};
 
 use crate::error::{Exit, Failure};
 use crate::project::{self, Project};
+
+/// Where the API is served besides the repository's socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listen {
+    /// Nowhere.
+    SocketOnly,
+    /// There, if nobody else has it: another repository's daemon may.
+    IfFree(SocketAddr),
+    /// There, or it is a failure.
+    There(SocketAddr),
+}
 
 /// A running engine with its API.
 #[derive(Debug)]
@@ -31,23 +42,27 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the engine and serves its API on the repository's socket.
     pub(crate) async fn start(project: Project) -> Result<Self, Failure> {
-        Self::start_listening(project, None).await
+        Self::start_listening(project, Listen::SocketOnly).await
     }
 
     /// The same, and listens on an address as well.
-    pub(crate) async fn start_listening(project: Project, listen: Option<SocketAddr>) -> Result<Self, Failure> {
+    pub(crate) async fn start_listening(project: Project, listen: Listen) -> Result<Self, Failure> {
         let Project { paths, config, repository } = project;
         prepare(&paths)?;
         repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
         let store = SqliteStore::open(&paths.state, SystemClock.now()).map_err(|error| {
-            let (fix, exit) = (error.fix(), if error.is_locked() { Exit::Refused } else { Exit::Failed });
+            let (fix, exit) = (error.fix(), match &error {
+                musher_store::OpenError::Locked { .. } => Exit::Refused,
+                _ => Exit::Failed,
+            });
             Failure::caused(exit, &error).fix(fix)
         })?;
         let host = std::env::current_exe()?;
-        let secrets = config.secret_values(|reference| read_secret(reference, &paths.root))?;
+        let secrets = config.secrets.values().map(|s| read_secret(s, &paths.root)).collect::<Result<_, _>>()?;
+        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let drivers = Drivers {
             git: Arc::new(GitDriver::new()),
-            runs: Arc::new(ProcessDriver::new(vec![host.into(), "run-host".into()], secrets)),
+            runs: Arc::new(ProcessDriver::new(vec![host.into(), "run-host".into()], secrets, variables.collect())),
         };
         let engine_config = EngineConfig {
             store: Box::new(store),
@@ -59,9 +74,7 @@ impl Daemon {
         let (engine, found) = Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         configure(&engine, &config).await?;
         note_start(&engine, found).await?;
-        let server = Server::start(engine.clone(), &paths.socket(), listen)
-            .await
-            .map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        let server = listen_on(&engine, &paths, listen).await?;
         watch_config(engine.clone(), paths.clone());
         Ok(Self { engine, server, found, paths })
     }
@@ -74,6 +87,11 @@ impl Daemon {
     /// Where the repository and its state are.
     pub(crate) const fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// A client of it.
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.paths.socket())
     }
 
     /// Ends the API and the engine. Agents and gates go on in their hosts.
@@ -90,7 +108,7 @@ impl Daemon {
         tokio::select! {
             _ = terminate.recv() => info!("asked to stop by a signal"),
             _ = interrupt.recv() => info!("asked to stop by a signal"),
-            () = self.server.asked_to_stop() => info!("asked to stop through the API"),
+            () = self.server.stop_wished() => info!("asked to stop through the API"),
         }
         self.stop().await;
         Ok(())
@@ -134,6 +152,27 @@ fn read_secret(reference: &musher_core::config::SecretRef, root: &Path) -> Resul
     }
 }
 
+async fn listen_on(engine: &Engine, paths: &Paths, listen: Listen) -> Result<Server, Failure> {
+    let failed = |error: musher_server::ServeError| {
+        let fix = error.fix();
+        Failure::caused(Exit::Failed, &error).fix(fix)
+    };
+    let mut server = Server::new(engine.clone(), About::this(paths.state.display().to_string()));
+    server.serve_socket(&paths.socket()).await.map_err(failed)?;
+    match listen {
+        Listen::SocketOnly => {}
+        Listen::IfFree(address) => {
+            if let Err(error) = server.serve_tcp(address, &paths.token()).await {
+                warn!(%error, "not listening on TCP");
+            }
+        }
+        Listen::There(address) => {
+            server.serve_tcp(address, &paths.token()).await.map_err(failed)?;
+        }
+    }
+    Ok(server)
+}
+
 /// Tells the engine what the configuration says.
 async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
     let say = async |command| {
@@ -143,7 +182,7 @@ async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
         })
     };
     say(Command::Configure(Box::new(config.project.clone()))).await?;
-    let specs: Vec<AgentSpec> = config.agents.iter().map(musher_core::config::AgentConfig::spec).collect();
+    let specs: Vec<AgentSpec> = config.enabled_agents().map(musher_core::config::AgentConfig::spec).collect();
     say(Command::SyncAgents(specs)).await?;
     Ok(())
 }

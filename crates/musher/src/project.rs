@@ -49,9 +49,10 @@ fn open(folder: &Path) -> Result<Repository, Failure> {
 
 /// Reads the repository's `musher.toml`, then the user's own file, then the environment; each fills what is missing.
 pub(crate) fn read_config(paths: &Paths) -> Result<Config, Failure> {
-    let own = paths.config();
+    let own = ("musher.toml".to_owned(), paths.config());
     let mut layers = Vec::new();
-    for (name, path) in [Some(("musher.toml".to_owned(), own)), user_config()].into_iter().flatten() {
+    // The weakest first: the repository's own file has the last word before the environment.
+    for (name, path) in user_config().into_iter().chain([own]) {
         match std::fs::read(&path) {
             Ok(bytes) => layers.push(config::parse(&name, &bytes).map_err(|problems| {
                 Failure::usage(format!("`{name}` cannot be used"))
@@ -65,10 +66,10 @@ pub(crate) fn read_config(paths: &Paths) -> Result<Config, Failure> {
         }
     }
     let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let environment = config::from_environment(variables)
+    let environment = config::environment(variables)
         .map_err(|problems| Failure::usage("a MUSHER_ variable cannot be used").why(problems.to_string()))?;
     layers.push(environment);
-    Config::resolve(layers).map_err(|problems| Failure::usage("the configuration cannot be used").why(problems.to_string()))
+    Ok(Config::resolve(layers))
 }
 
 fn user_config() -> Option<(String, PathBuf)> {

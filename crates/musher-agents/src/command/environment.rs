@@ -38,7 +38,8 @@ pub fn environment<S: AsRef<str>>(
     facts: &Facts<'_>,
 ) -> BTreeMap<String, String> {
     let wanted = PASSED.into_iter().chain(names.iter().map(AsRef::as_ref));
-    let passed = wanted.filter_map(|name| parent.get_key_value(name)).map(|(name, value)| (name.clone(), value.clone()));
+    let passed =
+        wanted.filter_map(|name| parent.get_key_value(name)).map(|(name, value)| (name.clone(), value.clone()));
     let (attempt, slot, port_base) = (facts.attempt.to_string(), facts.slot.to_string(), facts.port_base.to_string());
     let told = [
         ("MUSHER_ITEM", facts.item),

@@ -6,5 +6,8 @@ mod result;
 mod template;
 
 pub use environment::{Facts, environment};
-pub use result::{AgentResult, Class, ResultError, Review, Used, parse_result, read_result, summary};
+pub use result::{
+    AgentResult, Class, MAX_ARTIFACTS, MAX_RESULT_BYTES, ResultError, Review, SUMMARY_CHARS, Used, parse_result,
+    read_result, summary,
+};
 pub use template::{PLACEHOLDERS, Template, TemplateError, Values, resolve_program};

@@ -127,7 +127,9 @@ pub fn read_result(path: &Path) -> Result<Option<AgentResult>, ResultError> {
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => return Err(ResultError::NotAFile),
+        Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => {
+            return Err(ResultError::NotAFile);
+        }
         Err(error) => return Err(ResultError::Io(error)),
     };
     if !file.metadata().map_err(ResultError::Io)?.is_file() {
@@ -230,7 +232,9 @@ fn review(text: &str) -> Result<Review, ResultError> {
     match word.trim().to_ascii_lowercase().as_str() {
         "approved" => Ok(Review::Approved(said)),
         "rejected" => Ok(Review::Rejected(said)),
-        _ => Err(ResultError::Field { field: "review", problem: "begins neither with `approved:` nor with `rejected:`" }),
+        _ => {
+            Err(ResultError::Field { field: "review", problem: "begins neither with `approved:` nor with `rejected:`" })
+        }
     }
 }
 
@@ -286,7 +290,9 @@ mod tests {
 
     #[test]
     fn no_change_needed_is_a_reason_or_a_yes() {
-        for (text, reason) in [("true", Some("the agent gave no reason")), ("false", None), ("null", None), ("\" \"", None)] {
+        for (text, reason) in
+            [("true", Some("the agent gave no reason")), ("false", None), ("null", None), ("\" \"", None)]
+        {
             let result = parse_result(format!("{{\"no_change_needed\":{text}}}").as_bytes()).unwrap();
             assert_eq!(result.no_change_needed.as_deref(), reason, "{text}");
         }

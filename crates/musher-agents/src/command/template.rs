@@ -215,7 +215,13 @@ mod tests {
 
     #[test]
     fn a_relative_program_with_a_slash_lies_beside_the_configuration() {
-        let cases = [("sh", "sh"), ("/bin/sh", "/bin/sh"), ("./agent.sh", "/r/agent.sh"), ("bin/a", "/r/bin/a"), ("../a", "/r/../a")];
+        let cases = [
+            ("sh", "sh"),
+            ("/bin/sh", "/bin/sh"),
+            ("./agent.sh", "/r/agent.sh"),
+            ("bin/a", "/r/bin/a"),
+            ("../a", "/r/../a"),
+        ];
         for (program, found) in cases {
             assert_eq!(resolve_program(Path::new("/r"), program), found);
         }

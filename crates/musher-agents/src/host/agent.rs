@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
@@ -29,7 +29,11 @@ pub(super) struct Agent {
 }
 
 /// Starts the agent in a session of its own.
-pub(super) fn start(spec: &HostSpec, env: &BTreeMap<String, String>, first: Vec<u8>) -> Result<Agent, (StartFailure, String)> {
+pub(super) fn start(
+    spec: &HostSpec,
+    env: &BTreeMap<String, String>,
+    first: Vec<u8>,
+) -> Result<Agent, (StartFailure, String)> {
     if let Err(error) = fs::read_dir(&spec.cwd) {
         return Err((StartFailure::Folder, format!("`{}`: {error}", spec.cwd.display())));
     }
@@ -39,26 +43,41 @@ pub(super) fn start(spec: &HostSpec, env: &BTreeMap<String, String>, first: Vec<
     command.env("PWD", &spec.cwd).env(super::MARKER, &spec.run);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     sys::shield(&mut command);
-    let mut child = command.spawn().map_err(|error| (sort(&error), format!("`{program}`: {error}")))?;
-    let pid = child.id() as i32;
-    let other = |error: io::Error| (StartFailure::Other, error.to_string());
-    let outputs = [
-        Output::new(Stream::Stdout, child.stdout.take().map(OwnedFd::from), spec).map_err(other)?,
-        Output::new(Stream::Stderr, child.stderr.take().map(OwnedFd::from), spec).map_err(other)?,
-    ];
-    let input = Input::new(child.stdin.take().map(OwnedFd::from), first, spec.keep_stdin).map_err(other)?;
-    // It cannot have been reaped yet, so this is the agent even if it has ended already; then nobody needs its start time.
-    let id = sys::identity(pid).unwrap_or(Identity { pid, start: 0 });
-    Ok(Agent { id, input, outputs })
+    let mut child = command.spawn().map_err(|error| (sort(&error, program, env), format!("`{program}`: {error}")))?;
+    adopt(&mut child, spec, first).map_err(|error| {
+        // What cannot be listened to must not run.
+        let _ = child.kill().and_then(|()| child.wait());
+        (StartFailure::Other, error.to_string())
+    })
 }
 
-fn sort(error: &io::Error) -> StartFailure {
+/// Takes hold of a child that was just started.
+fn adopt(child: &mut Child, spec: &HostSpec, first: Vec<u8>) -> io::Result<Agent> {
+    let pid = child.id() as i32;
+    Ok(Agent {
+        // It has not been reaped, so this is the agent; one that has ended already needs no start time any more.
+        id: sys::identity(pid).unwrap_or(Identity { pid, start: 0 }),
+        outputs: [
+            Output::new(Stream::Stdout, child.stdout.take().map(OwnedFd::from), spec)?,
+            Output::new(Stream::Stderr, child.stderr.take().map(OwnedFd::from), spec)?,
+        ],
+        input: Input::new(child.stdin.take().map(OwnedFd::from), first, spec.keep_stdin)?,
+    })
+}
+
+fn sort(error: &io::Error, program: &str, env: &BTreeMap<String, String>) -> StartFailure {
     match error.kind() {
         ErrorKind::NotFound => StartFailure::Missing,
+        // The system also says so of a program that is nowhere, if a folder of the PATH may not be looked into.
+        ErrorKind::PermissionDenied if !program.contains('/') && !on_path(program, env) => StartFailure::Missing,
         ErrorKind::PermissionDenied => StartFailure::NotExecutable,
         ErrorKind::ArgumentListTooLong => StartFailure::TooLong,
         _ => StartFailure::Other,
     }
+}
+
+fn on_path(program: &str, env: &BTreeMap<String, String>) -> bool {
+    env.get("PATH").is_some_and(|path| std::env::split_paths(path).any(|folder| folder.join(program).exists()))
 }
 
 /// What the agent has still to read. Writing never waits: an agent may read late, or never.

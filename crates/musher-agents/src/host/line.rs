@@ -97,7 +97,10 @@ mod tests {
     #[test]
     fn a_line_is_the_same_however_it_arrives() {
         assert_eq!(cut_up(9, &[b"ab\ncd\r\n\nef"]), [(2, false), (2, false), (0, false), (2, false)]);
-        assert_eq!(cut_up(9, &[b"a", b"b\nc", b"d\r", b"\n\n", b"e", b"f"]), [(2, false), (2, false), (0, false), (2, false)]);
+        assert_eq!(
+            cut_up(9, &[b"a", b"b\nc", b"d\r", b"\n\n", b"e", b"f"]),
+            [(2, false), (2, false), (0, false), (2, false)]
+        );
     }
 
     #[test]

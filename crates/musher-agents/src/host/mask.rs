@@ -35,7 +35,9 @@ impl Masks {
         for line in secrets.iter().flat_map(|secret| secret.lines()) {
             let line = line.trim();
             if line.len() >= MIN_VALUE_BYTES {
-                values.push(serde_json::to_string(line).map_or_else(|_| line.to_owned(), |q| q[1..q.len() - 1].to_owned()));
+                values.push(
+                    serde_json::to_string(line).map_or_else(|_| line.to_owned(), |q| q[1..q.len() - 1].to_owned()),
+                );
                 values.push(line.to_owned());
             }
         }
@@ -85,7 +87,10 @@ impl KeyBlock {
                     found.push(0..end);
                     from = end;
                 }
-                None if of_a_key(text) => return vec![0..text.len()],
+                None if of_a_key(text) => {
+                    found.push(0..text.len());
+                    return found;
+                }
                 // It was only a mention of a key.
                 None => self.lines_left = 0,
             }
@@ -123,7 +128,8 @@ fn key_begin(text: &str, mut from: usize) -> Option<usize> {
 
 /// Whether a line may be one of a private key: base64, perhaps behind a line number or a mark of a diff; or a header.
 fn of_a_key(text: &str) -> bool {
-    let body = text.trim().trim_start_matches(|c: char| c.is_ascii_digit() || " \t|:>-→".contains(c)).trim_start_matches('+');
+    let body =
+        text.trim().trim_start_matches(|c: char| c.is_ascii_digit() || " \t|:>-→".contains(c)).trim_start_matches('+');
     let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
     body.bytes().all(base64) || body.starts_with("Proc-Type:") || body.starts_with("DEK-Info:")
 }
@@ -339,7 +345,10 @@ mod tests {
         assert_eq!(hide("  3\tabc+/="), "***");
         assert_eq!(hide("-----END RSA PRIVATE KEY-----"), "***-----END RSA PRIVATE KEY-----");
         assert_eq!(hide("MIIEpAIBAAKCAQEA7"), "MIIEpAIBAAKCAQEA7");
-        assert_eq!(hide(r#"{"k":"-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----"}"#).matches("MII").count(), 0);
+        assert_eq!(
+            hide(r#"{"k":"-----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----"}"#).matches("MII").count(),
+            0
+        );
         assert_eq!(hide("say -----BEGIN PRIVATE KEY----- first"), "say -----BEGIN PRIVATE KEY-----***");
         assert_eq!(hide("and then, the end"), "and then, the end");
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,6 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-
-use std::os::fd::AsFd;
 
 use super::agent::Agent;
 use super::control::{Control, Request};
@@ -50,6 +49,8 @@ pub(super) struct Run {
     /// How the agent itself ended: its code or its signal.
     ended: Option<(Option<i32>, Option<i32>)>,
     childless: bool,
+    /// A process has ended since the last look at the tree.
+    stirred: bool,
     output_bytes: u64,
     buffer: Vec<u8>,
 }
@@ -87,13 +88,14 @@ impl Run {
             reason: None,
             ended: None,
             childless: false,
+            stirred: false,
             output_bytes: 0,
             buffer: vec![0; BUFFER_BYTES],
         }
     }
 
     /// Goes on until nothing of the agent is left, then writes down how it ended.
-    pub(super) fn to_the_end(mut self) -> Result<(), HostError> {
+    pub(super) fn finish(mut self) -> Result<(), HostError> {
         while !self.over().map_err(HostError::io("look at the processes"))? {
             self.keep_time(Instant::now()).map_err(HostError::io("end the agent"))?;
             self.control.announce(self.spool.length());
@@ -117,7 +119,9 @@ impl Run {
     /// Ends an agent whose time is up, and goes on with an ending under way.
     fn keep_time(&mut self, now: Instant) -> io::Result<()> {
         if let Some(ending) = &mut self.ending {
-            return ending.go_on(now);
+            // Walking the process table for every line of output would slow down an agent that says much as it ends.
+            let stirred = std::mem::take(&mut self.stirred);
+            return if stirred || now >= ending.due() { ending.go_on(now) } else { Ok(()) };
         }
         let silent = self.silent_at();
         if self.deadline.is_some_and(|at| now >= at) {
@@ -225,6 +229,7 @@ impl Run {
     fn signalled(&mut self) -> io::Result<()> {
         let came = self.signals.take()?;
         if came.child {
+            self.stirred = true;
             self.reap()?;
         }
         if came.shutdown {

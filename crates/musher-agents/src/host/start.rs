@@ -11,11 +11,11 @@ use super::agent;
 use super::control::Control;
 use super::file::{Durable, read_json, write_json};
 use super::mask::Masks;
+use super::names;
 use super::record::{ExitRecord, HostRecord, Reason, StartFailure, stamp};
 use super::run::Run;
 use super::spec::{HostSpec, InvalidSpec, Secret};
 use super::spool::Spool;
-use super::names;
 use crate::sys::{self, Identity, Signals};
 
 /// The exit code of a host whose folder is, or was, another host's.
@@ -101,7 +101,6 @@ fn host(folder: &Path) -> Result<(), HostError> {
     let _lock = lock(folder)?;
     let (spec, secret) = read_spec()?;
     spec.check()?;
-    sys::hide_memory();
     sys::become_reaper().map_err(HostError::io("become the parent of orphans"))?;
     let signals = Signals::open().map_err(HostError::io("wait for signals"))?;
     let control = Control::bind(names::SOCKET).map_err(HostError::io("listen on its socket"))?;
@@ -114,7 +113,7 @@ fn host(folder: &Path) -> Result<(), HostError> {
             record.agent = Some(agent.id);
             write_json(Path::new(names::HOST), &record, Durable::No).map_err(HostError::io("record the agent"))?;
             ready();
-            Run::new(spec, started_at, agent, signals, control, spool).to_the_end()
+            Run::new(spec, started_at, agent, signals, control, spool).finish()
         }
         Err((failure, message)) => not_started(&spec, started_at, failure, message),
     }

@@ -13,17 +13,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Identity, Process, Signalled, below};
+use super::{Identity, Process, Signalled};
 
 /// Makes orphans below this process its children, so that none can leave it.
 pub(crate) fn become_reaper() -> io::Result<()> {
     Ok(prctl::set_child_subreaper(true)?)
-}
-
-/// Keeps other programs of the same user out of this process's memory, where the values to mask are.
-pub(crate) fn hide_memory() {
-    // A system that refuses this is no worse off than before; masking does not depend on it.
-    let _ = prctl::set_dumpable(false);
 }
 
 /// Lets the calling process be killed when its parent dies.
@@ -70,7 +64,9 @@ pub(crate) fn remains(marker: &str, agent: Option<Identity>) -> io::Result<Vec<P
     // A session keeps its number from being given away. So its members are the agent's, unless another process leads it.
     let session = agent.filter(|a| table.iter().all(|p| p.id.pid != a.pid || p.id == *a));
     let ours = |p: &&Process| {
-        Some(p.id) == agent || session.is_some_and(|a| p.session == a.pid && p.id.start >= a.start) || marked(p.id.pid, marker)
+        Some(p.id) == agent
+            || session.is_some_and(|a| p.session == a.pid && p.id.start >= a.start)
+            || marked(p.id.pid, marker)
     };
     let mut found: Vec<Process> = table.iter().filter(ours).copied().collect();
     let roots: Vec<i32> = found.iter().map(|p| p.id.pid).collect();
@@ -174,6 +170,24 @@ pub(crate) fn short_path(folder: BorrowedFd<'_>, _path: &Path, name: &str) -> Pa
     PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }
 
+/// The processes of `table` that are `root`'s children, their children, and so on.
+fn below(table: &[Process], roots: &[i32]) -> Vec<Process> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut parents: std::collections::BTreeSet<i32> = roots.iter().copied().collect();
+    loop {
+        let before = found.len();
+        for process in table {
+            if parents.contains(&process.parent) && !parents.contains(&process.id.pid) {
+                parents.insert(process.id.pid);
+                found.push(*process);
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
 /// Whether the environment that the process was started with names the run.
 fn marked(pid: i32, marker: &str) -> bool {
     // Unreadable means another user's, which no agent of ours can be.
@@ -231,5 +245,22 @@ mod tests {
     fn the_remains_of_a_run_never_hold_this_process_or_its_ancestors() {
         let own = identity(std::process::id() as i32).unwrap();
         assert!(remains("MUSHER_RUN=no-such-run", Some(own)).unwrap().iter().all(|p| p.id != own));
+    }
+
+    fn made(pid: i32, parent: i32) -> Process {
+        Process { id: Identity { pid, start: 1 }, parent, session: pid, zombie: false }
+    }
+
+    #[test]
+    fn a_descendant_is_found_in_whatever_order_the_table_lists_it() {
+        let table = [made(9, 8), made(8, 7), made(7, 1), made(6, 1), made(5, 9)];
+        let mut found: Vec<i32> = below(&table, &[7]).iter().map(|p| p.id.pid).collect();
+        found.sort_unstable();
+        assert_eq!(found, [5, 8, 9]);
+    }
+
+    #[test]
+    fn a_table_torn_into_a_circle_ends_the_walk() {
+        assert_eq!(below(&[made(2, 3), made(3, 2)], &[2]).len(), 1);
     }
 }

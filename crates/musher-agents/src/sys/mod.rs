@@ -29,6 +29,7 @@ pub struct Identity {
 
 /// A process as the process table shows it.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is no such table"))]
 pub(crate) struct Process {
     pub(crate) id: Identity,
     pub(crate) parent: i32,
@@ -74,49 +75,9 @@ pub(crate) fn shield(command: &mut Command) {
     }
 }
 
-/// The processes of `table` that are `root`'s children, their children, and so on.
-pub(crate) fn below(table: &[Process], roots: &[i32]) -> Vec<Process> {
-    let mut found: Vec<Process> = Vec::new();
-    let mut parents: std::collections::BTreeSet<i32> = roots.iter().copied().collect();
-    loop {
-        let before = found.len();
-        for process in table {
-            if parents.contains(&process.parent) && !parents.contains(&process.id.pid) {
-                parents.insert(process.id.pid);
-                found.push(*process);
-            }
-        }
-        if found.len() == before {
-            return found;
-        }
-    }
-}
-
 /// Where signals arrive, as something to poll.
 impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn process(pid: i32, parent: i32) -> Process {
-        Process { id: Identity { pid, start: 1 }, parent, session: pid, zombie: false }
-    }
-
-    #[test]
-    fn a_descendant_is_found_in_whatever_order_the_table_lists_it() {
-        let table = [process(9, 8), process(8, 7), process(7, 1), process(6, 1), process(5, 9)];
-        let mut found: Vec<i32> = below(&table, &[7]).iter().map(|p| p.id.pid).collect();
-        found.sort_unstable();
-        assert_eq!(found, [5, 8, 9]);
-    }
-
-    #[test]
-    fn a_table_torn_into_a_circle_ends_the_walk() {
-        assert_eq!(below(&[process(2, 3), process(3, 2)], &[2]).len(), 1);
     }
 }

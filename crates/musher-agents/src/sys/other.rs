@@ -19,9 +19,6 @@ pub(crate) fn become_reaper() -> io::Result<()> {
 }
 
 /// There is no such wish.
-pub(crate) fn hide_memory() {}
-
-/// There is no such wish.
 pub(super) fn die_with_parent() -> io::Result<()> {
     Ok(())
 }

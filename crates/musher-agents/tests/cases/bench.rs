@@ -1,12 +1,14 @@
 //! What every case stands on: a folder, a host, and a way to wait for its words.
 
 use std::ffi::OsString;
+use std::ops::Deref;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use musher_agents::Identity;
 use musher_agents::host::{ExitRecord, HostSpec, OutputRecord, Stream};
-use musher_agents::supervise::{Attachment, LaunchError, Observation, RunFolder, attach, launch};
+use musher_agents::supervise::{Attachment, HostStatus, LaunchError, Observation, RunFolder, attach, inspect, launch};
 
 /// No case waits longer than this for anything; one that does has found a fault.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +21,7 @@ pub(crate) fn run(case: impl Future<Output = ()>) {
 
 /// A place for one run.
 pub(crate) struct Bench {
-    pub(crate) home: tempfile::TempDir,
+    pub(crate) home: Rc<tempfile::TempDir>,
     pub(crate) spec: HostSpec,
     pub(crate) stdin: Vec<u8>,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Bench {
 impl Bench {
     /// A run of a shell script.
     pub(crate) fn new(script: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = Rc::new(tempfile::tempdir().unwrap());
         // Unique on this machine: what belongs to a run is found by it.
         let id = home.path().file_name().unwrap().to_string_lossy().replace('.', "");
         let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
@@ -43,12 +45,13 @@ impl Bench {
     }
 
     /// The folder, prepared.
-    pub(crate) fn prepare(&self) -> RunFolder {
-        RunFolder::prepare(self.home.path().join("runs/r"), &self.spec, &self.stdin).unwrap()
+    pub(crate) fn prepare(&self) -> Place {
+        let folder = RunFolder::prepare(self.home.path().join("runs/r"), &self.spec, &self.stdin).unwrap();
+        Place { folder, _home: Rc::clone(&self.home) }
     }
 
     /// The folder, with its agent running.
-    pub(crate) async fn launch(&self) -> RunFolder {
+    pub(crate) async fn launch(&self) -> Place {
         let folder = self.prepare();
         launch(&host(), &folder).await.unwrap();
         folder
@@ -63,6 +66,31 @@ impl Bench {
     /// Why it does not start.
     pub(crate) async fn refusal(&self) -> LaunchError {
         launch(&host(), &self.prepare()).await.unwrap_err()
+    }
+}
+
+/// A run folder, and what keeps it there.
+pub(crate) struct Place {
+    folder: RunFolder,
+    _home: Rc<tempfile::TempDir>,
+}
+
+impl Deref for Place {
+    type Target = RunFolder;
+    fn deref(&self) -> &RunFolder {
+        &self.folder
+    }
+}
+
+/// A case that failed leaves no host behind.
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Ok(Some(record)) = self.folder.host()
+            && inspect(&self.folder).is_ok_and(|status| status == HostStatus::Alive)
+        {
+            kill(record.host, nix::sys::signal::Signal::SIGTERM);
+        }
     }
 }
 
@@ -82,7 +110,9 @@ pub(crate) async fn to_the_end(folder: &RunFolder, offset: u64) -> (Vec<OutputRe
                 assert_eq!(attachment.next().await.unwrap(), None);
                 return (all, *exit);
             }
-            Observation::HostLost => panic!("the host was lost: {:?}", std::fs::read_to_string(folder.path().join("host.log"))),
+            Observation::HostLost => {
+                panic!("the host was lost: {:?}", std::fs::read_to_string(folder.path().join("host.log")))
+            }
         }
     }
 }

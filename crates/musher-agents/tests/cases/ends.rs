@@ -20,7 +20,8 @@ pub(crate) fn an_agent_deaf_to_sigterm_is_killed() {
 
 pub(crate) fn a_background_process_in_its_own_session_ends_with_the_agent() {
     run(async {
-        let (records, exit) = Bench::new("setsid nohup sleep 300 >/dev/null 2>&1 & echo pid $!; sleep 0.2; exit 4").run().await;
+        let (records, exit) =
+            Bench::new("setsid nohup sleep 300 >/dev/null 2>&1 & echo pid $!; sleep 0.2; exit 4").run().await;
         assert_eq!((exit.reason, exit.code, exit.leftovers_killed), (Reason::Exited, Some(4), 1));
         let pid = texts(&records, Stream::Stdout)[0].strip_prefix("pid ").unwrap().to_owned();
         assert!(!lives(&pid));
@@ -31,7 +32,9 @@ pub(crate) fn a_double_fork_does_not_escape() {
     run(async {
         // It also closes every pipe, clears its environment and does not hear SIGTERM.
         let inner = r#"trap "" TERM; echo $$ > pid; mkfifo wait 2>/dev/null; exec 1>&- 2>&-; read x < wait"#;
-        let script = format!("( setsid env -i PATH=$PATH sh -c '{inner}' </dev/null & ) & while ! [ -s pid ]; do sleep 0.01; done");
+        let script = format!(
+            "( setsid env -i PATH=$PATH sh -c '{inner}' </dev/null & ) & while ! [ -s pid ]; do sleep 0.01; done"
+        );
         let bench = Bench::new(&script).with(|s| s.grace_ms = 200);
         let (_, exit) = bench.run().await;
         assert_eq!((exit.reason, exit.code), (Reason::Exited, Some(0)));

@@ -1,7 +1,9 @@
 //! A host that dies without a word.
 
 use musher_agents::host::{HostRecord, names};
-use musher_agents::supervise::{Attachment, EndError, HostStatus, Observation, RunFolder, attach, end_tree, inspect, stop};
+use musher_agents::supervise::{
+    Attachment, EndError, HostStatus, Observation, RunFolder, attach, end_tree, inspect, stop,
+};
 use nix::sys::signal::Signal;
 
 use super::bench::{Bench, kill, lives, run, to_the_end, until};
@@ -48,7 +50,9 @@ pub(crate) fn what_a_dead_host_left_is_ended() {
         let mut attachment = attach(&folder, 0).unwrap();
         let (mut pids, mut deaf) = (None, None);
         while pids.is_none() || deaf.is_none() {
-            let Some(Observation::Output { records, .. }) = attachment.next().await.unwrap() else { panic!("no output") };
+            let Some(Observation::Output { records, .. }) = attachment.next().await.unwrap() else {
+                panic!("no output")
+            };
             for record in records {
                 pids = pids.or(record.text.strip_prefix("pids ").map(str::to_owned));
                 deaf = deaf.or(record.text.strip_prefix("deaf ").map(str::to_owned));

@@ -88,7 +88,8 @@ pub(crate) fn secrets_are_masked_wherever_they_are_said() {
 
 pub(crate) fn input_reaches_an_agent_that_waits_for_it() {
     run(async {
-        let mut bench = Bench::new("while read line; do echo \"<$line>\"; done; echo end").with(|s| s.keep_stdin = true);
+        let mut bench =
+            Bench::new("while read line; do echo \"<$line>\"; done; echo end").with(|s| s.keep_stdin = true);
         bench.stdin = b"first\n".to_vec();
         let folder = bench.launch().await;
         let mut attachment = attach(&folder, 0).unwrap();

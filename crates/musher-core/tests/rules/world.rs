@@ -482,6 +482,36 @@ impl World {
         self.state = self.rebuilt();
     }
 
+    /// Restarts, and holds that nothing follows from it: the same is seen, and musher has nothing to do that it had not
+    /// done before.
+    pub(crate) fn restart_and_compare(&mut self) {
+        let mut anew = self.rebuilt();
+        let mut entropy = Entropy::from_seed(2);
+        for _ in 0..PASS_LIMIT {
+            let Some(command) = agenda::next(&mut anew) else { break };
+            let mut cx = Context { now: self.now, entropy: &mut entropy, actor: &Actor::Musher };
+            match step(&anew, &command, &mut cx) {
+                Ok(change) => assert!(change.is_empty(), "only after a restart: {command:?} changes {change:?}"),
+                Err(refused) => panic!("after a restart the agenda's {command:?} was refused: {refused}"),
+            }
+        }
+        assert_eq!(Observed::of(&anew), self.observed(), "a restart changes what is seen");
+        self.state = anew;
+    }
+
+    /// What keeps missions from their end, in words.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        let open = self.state.missions().filter(|m| !m.row.state.is_terminal());
+        open.flat_map(|m| {
+            let items = m.items.iter().filter_map(|id| self.state.item(*id)).filter(|i| !i.satisfies());
+            let head = format!("{}: {:?}", m.row.state.name(), m.row.blocked_reason);
+            std::iter::once(head)
+                .chain(items.map(|i| format!("{} {:?}: {:?}", i.key, i.state, wait::of_item(&self.state, i.id))))
+                .collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
     pub(crate) fn observed(&self) -> Observed {
         Observed::of(&self.state)
     }

@@ -27,6 +27,9 @@ pub struct Status {
     pub inbox: Vec<InboxEntry>,
     /// US dollars of the runs that were assigned since midnight UTC.
     pub cost_today_usd: f64,
+    /// The last event that is on disk; ask for events `after` it to be told of what comes next.
+    #[serde(default)]
+    pub last_seq: u64,
 }
 
 /// The daemon itself.
@@ -48,12 +51,12 @@ pub struct Daemon {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QueueEntry {
     /// The item.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub id: ItemId,
     /// The last eight digits of its id.
     pub short_id: String,
     /// Its mission.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub mission: MissionId,
     /// Its id in the plan.
     pub key: String,
@@ -85,10 +88,10 @@ pub struct InboxEntry {
     /// `graph`, `approval`, `stuck`, `checkout`, `blocked` or `agent`.
     pub ask: String,
     /// The mission, if it is about one.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub mission: Option<MissionId>,
     /// The item, if it is about one.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub item: Option<ItemId>,
     /// What is the matter.
     pub text: String,
@@ -162,7 +165,7 @@ pub struct GcEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GcKept {
     /// Its item.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub item: ItemId,
     /// The last eight digits of the item's id.
     pub short_id: String,

@@ -16,16 +16,16 @@ pub struct Event {
     /// Its name.
     pub kind: String,
     /// The mission that it is about.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub mission: Option<MissionId>,
     /// The item that it is about.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub item: Option<ItemId>,
     /// The agent that it is about.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub agent: Option<AgentId>,
     /// The run that it is about.
-    #[schema(value_type = Option<String>, format = Uuid)]
+    #[schema(value_type = Option<String>, format = "uuid")]
     pub run: Option<RunId>,
     /// Who brought it about: an operator's name, `musher`, or `run:` and a run's short id.
     pub actor: String,

@@ -15,7 +15,7 @@ use super::Item;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Mission {
     /// Its id.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub id: MissionId,
     /// The last eight digits of its id.
     pub short_id: String,
@@ -138,7 +138,7 @@ pub struct Watch {
     /// Its id.
     pub id: String,
     /// Its item.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub item: ItemId,
     /// What is watched.
     pub kind: String,
@@ -202,7 +202,7 @@ pub struct Graph {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
     /// Its id.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub id: ItemId,
     /// Its id in the plan.
     pub key: String,

@@ -20,15 +20,15 @@ pub struct Usage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Run {
     /// Its id; also the name of its folder.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub id: RunId,
     /// The last eight digits of its id.
     pub short_id: String,
     /// Its mission.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub mission: MissionId,
     /// Its item.
-    #[schema(value_type = String, format = Uuid)]
+    #[schema(value_type = String, format = "uuid")]
     pub item: ItemId,
     /// The agent's name.
     pub agent: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use musher_core::id::Seq;
 use musher_core::inbox;
 use musher_core::item::{Item, ItemState, MergeStage, Phase};
 use musher_core::state::State;
@@ -65,7 +66,7 @@ pub fn inbox(state: &State) -> Vec<api::InboxEntry> {
 }
 
 /// Everything at once.
-pub fn status(state: &State, daemon: api::Daemon, cost_today_usd: f64) -> api::Status {
+pub fn status(state: &State, daemon: api::Daemon, cost_today_usd: f64, last_seq: Seq) -> api::Status {
     api::Status {
         daemon,
         missions: mission::counts(state),
@@ -74,5 +75,6 @@ pub fn status(state: &State, daemon: api::Daemon, cost_today_usd: f64) -> api::S
         queue: queue(state),
         inbox: inbox(state),
         cost_today_usd,
+        last_seq: last_seq.0,
     }
 }

@@ -289,8 +289,8 @@ impl Night {
         let base = self.outside.target(&target).tip().to_owned();
         let branch = self.outside.branches.entry(id).or_default();
         // On the tip that it was made from, the merged tree is the item's own.
-        let tree = if branch.base == base { branch.tree(id) } else { format!("m-{head}-on-{base}") };
-        let commit = format!("c-{head}-on-{}", base.len());
+        let tree = if branch.base == base { branch.tree(id) } else { format!("m-{head}-on-{}", digest(&base)) };
+        let commit = format!("c-{head}-on-{}", digest(&base));
         Ok(Report::MergePrepared(Preparation::Made(Prepared { base: base.into(), commit: commit.into(), tree: tree.into() })))
     }
 
@@ -307,7 +307,7 @@ impl Night {
             branch.rebases += 1;
             branch.base = tip;
         }
-        Ok(Report::Rebased(Rebase::Done { head: branch.head(id).into(), tree: branch.tree(id).into() }))
+        Ok(Report::Rebased(Rebase::Done { head: branch.head(id).into() }))
     }
 
     /// Whether this landing has happened already.
@@ -362,4 +362,10 @@ impl Night {
 
 fn finished(outcome: Outcome) -> Report {
     Report::RunFinished { outcome, usage: Usage { input_tokens: 100, output_tokens: 50, cost_micro_usd: 100 } }
+}
+
+/// A short name for a long one (FNV-1a).
+fn digest(text: &str) -> String {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    format!("{:08x}", hash & 0xffff_ffff)
 }

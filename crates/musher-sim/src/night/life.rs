@@ -121,7 +121,8 @@ impl Night {
         self.history.compare(&*reader)?;
         self.history.read_on(&*reader, machine.store().last_seq(), &mut self.coverage)?;
         self.history.after_batch(machine.state(), &self.outside)?;
-        self.highest_wall = self.wall().as_micros();
+        // It has not looked at the clock yet.
+        self.highest_wall = 0;
         self.went_back = false;
         let open: Vec<Effect> = machine.state().effects().cloned().collect();
         self.machine = Some(machine);

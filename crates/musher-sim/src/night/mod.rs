@@ -158,7 +158,7 @@ impl Night {
             order: 0,
             now: EVENING,
             skew: 0,
-            highest_wall: EVENING,
+            highest_wall: 0,
             went_back: false,
             owed: false,
             life: 0,
@@ -362,7 +362,11 @@ impl Night {
         match done {
             Ok(batch) => self.committed(batch, said, ask, death),
             Err(machine::Broken::Defect(text)) => Err(Broken::safety(None, format!("a defect: {text}"))),
-            Err(machine::Broken::Store(_)) => self.not_committed(said, ask, death, before),
+            Err(machine::Broken::Store(_)) => {
+                // The state was built anew, and has not looked at the clock since.
+                self.highest_wall = 0;
+                self.not_committed(said, ask, death, before)
+            }
         }
     }
 
@@ -479,8 +483,6 @@ impl Night {
         }
         self.held_off = self.now + SECOND;
         self.push(SECOND, Happening::Wake);
-        // The state was built anew, and has not looked at the clock since.
-        self.went_back = true;
         Ok(())
     }
 

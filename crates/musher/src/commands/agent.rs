@@ -1,6 +1,6 @@
 //! `musher agent`.
 
-use musher_server::api::NewAgent;
+use musher_server::api::{AgentDocument, NewAgent};
 
 use crate::connect::Context;
 use crate::error::Outcome;
@@ -97,5 +97,6 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Drain { name } => client.drain_agent(name).await?,
         Command::Remove { name } => client.remove_agent(name).await?,
     };
+    let done = AgentDocument { agent: done };
     cx.say(&done, || output::line(&format!("{} is {}", done.agent.name, done.agent.status)))
 }

@@ -1,5 +1,7 @@
 //! `musher approve`.
 
+use musher_server::api::ItemDocument;
+
 use crate::connect::Context;
 use crate::error::Outcome;
 use crate::output;
@@ -16,5 +18,5 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let item = cx.client().await?.approve_item(&args.item, &args.text).await?;
-    cx.say(&item, || output::line(&format!("{} is approved", item.item.key)))
+    cx.say(&ItemDocument { item: item.clone() }, || output::line(&format!("{} is approved", item.key)))
 }

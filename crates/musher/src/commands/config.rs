@@ -19,8 +19,7 @@ pub(crate) fn run(command: &Command, cx: &Context) -> Outcome {
     match command {
         Command::Show => {
             let config = cx.project()?.config;
-            output::line(&serde_json::to_string_pretty(&config)?);
-            Ok(0)
+            cx.say(&config, || output::line(config.to_toml().trim_end()))
         }
         Command::Check => {
             let project = cx.project()?;

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use musher_core::plan;
 use musher_git::{BranchName, Repository};
-use musher_server::client::Client;
 
 use crate::connect::Context;
 use crate::daemon::Daemon;
@@ -58,10 +57,10 @@ async fn play(folder: &Path, cx: &Context) -> Outcome {
     let start = super::mission::start_of(&project, plan, None)?;
     let first = project.repository.tip(&main_branch()?).map_err(|e| Failure::caused(Exit::Failed, &e))?;
     let daemon = Daemon::start(project).await?;
-    let client = Client::connect(&daemon.paths().socket()).await?;
+    let client = daemon.client();
     let started = client.start_mission(&start).await?;
     let audience = if cx.json { Audience::Script } else { Audience::Person };
-    let end = follow::mission(&client, started.mission.id, audience).await;
+    let end = follow::mission(&client, started.id, audience).await;
     let inbox = client.inbox().await;
     daemon.stop().await;
     let end = end?;

@@ -1,6 +1,6 @@
 //! `musher doctor`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use musher_core::config::Config;
 use musher_engine::Paths;
@@ -62,7 +62,7 @@ pub(crate) async fn run(_: &Args, cx: &Context) -> Outcome {
 async fn checks(cx: &Context) -> Vec<Check> {
     let mut checks = Vec::new();
     match musher_git::version_check() {
-        Ok(version) => checks.push(pass("git", format!("version {version}"))),
+        Ok(version) => checks.push(pass("git", version.to_string())),
         Err(error) => checks.push(fail("git", error.to_string(), error.fix())),
     }
     let root = match musher_git::Repository::open(&cx.folder) {
@@ -137,7 +137,18 @@ fn program_of(command: &[String], root: &Path) -> Result<String, String> {
     let program = command.first().map(String::as_str).unwrap_or_default();
     let program = program.replace("{root}", &root.to_string_lossy());
     let path = std::env::var_os("PATH").unwrap_or_default();
-    musher_agents::command::find_program(&program, root, &path)
-        .map(|found| found.display().to_string())
-        .map_err(|error| error.to_string())
+    let resolved = musher_agents::command::resolve_program(root, &program);
+    let places: Vec<PathBuf> = if resolved.contains('/') {
+        vec![PathBuf::from(&resolved)]
+    } else {
+        std::env::split_paths(&path).map(|folder| folder.join(&resolved)).collect()
+    };
+    let runs = |path: &PathBuf| {
+        use std::os::unix::fs::PermissionsExt;
+        path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    };
+    match places.iter().find(|place| runs(place)) {
+        Some(found) => Ok(found.display().to_string()),
+        None => Err(format!("`{resolved}` is not there, or may not be executed")),
+    }
 }

@@ -50,9 +50,9 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
         Ok(())
     };
     if args.follow {
-        let mut events = client.event_stream(&query).await?;
-        while let Some(event) = events.next().await {
-            print(&event?)?;
+        let mut events = client.follow_events(&query).await?;
+        while let Some(event) = events.next().await? {
+            print(&event)?;
         }
         return Ok(0);
     }

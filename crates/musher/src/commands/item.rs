@@ -86,6 +86,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Skip { item } => client.skip_item(item).await?,
         Command::Cancel { item } => client.cancel_item(item).await?,
     };
+    let done = ItemDocument { item: done };
     cx.say(&done, || output::line(&said(&done)))
 }
 

@@ -19,17 +19,16 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let client = cx.client().await?;
     let run = match client.run(&args.run).await {
-        Ok(document) => document.run.id.to_string(),
+        Ok(run) => run.id.to_string(),
         // Not a run: perhaps an item, whose last run is then meant.
         Err(error) => match client.item(&args.run).await {
             Ok(shown) if !shown.runs.is_empty() => shown.runs[shown.runs.len() - 1].id.to_string(),
             _ => return Err(error.into()),
         },
     };
-    let mut lines = client.log(&run, &LogQuery { offset: 0, follow: args.follow }).await?;
+    let mut lines = client.log(&run, LogQuery { offset: 0, follow: args.follow }).await?;
     let mut all = Vec::new();
-    while let Some(line) = lines.next().await {
-        let line = line?;
+    while let Some(line) = lines.next().await? {
         if cx.json && !args.follow {
             all.push(line);
         } else if cx.json {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use musher_core::plan::{self, Plan};
-use musher_server::api::{MissionShow, MissionQuery, PauseWish, StartMission, StopWish};
+use musher_server::api::{
+    Mission, MissionDocument, MissionQuery, MissionShow, PauseWish, StartMission, StopWish,
+};
 
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
@@ -132,21 +134,27 @@ pub(crate) async fn run(command: Command, cx: &Context) -> Outcome {
         Command::Pause { id, now, reason } => {
             let wish = PauseWish { now, reason };
             let done = cx.client().await?.pause_mission(&id, &wish).await?;
-            cx.say(&done, || output::line(&format!("mission {} is {}", done.mission.short_id, done.mission.state)))
+            changed(done, cx)
         }
         Command::Resume { id } => {
             let done = cx.client().await?.resume_mission(&id).await?;
-            cx.say(&done, || output::line(&format!("mission {} is {}", done.mission.short_id, done.mission.state)))
+            changed(done, cx)
         }
         Command::Stop { id, force } => {
-            let done = cx.client().await?.stop_mission(&id, &StopWish { force }).await?;
-            cx.say(&done, || output::line(&format!("mission {} is {}; its branches are kept", done.mission.short_id, done.mission.state)))
+            let done = cx.client().await?.stop_mission(&id, StopWish { force }).await?;
+            changed(done, cx)
         }
         Command::Approve { id } => {
             let done = cx.client().await?.approve_mission(&id).await?;
-            cx.say(&done, || output::line(&format!("mission {} is {}", done.mission.short_id, done.mission.state)))
+            changed(done, cx)
         }
     }
+}
+
+fn changed(mission: Mission, cx: &Context) -> Outcome {
+    let done = MissionDocument { mission };
+    let mission = &done.mission;
+    cx.say(&done, || output::line(&format!("mission {} is {}", mission.short_id, mission.state.replace('_', " "))))
 }
 
 async fn start(args: Start, cx: &Context) -> Outcome {
@@ -188,7 +196,7 @@ fn plan_of(args: &Start) -> Result<Plan, Failure> {
 }
 
 async fn post(start: &StartMission, cx: &Context) -> Outcome {
-    let done = cx.client().await?.start_mission(start).await?;
+    let done = MissionDocument { mission: cx.client().await?.start_mission(start).await? };
     cx.say(&done, || {
         let id = &done.mission.short_id;
         output::line(&format!("mission {id} is {}: {}", done.mission.state.replace('_', " "), done.mission.goal));
@@ -219,11 +227,11 @@ async fn start_and_follow(
 ) -> Result<End, Failure> {
     let started = client.start_mission(start).await?;
     let audience = if cx.json { Audience::Script } else { Audience::Person };
-    follow::mission(client, started.mission.id, audience).await
+    follow::mission(client, started.id, audience).await
 }
 
 async fn list(all: bool, cx: &Context) -> Outcome {
-    let list = cx.client().await?.missions(&MissionQuery { all }).await?;
+    let list = cx.client().await?.missions(MissionQuery { all }).await?;
     cx.say(&list, || {
         let mut table = Table::new(&["id", "state", "done", "goal"]);
         for mission in &list.missions {
@@ -245,7 +253,7 @@ async fn status(args: &Status, cx: &Context) -> Outcome {
     let id = match &args.id {
         Some(id) => id.clone(),
         None => {
-            let missions = client.missions(&MissionQuery::default()).await?.missions;
+            let missions = client.missions(MissionQuery::default()).await?.missions;
             let newest = missions.last().ok_or_else(|| {
                 Failure::new(Exit::NotFound, "there is no mission").fix("`musher mission start PLAN` starts one")
             })?;

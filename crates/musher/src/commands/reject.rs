@@ -1,5 +1,7 @@
 //! `musher reject`.
 
+use musher_server::api::ItemDocument;
+
 use crate::connect::Context;
 use crate::error::Outcome;
 use crate::output;
@@ -15,5 +17,5 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let item = cx.client().await?.reject_item(&args.item, &args.why).await?;
-    cx.say(&item, || output::line(&format!("{} is rejected; its agent gets the words", item.item.key)))
+    cx.say(&ItemDocument { item: item.clone() }, || output::line(&format!("{} is rejected; its agent gets the words", item.key)))
 }

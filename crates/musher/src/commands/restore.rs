@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use musher_store::Overwrite;
+
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
 use crate::output;
@@ -20,7 +22,9 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
     let root = crate::project::root_of(&cx.folder)?;
     let paths = musher_engine::Paths::of(root);
     std::fs::create_dir_all(&paths.state)?;
-    musher_store::restore(&args.file, &paths.state, args.force).map_err(|error| {
+    let overwrite = if args.force { Overwrite::PutAside } else { Overwrite::Refuse };
+    let now = musher_engine::Clock::now(&musher_engine::SystemClock);
+    musher_store::restore(&args.file, &paths.state, overwrite, now).map_err(|error| {
         let fix = error.fix();
         Failure::caused(Exit::Refused, &error).fix(fix)
     })?;

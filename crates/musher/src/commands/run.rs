@@ -1,5 +1,7 @@
 //! `musher run`: one item, or the end of a run.
 
+use musher_server::api::RunDocument;
+
 use crate::connect::Context;
 use crate::error::{Failure, Outcome};
 use crate::output;
@@ -48,6 +50,7 @@ async fn end(control: &Control, cx: &Context) -> Outcome {
         Control::Interrupt { run } => client.interrupt_run(run).await?,
         Control::Kill { run } => client.kill_run(run).await?,
     };
+    let done = RunDocument { run: done };
     cx.say(&done, || output::line(&format!("run {} is being ended; its item will be ready again", done.run.short_id)))
 }
 

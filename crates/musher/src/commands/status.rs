@@ -26,8 +26,8 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
 }
 
 async fn watch(client: &Client, cx: &Context, mut status: Status) -> Outcome {
-    let after = client.last_seq().await?;
-    let mut events = client.event_stream(&EventQuery { after, ..EventQuery::default() }).await?;
+    let after = status.last_seq;
+    let mut events = client.follow_events(&EventQuery { after, ..EventQuery::default() }).await?;
     let mut screen = if cx.json { None } else { Screen::open() };
     loop {
         match &mut screen {
@@ -36,11 +36,8 @@ async fn watch(client: &Client, cx: &Context, mut status: Status) -> Outcome {
                 cx.say(&status, || lines(&status).iter().for_each(|l| output::line(l)))?;
             }
         }
-        match events.next().await {
-            Some(event) => {
-                event?;
-                status = client.status().await?;
-            }
+        match events.next().await? {
+            Some(_) => status = client.status().await?,
             None => return Ok(0),
         }
     }

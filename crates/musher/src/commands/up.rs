@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use musher_server::client::Client;
 
 use crate::connect::Context;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, Listen};
 use crate::error::{Exit, Failure, Outcome};
 use crate::output;
 
@@ -42,7 +41,8 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let daemon = Daemon::start_listening(project, args.listen).await?;
+    let listen = where_to_listen(args, &project.config.server)?;
+    let daemon = Daemon::start_listening(project, listen).await?;
     let found = daemon.found();
     let line = format!(
         "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued",
@@ -62,10 +62,23 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     Ok(0)
 }
 
+fn where_to_listen(args: &Args, server: &musher_core::config::ServerSettings) -> Result<Listen, Failure> {
+    if let Some(address) = args.listen {
+        return Ok(Listen::There(address));
+    }
+    if !server.http {
+        return Ok(Listen::SocketOnly);
+    }
+    let address = server.listen.parse().map_err(|_| {
+        Failure::usage(format!("`{}` is no address to listen on", server.listen)).fix("write it as 127.0.0.1:7787")
+    })?;
+    Ok(Listen::IfFree(address))
+}
+
 /// Starts the daemon in a session of its own and waits for the line that says that it answers.
 async fn detached(args: &Args, cx: &Context) -> Outcome {
     let project = cx.project()?;
-    if Client::connect(&project.paths.socket()).await.is_ok() {
+    if crate::connect::reach(&project.paths).await.is_ok() {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
     }

@@ -1,6 +1,6 @@
 //! Follows a mission until it is at rest: a live tree on a terminal, plain lines elsewhere, nothing at all for scripts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use musher_core::event::Happened;
@@ -56,7 +56,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) -> Result<End, Failure> {
     let mut follower = Follower::new(client, id, audience).await?;
     let mut events = client
-        .event_stream(&EventQuery { mission: Some(id.to_string()), ..EventQuery::default() })
+        .follow_events(&EventQuery { mission: Some(id.to_string()), ..EventQuery::default() })
         .await?;
     let mut interrupts = 0;
     let mut tick = tokio::time::interval(TICK);
@@ -65,9 +65,8 @@ pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) 
             return Ok(end);
         }
         tokio::select! {
-            event = events.next() => match event {
+            event = events.next() => match event? {
                 Some(event) => {
-                    let event = event?;
                     follower.happened(&event);
                     follower.refresh(client).await?;
                 }
@@ -90,6 +89,8 @@ struct Follower {
     screen: Option<Screen>,
     show: MissionShow,
     agents: HashMap<AgentId, String>,
+    /// Items whose worktree is there and not yet settled.
+    worktrees: HashSet<ItemId>,
 }
 
 impl Follower {
@@ -97,7 +98,7 @@ impl Follower {
         let show = client.mission(&id.to_string()).await?;
         let screen = if audience == Audience::Person { Screen::open() } else { None };
         let agents = client.agents().await?.agents.into_iter().map(|a| (a.id, a.name)).collect();
-        Ok(Self { id, audience, screen, show, agents })
+        Ok(Self { id, audience, screen, show, agents, worktrees: HashSet::new() })
     }
 
     async fn refresh(&mut self, client: &Client) -> Result<(), Failure> {
@@ -114,6 +115,13 @@ impl Follower {
 
     /// Says what happened, for people who read along.
     fn happened(&mut self, event: &Event) {
+        if let Some(item) = event.item {
+            match event.kind.as_str() {
+                "worktree_created" => drop(self.worktrees.insert(item)),
+                "worktree_removed" | "worktree_kept" => drop(self.worktrees.remove(&item)),
+                _ => {}
+            }
+        }
         if self.audience == Audience::Script {
             return;
         }
@@ -144,7 +152,7 @@ impl Follower {
     /// Whether there is nothing more to follow.
     fn end(&mut self, interrupts: u32) -> Option<End> {
         let state = self.show.mission.state.as_str();
-        let worktrees = self.show.items.iter().any(|i| i.state == "done" && i.worktree.is_some() && !i.worktree_kept);
+        let worktrees = self.show.items.iter().any(|i| i.state == "done" && self.worktrees.contains(&i.id));
         let ended = matches!(state, "completed" | "failed" | "cancelled");
         let settled = ended && self.is_quiet() && !worktrees;
         let show = || Box::new(self.show.clone());

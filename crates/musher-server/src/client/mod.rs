@@ -1,0 +1,338 @@
+//! The one client of the API: a method a path, typed both ways, over the daemon's socket.
+
+mod stream;
+mod transport;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::{
+    Agent, AgentDocument, Agents, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph,
+    Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Mission, MissionDocument, MissionQuery,
+    MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Run, RunDocument,
+    StartMission, Status, StopWish, Stopping, Words,
+};
+pub use stream::{EventStream, LogStream};
+use transport::{Answer, Nothing, ask, path, query};
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens there.
+    #[error("no daemon listens on `{}`", socket.display())]
+    NoDaemon {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// The daemon refused, and says why.
+    #[error(transparent)]
+    Problem(Box<Problem>),
+    /// The connection broke, or what came over it is no answer of musher's.
+    #[error("the daemon's answer broke off or cannot be understood")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl ClientError {
+    /// How to fix it, where that is known.
+    pub fn fix(&self) -> Option<&str> {
+        match self {
+            Self::NoDaemon { .. } => Some("`musher up --detach` starts one"),
+            Self::Problem(problem) => problem.fix.as_deref(),
+            Self::Broken(_) => Some("`.musher/daemon.log` may say more"),
+        }
+    }
+
+    pub(crate) fn broken(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Broken(cause.into())
+    }
+}
+
+type Done<T> = Result<T, ClientError>;
+
+/// A client of the daemon of one repository. It connects anew for every request, so that it never goes stale.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+    /// For whom it speaks, if not for the user whose process it is in.
+    actor: Option<String>,
+}
+
+impl Client {
+    /// A client of the daemon on this socket. Nothing is asked yet.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into(), actor: None }
+    }
+
+    /// Speaks for an operator of this name: letters, digits, `-`, `_`, `.`, `@` and spaces, at most 64.
+    #[must_use]
+    pub fn speaking_for(mut self, name: impl Into<String>) -> Self {
+        self.actor = Some(name.into());
+        self
+    }
+
+    /// Where the daemon listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: String) -> Done<T> {
+        self.ask::<Nothing>("GET", path, None).await?.whole().await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: String, body: &(impl Serialize + Sync)) -> Done<T> {
+        self.ask("POST", path, Some(body)).await?.whole().await
+    }
+
+    /// A wish that needs no words.
+    async fn wish<T: DeserializeOwned>(&self, path: String) -> Done<T> {
+        self.ask::<Nothing>("POST", path, None).await?.whole().await
+    }
+
+    async fn ask<B: Serialize>(&self, method: &str, path: String, body: Option<&B>) -> Done<Answer> {
+        ask(&self.socket, self.actor.as_deref(), method, &path, body).await
+    }
+
+    /// How everything stands.
+    pub async fn status(&self) -> Done<Status> {
+        self.get("/v1/status".to_owned()).await
+    }
+
+    /// What waits for a person.
+    pub async fn inbox(&self) -> Done<Inbox> {
+        self.get("/v1/inbox".to_owned()).await
+    }
+
+    /// The merge queue.
+    pub async fn queue(&self) -> Done<Queue> {
+        self.get("/v1/queue".to_owned()).await
+    }
+
+    /// Copies the database to a new file, by its absolute path.
+    pub async fn backup(&self, path: impl Into<PathBuf>) -> Done<BackupDone> {
+        self.post("/v1/backup".to_owned(), &BackupWish { path: path.into() }).await
+    }
+
+    /// Cleans up.
+    pub async fn gc(&self, wish: &GcWish) -> Done<Gc> {
+        self.post("/v1/gc".to_owned(), wish).await
+    }
+
+    /// Asks the daemon to end; answers its process, to wait for.
+    pub async fn shutdown(&self) -> Done<Stopping> {
+        self.wish("/v1/shutdown".to_owned()).await
+    }
+
+    /// The description of the API (OpenAPI).
+    pub async fn openapi(&self) -> Done<serde_json::Value> {
+        self.get("/v1/openapi.json".to_owned()).await
+    }
+
+    /// Starts a mission.
+    pub async fn start_mission(&self, wish: &StartMission) -> Done<Mission> {
+        self.post::<MissionDocument>("/v1/missions".to_owned(), wish).await.map(|d| d.mission)
+    }
+
+    /// The missions, archived ones too if asked for.
+    pub async fn missions(&self, wanted: MissionQuery) -> Done<Missions> {
+        self.get(query("/v1/missions", &[("all", wanted.all.then(|| "true".to_owned()))])).await
+    }
+
+    /// A mission with everything in it.
+    pub async fn mission(&self, id: &str) -> Done<MissionShow> {
+        self.get(path(&["missions", id])).await
+    }
+
+    /// A mission's graph.
+    pub async fn mission_graph(&self, id: &str) -> Done<Graph> {
+        self.get(path(&["missions", id, "graph"])).await
+    }
+
+    /// Tells a mission something.
+    pub async fn note_mission(&self, id: &str, text: &str) -> Done<NoteDone> {
+        self.post(path(&["missions", id, "notes"]), &Note { text: text.to_owned() }).await
+    }
+
+    /// Stops the dispatch of a mission.
+    pub async fn pause_mission(&self, id: &str, wish: &PauseWish) -> Done<Mission> {
+        self.post::<MissionDocument>(path(&["missions", id, "pause"]), wish).await.map(|d| d.mission)
+    }
+
+    /// Lets a mission go on.
+    pub async fn resume_mission(&self, id: &str) -> Done<Mission> {
+        self.wish::<MissionDocument>(path(&["missions", id, "resume"])).await.map(|d| d.mission)
+    }
+
+    /// Gives a mission up.
+    pub async fn stop_mission(&self, id: &str, wish: StopWish) -> Done<Mission> {
+        self.post::<MissionDocument>(path(&["missions", id, "stop"]), &wish).await.map(|d| d.mission)
+    }
+
+    /// Says yes to a mission's graph.
+    pub async fn approve_mission(&self, id: &str) -> Done<Mission> {
+        self.wish::<MissionDocument>(path(&["missions", id, "approve"])).await.map(|d| d.mission)
+    }
+
+    /// Items.
+    pub async fn items(&self, wanted: &ItemQuery) -> Done<Items> {
+        let limit = wanted.limit.map(|limit| limit.to_string());
+        let parts = [("mission", wanted.mission.clone()), ("state", wanted.state.clone()), ("limit", limit)];
+        self.get(query("/v1/items", &parts)).await
+    }
+
+    /// An item with its runs and waits.
+    pub async fn item(&self, id: &str) -> Done<ItemShow> {
+        self.get(path(&["items", id])).await
+    }
+
+    /// Why an item, or else a mission, is where it is.
+    pub async fn explain(&self, id: &str) -> Done<Explanation> {
+        match self.get(path(&["items", id, "explain"])).await {
+            Err(ClientError::Problem(problem)) if problem.status == 404 => {
+                match self.get(path(&["missions", id, "explain"])).await {
+                    // What was said of the item is nearer to what was meant, for it may name an item.
+                    Err(ClientError::Problem(other)) if other.status == 404 => Err(ClientError::Problem(problem)),
+                    answer => answer,
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    /// Why a mission is where it is.
+    pub async fn explain_mission(&self, id: &str) -> Done<Explanation> {
+        self.get(path(&["missions", id, "explain"])).await
+    }
+
+    /// The change of an item.
+    pub async fn diff(&self, id: &str) -> Done<Diff> {
+        self.get(path(&["items", id, "diff"])).await
+    }
+
+    /// Gives a failed or blocked item a fresh start.
+    pub async fn retry_item(&self, id: &str) -> Done<Item> {
+        self.told(id, "retry", &Nothing {}).await
+    }
+
+    /// Takes an item out.
+    pub async fn hold_item(&self, id: &str, reason: &str) -> Done<Item> {
+        self.told(id, "hold", &Reason { reason: reason.to_owned() }).await
+    }
+
+    /// Puts a held item back.
+    pub async fn release_item(&self, id: &str) -> Done<Item> {
+        self.told(id, "release", &Nothing {}).await
+    }
+
+    /// Counts an item as done for those that depend on it.
+    pub async fn skip_item(&self, id: &str) -> Done<Item> {
+        self.told(id, "skip", &Nothing {}).await
+    }
+
+    /// Gives an item up.
+    pub async fn cancel_item(&self, id: &str) -> Done<Item> {
+        self.told(id, "cancel", &Nothing {}).await
+    }
+
+    /// Says yes to an item.
+    pub async fn approve_item(&self, id: &str, text: &str) -> Done<Item> {
+        self.told(id, "approve", &Words { text: text.to_owned() }).await
+    }
+
+    /// Says no to an item, and why.
+    pub async fn reject_item(&self, id: &str, text: &str) -> Done<Item> {
+        self.told(id, "reject", &Words { text: text.to_owned() }).await
+    }
+
+    /// Removes an item's kept worktree, after everything in it was saved.
+    pub async fn discard_worktree(&self, id: &str) -> Done<Item> {
+        self.told(id, "discard", &Nothing {}).await
+    }
+
+    async fn told(&self, id: &str, verb: &str, body: &(impl Serialize + Sync)) -> Done<Item> {
+        self.post::<ItemDocument>(path(&["items", id, verb]), body).await.map(|d| d.item)
+    }
+
+    /// The agents.
+    pub async fn agents(&self) -> Done<Agents> {
+        self.get("/v1/agents".to_owned()).await
+    }
+
+    /// An agent.
+    pub async fn agent(&self, name: &str) -> Done<Agent> {
+        self.get::<AgentDocument>(path(&["agents", name])).await.map(|d| d.agent)
+    }
+
+    /// Adds an agent.
+    pub async fn add_agent(&self, wish: &NewAgent) -> Done<Agent> {
+        self.post::<AgentDocument>("/v1/agents".to_owned(), wish).await.map(|d| d.agent)
+    }
+
+    /// Gives an agent nothing new until it is resumed.
+    pub async fn pause_agent(&self, name: &str) -> Done<Agent> {
+        self.wish::<AgentDocument>(path(&["agents", name, "pause"])).await.map(|d| d.agent)
+    }
+
+    /// Gives an agent work again.
+    pub async fn resume_agent(&self, name: &str) -> Done<Agent> {
+        self.wish::<AgentDocument>(path(&["agents", name, "resume"])).await.map(|d| d.agent)
+    }
+
+    /// Lets an agent finish what it has.
+    pub async fn drain_agent(&self, name: &str) -> Done<Agent> {
+        self.wish::<AgentDocument>(path(&["agents", name, "drain"])).await.map(|d| d.agent)
+    }
+
+    /// Removes an agent.
+    pub async fn remove_agent(&self, name: &str) -> Done<Agent> {
+        let answer = self.ask::<Nothing>("DELETE", path(&["agents", name]), None).await?;
+        answer.whole::<AgentDocument>().await.map(|d| d.agent)
+    }
+
+    /// A run.
+    pub async fn run(&self, id: &str) -> Done<Run> {
+        self.get::<RunDocument>(path(&["runs", id])).await.map(|d| d.run)
+    }
+
+    /// Interrupts a run.
+    pub async fn interrupt_run(&self, id: &str) -> Done<Run> {
+        self.wish::<RunDocument>(path(&["runs", id, "interrupt"])).await.map(|d| d.run)
+    }
+
+    /// Kills a run.
+    pub async fn kill_run(&self, id: &str) -> Done<Run> {
+        self.wish::<RunDocument>(path(&["runs", id, "kill"])).await.map(|d| d.run)
+    }
+
+    /// A run's transcript; with `follow`, until the run is over.
+    pub async fn log(&self, id: &str, wanted: LogQuery) -> Done<LogStream> {
+        let parts = [
+            ("offset", (wanted.offset > 0).then(|| wanted.offset.to_string())),
+            ("follow", wanted.follow.then(|| "true".to_owned())),
+        ];
+        let answer = self.ask::<Nothing>("GET", query(&path(&["runs", id, "log"]), &parts), None).await?;
+        Ok(LogStream::new(answer.lines().await?, wanted.offset))
+    }
+
+    /// Events, as far as there are any.
+    pub async fn events(&self, wanted: &EventQuery) -> Done<Vec<Event>> {
+        self.get(query("/v1/events", &event_parts(wanted))).await
+    }
+
+    /// Events as they happen, from any place on; it has no end of its own.
+    pub async fn follow_events(&self, wanted: &EventQuery) -> Done<EventStream> {
+        let answer = self.ask::<Nothing>("GET", query("/v1/events/stream", &event_parts(wanted)), None).await?;
+        Ok(EventStream::new(answer.lines().await?, wanted.after))
+    }
+}
+
+fn event_parts(wanted: &EventQuery) -> [(&'static str, Option<String>); 5] {
+    [
+        ("after", (wanted.after > 0).then(|| wanted.after.to_string())),
+        ("limit", wanted.limit.map(|limit| limit.to_string())),
+        ("mission", wanted.mission.clone()),
+        ("item", wanted.item.clone()),
+        ("kind", wanted.kind.clone()),
+    ]
+}

@@ -1,0 +1,97 @@
+//! The daemon as a whole: status, inbox, merge queue, backup, end.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use musher_core::time::Timestamp;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{BackupDone, BackupWish, Inbox, Problem, Queue, Status, Stopping};
+use crate::app::App;
+use crate::caller::Caller;
+use crate::extract::Json;
+use crate::{problem, view};
+
+type Answered<T> = Result<axum::Json<T>, Problem>;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(status))
+        .routes(routes!(inbox))
+        .routes(routes!(queue))
+        .routes(routes!(backup))
+        .routes(routes!(shutdown))
+}
+
+/// Says how everything stands
+#[utoipa::path(get, path = "/v1/status", tag = "daemon",
+    responses((status = 200, body = Status), (status = "default", body = Problem)))]
+async fn status(State(app): State<App>) -> Answered<Status> {
+    let midnight = midnight_before(app.engine().now());
+    let cost = app.readers().ask(move |reader| reader.cost_since(midnight)).await?;
+    let daemon = app.daemon();
+    let seq = *app.engine().seq().borrow();
+    Ok(axum::Json(app.read(move |state| view::status::status(state, daemon, cost.cost_usd(), seq)).await?))
+}
+
+/// The last midnight, UTC.
+fn midnight_before(now: Timestamp) -> Timestamp {
+    const DAY: i64 = 86_400;
+    let into_the_day = now.as_secs().rem_euclid(DAY);
+    Timestamp::from_micros((now.as_secs() - into_the_day).saturating_mul(1_000_000))
+}
+
+/// Lists what waits for a person
+#[utoipa::path(get, path = "/v1/inbox", tag = "daemon",
+    responses((status = 200, body = Inbox), (status = "default", body = Problem)))]
+async fn inbox(State(app): State<App>) -> Answered<Inbox> {
+    Ok(axum::Json(Inbox { inbox: app.read(view::status::inbox).await? }))
+}
+
+/// Lists the merge queue
+#[utoipa::path(get, path = "/v1/queue", tag = "daemon",
+    responses((status = 200, body = Queue), (status = "default", body = Problem)))]
+async fn queue(State(app): State<App>) -> Answered<Queue> {
+    Ok(axum::Json(Queue { queue: app.read(view::status::queue).await? }))
+}
+
+/// Copies the database to a new file, while everything goes on
+#[utoipa::path(post, path = "/v1/backup", tag = "daemon", request_body = BackupWish,
+    responses((status = 200, body = BackupDone), (status = "default", body = Problem)))]
+async fn backup(State(app): State<App>, _: Caller, Json(wish): Json<BackupWish>) -> Answered<BackupDone> {
+    if !wish.path.is_absolute() {
+        return Err(Problem::new(422, "invalid", format!("`{}` is no absolute path", wish.path.display()))
+            .fix("the daemon works in a folder of its own: name the file from the root on"));
+    }
+    let folder = app.engine().paths().state.clone();
+    let path = wish.path.clone();
+    let made = tokio::task::spawn_blocking(move || musher_store::backup(&folder, &path)).await;
+    made.map_err(|_| Problem::new(500, "defect", "a defect of musher: the backup panicked"))?
+        .map_err(|error| problem::of_backup(&error))?;
+    let bytes = tokio::fs::metadata(&wish.path).await.map(|file| file.len()).unwrap_or_default();
+    Ok(axum::Json(BackupDone { path: wish.path, bytes }))
+}
+
+/// Ends the daemon; agents at work keep their hosts
+#[utoipa::path(post, path = "/v1/shutdown", tag = "daemon",
+    responses((status = 202, body = Stopping), (status = "default", body = Problem)))]
+async fn shutdown(State(app): State<App>, caller: Caller) -> (StatusCode, axum::Json<Stopping>) {
+    tracing::info!(actor = %caller.name, "asked to stop");
+    app.wish_for_stop();
+    (StatusCode::ACCEPTED, axum::Json(Stopping { pid: std::process::id() }))
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_at_midnight_and_not_a_moment_before() {
+        let moment = |text: &str| text.parse::<Timestamp>().unwrap();
+        let midnight = moment("2026-01-31T00:00:00Z");
+        assert_eq!(midnight_before(moment("2026-01-31T23:59:59.999999Z")), midnight);
+        assert_eq!(midnight_before(midnight), midnight);
+        assert_eq!(midnight_before(moment("2026-01-30T23:59:59Z")), moment("2026-01-30T00:00:00Z"));
+    }
+}

@@ -1,0 +1,127 @@
+//! Events: what happened, from any place in the log, and what happens.
+
+use std::io;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use musher_core::event::{CATALOGUE, Logged};
+use musher_core::id::Seq;
+use musher_core::nearest::nearest;
+use musher_store::EventFilter;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::{Event, EventQuery, Problem};
+use crate::app::App;
+use crate::extract::Asked;
+use crate::stream::{self, Chunks};
+use crate::{resolve, view};
+
+/// How many events an answer has when nothing is said.
+const USUAL: u32 = 1_000;
+/// How many events a stream reads at once.
+const CHUNK: u32 = 500;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(follow))
+}
+
+/// Lists events
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(EventQuery),
+    responses((status = 200, body = Vec<Event>), (status = "default", body = Problem)))]
+async fn list(State(app): State<App>, Asked(query): Asked<EventQuery>) -> Result<axum::Json<Vec<Event>>, Problem> {
+    let filter = filter(&app, &query, query.limit.unwrap_or(USUAL)).await?;
+    let events = app.readers().ask(move |reader| reader.events(&filter)).await?;
+    Ok(axum::Json(events.into_iter().map(view::event::event).collect()))
+}
+
+/// Sends events as they happen, one a line, without an end
+///
+/// Whoever was cut off asks again with `after` the last `seq` that arrived, and misses nothing.
+#[utoipa::path(get, path = "/v1/events/stream", tag = "events", params(EventQuery),
+    responses((status = 200, body = Event, content_type = "application/x-ndjson"),
+        (status = "default", body = Problem)))]
+async fn follow(State(app): State<App>, Asked(query): Asked<EventQuery>) -> Result<Response, Problem> {
+    let filter = filter(&app, &query, CHUNK).await?;
+    let (chunks, response) = stream::lines(app.stream_place()?);
+    tokio::spawn(async move {
+        if let Err(problem) = send(&app, filter, &chunks).await {
+            let _ = chunks.send(Err(io::Error::other(problem.to_string()))).await;
+        }
+    });
+    Ok(response)
+}
+
+async fn filter(app: &App, query: &EventQuery, limit: u32) -> Result<EventFilter, Problem> {
+    let mission = match &query.mission {
+        Some(typed) => Some(resolve::mission(app, typed).await?),
+        None => None,
+    };
+    let item = match &query.item {
+        Some(typed) => Some(resolve::item(app, typed).await?),
+        None => None,
+    };
+    let kinds = kinds(query.kind.as_deref())?;
+    Ok(EventFilter { after: Seq(query.after), limit, mission, item, kinds })
+}
+
+fn kinds(words: Option<&str>) -> Result<Vec<Box<str>>, Problem> {
+    let words = words.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let known = || CATALOGUE.iter().map(|(name, ..)| *name);
+            if known().any(|name| name == word) {
+                return Ok(word.into());
+            }
+            let problem = Problem::new(422, "invalid", format!("no event is named `{word}`"));
+            Err(match nearest(word, known()) {
+                Some(near) => problem.fix(format!("did you mean `{near}`?")),
+                None => problem.fix("the reference lists every event"),
+            })
+        })
+        .collect()
+}
+
+/// Reads from a cursor of its own, woken by the log's end: it can be slow, but it cannot miss anything.
+async fn send(app: &App, mut filter: EventFilter, out: &Chunks) -> Result<(), Problem> {
+    let mut seq = app.engine().seq();
+    let mut closing = app.closing();
+    loop {
+        seq.borrow_and_update();
+        let question = filter.clone();
+        let (last, events) =
+            app.readers().ask(move |reader| Ok((reader.last_seq()?, reader.events(&question)?))).await?;
+        let is_all = events.len() < CHUNK as usize;
+        if let Some(newest) = events.last() {
+            filter.after = newest.seq;
+        }
+        if is_all {
+            // Everything up to there was looked through, whether it was wanted or not.
+            filter.after = filter.after.max(last);
+        }
+        if !events.is_empty() && out.send(Ok(lines(events))).await.is_err() {
+            return Ok(());
+        }
+        if !is_all {
+            continue;
+        }
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing) => return Ok(()),
+            () = out.closed() => return Ok(()),
+            changed = seq.changed() => if changed.is_err() { return Ok(()) },
+        }
+    }
+}
+
+fn lines(events: Vec<Logged>) -> Bytes {
+    let mut text = Vec::new();
+    for event in events {
+        // An event is made of texts and numbers alone; there is nothing in it that JSON could not say.
+        if serde_json::to_writer(&mut text, &view::event::event(event)).is_ok() {
+            text.push(b'\n');
+        }
+    }
+    text.into()
+}

@@ -1,0 +1,256 @@
+//! Listening: the owner's socket, and TCP for whoever shows the token.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use axum::middleware;
+use axum::serve::{Listener, ListenerExt};
+use musher_engine::Engine;
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::app::{About, App};
+use crate::{caller, routes, sys, token};
+
+/// Why nobody can be listened to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// Another daemon answers there.
+    #[error("another daemon listens on `{}`", socket.display())]
+    InUse {
+        /// The socket.
+        socket: PathBuf,
+    },
+    /// Something that is no socket has its name.
+    #[error("`{}` is there and is no socket", socket.display())]
+    NoSocket {
+        /// What is in the way.
+        socket: PathBuf,
+    },
+    /// The socket could not be made.
+    #[error("`{}` cannot be listened on", socket.display())]
+    Socket {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The address could not be listened on.
+    #[error("`{address}` cannot be listened on")]
+    Address {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The token could not be read or made.
+    #[error("the token in `{}` cannot be used", file.display())]
+    Token {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl ServeError {
+    /// How to fix it.
+    pub fn fix(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "`musher down` stops it",
+            Self::NoSocket { .. } => "move it away",
+            Self::Socket { .. } => "make its folder writable for this user",
+            Self::Address { .. } => "choose another with `--listen`, or none at all",
+            Self::Token { .. } => "remove the file, and a new token is made; it must be readable by its owner only",
+        }
+    }
+}
+
+/// The API of one engine, on as many listeners as are asked for.
+pub struct Server {
+    app: App,
+    listening: JoinSet<()>,
+    sockets: Vec<Socket>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("sockets", &self.sockets).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Nothing listens yet.
+    pub fn new(engine: Engine, about: About) -> Self {
+        Self { app: App::new(engine, about), listening: JoinSet::new(), sockets: Vec::new() }
+    }
+
+    /// Listens on a socket for its owner only. A socket that nobody listens on any more is replaced.
+    ///
+    /// # Errors
+    /// [`ServeError::InUse`] when someone does.
+    pub async fn serve_socket(&mut self, path: &Path) -> Result<(), ServeError> {
+        let (listener, socket) = bind(path).await?;
+        let runs = self.app.engine().paths().runs();
+        let router = routes::router(self.app.clone()).layer(middleware::from_fn(caller::of_socket));
+        let service = router.into_make_service_with_connect_info::<caller::Peer>();
+        let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(self.closed());
+        self.listening.spawn(async move { ended(serving.await) });
+        info!(socket = %path.display(), "listening");
+        self.sockets.push(socket);
+        Ok(())
+    }
+
+    /// Listens on an address for whoever shows the token in the file, which is made when there is none.
+    ///
+    /// Whoever shows it is an operator, for over TCP nobody knows which process calls: keep an agent from the file by
+    /// its sandbox, or do not listen on TCP.
+    pub async fn serve_tcp(&mut self, address: SocketAddr, token_file: &Path) -> Result<SocketAddr, ServeError> {
+        let file = token_file.to_owned();
+        let token = token::load_or_make(token_file).map_err(|source| ServeError::Token { file, source })?;
+        let refused = |source| ServeError::Address { address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let bound = listener.local_addr().map_err(refused)?;
+        if !bound.ip().is_loopback() {
+            warn!(address = %bound, "listening beyond this machine, without encryption; the token is all that protects it");
+        }
+        let router =
+            routes::router(self.app.clone()).layer(middleware::from_fn_with_state(token, caller::of_tcp));
+        let listener = listener.tap_io(|stream| {
+            // Answers are small and someone waits for each.
+            let _ = stream.set_nodelay(true);
+        });
+        let serving = axum::serve(listener, router).with_graceful_shutdown(self.closed());
+        self.listening.spawn(async move { ended(serving.await) });
+        info!(address = %bound, "listening");
+        Ok(bound)
+    }
+
+    /// Ends when the server is to end.
+    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut closing = self.app.closing();
+        async move {
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
+    }
+
+    /// Waits until a caller has asked for the end of the daemon.
+    pub async fn stop_wished(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.app.wished().wait_for(|wished| *wished).await;
+    }
+
+    /// Takes no new requests, ends the streams, answers what was asked, and removes the socket.
+    pub async fn stop(mut self) {
+        self.app.close();
+        while self.listening.join_next().await.is_some() {}
+    }
+}
+
+fn ended(served: io::Result<()>) {
+    if let Err(error) = served {
+        warn!(%error, "a listener failed");
+    }
+}
+
+/// A listener that tells every connection which runs there are.
+pub(crate) struct Guarded {
+    listener: UnixListener,
+    runs: PathBuf,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// The folder of run folders.
+    pub(crate) runs: PathBuf,
+}
+
+impl Listener for Guarded {
+    type Io = UnixStream;
+    type Addr = Origin;
+
+    async fn accept(&mut self) -> (UnixStream, Origin) {
+        let (stream, _) = Listener::accept(&mut self.listener).await;
+        (stream, Origin { runs: self.runs.clone() })
+    }
+
+    fn local_addr(&self) -> io::Result<Origin> {
+        Ok(Origin { runs: self.runs.clone() })
+    }
+}
+
+/// A socket of ours in the file system; it goes when we go.
+#[derive(Debug)]
+struct Socket {
+    path: PathBuf,
+    file: (u64, u64),
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Only our own: someone else's may have taken its place.
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Binds a socket that only its owner can open, at no moment anyone else, and puts it in its place in one step.
+async fn bind(path: &Path) -> Result<(UnixListener, Socket), ServeError> {
+    make_room(path).await?;
+    let failed = |source| ServeError::Socket { socket: path.to_owned(), source };
+    let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidInput.into()))?;
+    let mut draft = name.to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    let folder = path.with_file_name(draft);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
+    let bound = bind_in(&folder, path);
+    let _ = std::fs::remove_dir_all(&folder);
+    bound.map_err(failed)
+}
+
+fn bind_in(folder: &Path, path: &Path) -> io::Result<(UnixListener, Socket)> {
+    let draft = folder.join("s");
+    let (address, _open) = sys::socket_address(&draft)?;
+    let listener = UnixListener::bind(address)?;
+    std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
+    let file = identity(&draft)?;
+    std::fs::rename(&draft, path)?;
+    Ok((listener, Socket { path: path.to_owned(), file }))
+}
+
+/// Whatever has the socket's name must be a socket that nobody listens on.
+async fn make_room(path: &Path) -> Result<(), ServeError> {
+    let socket = path.to_owned();
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(ServeError::Socket { socket, source }),
+        Ok(file) if !std::os::unix::fs::FileTypeExt::is_socket(&file.file_type()) => {
+            return Err(ServeError::NoSocket { socket });
+        }
+        Ok(_) => {}
+    }
+    let (address, _open) = match sys::socket_address(path) {
+        Ok(found) => found,
+        Err(source) => return Err(ServeError::Socket { socket, source }),
+    };
+    match UnixStream::connect(address).await {
+        Ok(_) => Err(ServeError::InUse { socket }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(ServeError::Socket { socket, source }),
+    }
+}

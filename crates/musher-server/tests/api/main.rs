@@ -1,0 +1,9 @@
+//! The API as its callers meet it: a real engine and a real store behind a real socket, asked through the client.
+
+mod errors;
+mod guard;
+mod paths;
+mod shapes;
+mod sockets;
+mod streams;
+mod world;

@@ -1,0 +1,125 @@
+//! Streams: nothing is missed, nothing comes twice, and the end is the end.
+
+use musher_server::api::{EventQuery, LogQuery};
+use musher_server::client::LogStream;
+
+use crate::paths::problem;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_stream_of_events_goes_on_exactly_where_it_was_cut_off() {
+    let world = World::with_agent().await;
+    world.mission().await;
+    let mut first = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(first.next().await.unwrap().unwrap());
+    }
+    let after = first.after();
+    assert_eq!(after, seen[2].seq);
+    drop(first);
+
+    let mut second = world.client.follow_events(&EventQuery { after, ..EventQuery::default() }).await.unwrap();
+    world.runs.end(2);
+    while seen.last().is_none_or(|last| last.kind != "mission_completed") {
+        seen.push(second.next().await.unwrap().unwrap());
+    }
+    let last = seen.last().unwrap().seq;
+    assert_eq!(seen.iter().map(|e| e.seq).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
+    let listed = world.client.events(&EventQuery::default()).await.unwrap();
+    assert_eq!(listed[..seen.len()], seen);
+}
+
+#[tokio::test]
+async fn a_list_of_events_is_read_page_by_page() {
+    let world = World::with_agent().await;
+    world.mission().await;
+    world.runs.end(2);
+    let last = world.event("mission_completed", 0).await.seq;
+    let mut pages = Vec::new();
+    loop {
+        let after = pages.last().map_or(0, |event: &musher_server::api::Event| event.seq);
+        let wanted = EventQuery { after, limit: Some(2), ..EventQuery::default() };
+        let page = world.client.events(&wanted).await.unwrap();
+        assert!(page.len() <= 2);
+        pages.extend(page);
+        if pages.last().unwrap().seq >= last {
+            break;
+        }
+    }
+    assert!(pages.iter().zip(1..).all(|(event, seq)| event.seq == seq));
+}
+
+#[tokio::test]
+async fn a_stream_lets_only_what_was_asked_for_through() {
+    let world = World::with_agent().await;
+    let (one, two) = (world.mission().await, world.mission().await);
+    let wanted = EventQuery {
+        mission: Some(two.id.to_string()),
+        kind: Some("run_started,mission_completed".to_owned()),
+        ..EventQuery::default()
+    };
+    let mut events = world.client.follow_events(&wanted).await.unwrap();
+    world.runs.end(4);
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "mission_completed") {
+        let event = events.next().await.unwrap().unwrap();
+        assert_eq!(event.mission, Some(two.id));
+        kinds.push(event.kind);
+    }
+    assert_eq!(kinds, ["run_started", "run_started", "mission_completed"]);
+    assert_ne!(one.id, two.id);
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_nobody_up() {
+    let world = World::with_agent().await;
+    let mut slow = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    slow.next().await.unwrap().unwrap();
+    for _ in 0..20 {
+        world.mission().await;
+    }
+    world.runs.end(40);
+    let wanted = EventQuery { kind: Some("mission_completed".to_owned()), ..EventQuery::default() };
+    let mut quick = world.client.follow_events(&wanted).await.unwrap();
+    for _ in 0..20 {
+        quick.next().await.unwrap().unwrap();
+    }
+    let last = quick.after();
+    let mut next = slow.after();
+    while next < last {
+        next += 1;
+        assert_eq!(slow.next().await.unwrap().unwrap().seq, next);
+    }
+}
+
+async fn texts(mut log: LogStream) -> (Vec<String>, u64) {
+    let mut texts = Vec::new();
+    while let Some(line) = log.next().await.unwrap() {
+        texts.push(line.text);
+    }
+    (texts, log.offset())
+}
+
+#[tokio::test]
+async fn a_transcript_is_followed_to_the_end_of_its_run_and_read_from_any_place() {
+    let world = World::with_agent().await;
+    world.mission().await;
+    let begun = world.event("run_started", 0).await;
+    let run = begun.run.unwrap().short();
+    let (so_far, offset) = texts(world.client.log(&run, LogQuery::default()).await.unwrap()).await;
+    assert_eq!(so_far, ["one", "two"]);
+
+    let mut followed = world.client.log(&run, LogQuery { offset: 0, follow: true }).await.unwrap();
+    assert_eq!(followed.next().await.unwrap().unwrap().text, "one");
+    assert_eq!(followed.next().await.unwrap().unwrap().text, "two");
+    assert_eq!(followed.offset(), offset);
+    world.runs.end(1);
+    assert_eq!(texts(followed).await.0, ["three"]);
+
+    world.event("run_finished", begun.seq).await;
+    let rest = world.client.log(&run, LogQuery { offset, follow: true }).await.unwrap();
+    assert_eq!(texts(rest).await.0, ["three"]);
+    std::fs::remove_dir_all(world.engine.paths().run(&begun.run.unwrap().to_string())).unwrap();
+    assert_eq!(problem(world.client.log(&run, LogQuery::default()).await).code, "no_transcript");
+}

@@ -1,0 +1,212 @@
+//! A daemon in a folder of its own, with drivers that do what the test says.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Rebase, Report};
+use musher_core::config::ProjectSettings;
+use musher_core::effect::Stop;
+use musher_core::item::Prepared;
+use musher_core::mission::Policy;
+use musher_core::run::{Outcome, Usage};
+use musher_engine::driver::{Drivers, Git, Reports, Runs, Swept, Work};
+use musher_engine::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd};
+use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
+use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
+use musher_server::{About, Client, Server};
+use musher_store::SqliteStore;
+use tokio::sync::{Notify, Semaphore};
+
+/// Git that always succeeds.
+struct FakeGit;
+
+impl Git for FakeGit {
+    fn carry_out(&self, job: GitJob) -> Work<Report> {
+        let report = match job {
+            GitJob::CreateWorktree(_) => Report::WorktreeReady { base_commit: "base0".into() },
+            GitJob::Inspect(_) => Report::Inspected(Inspection::Clean {
+                head: "head1".into(),
+                tree: "tree1".into(),
+                files: 1,
+                insertions: 2,
+                deletions: 0,
+            }),
+            GitJob::PrepareMerge(_) => Report::MergePrepared(Preparation::Made(Prepared {
+                base: "base0".into(),
+                commit: "merge1".into(),
+                tree: "tree2".into(),
+            })),
+            GitJob::Rebase(_) => Report::Rebased(Rebase::Done { head: "head2".into() }),
+            GitJob::Land(_) => Report::LandingFinished(Landing::Landed),
+            GitJob::RemoveWorktree(_) => Report::WorktreeKept { reason: "notes.txt is nowhere else".into() },
+        };
+        Box::pin(async move { report })
+    }
+
+    fn checkout(&self, _: Checkout) -> Work<Result<(), String>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn diff(&self, job: Diff) -> Work<Result<String, String>> {
+        Box::pin(async move { Ok(format!("diff --git {}\n", job.branch)) })
+    }
+}
+
+/// Agents that say two lines, wait until the test lets them end, and say a third.
+#[derive(Default)]
+pub(crate) struct FakeRuns {
+    stops: Mutex<HashMap<PathBuf, Arc<Notify>>>,
+    ends: Ends,
+}
+
+struct Ends(Arc<Semaphore>);
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl FakeRuns {
+    /// Lets so many runs end.
+    pub(crate) fn end(&self, runs: usize) {
+        self.ends.0.add_permits(runs);
+    }
+}
+
+fn say(folder: &Path, seq: u64, text: &str) {
+    use std::io::Write;
+    std::fs::create_dir_all(folder).unwrap();
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("out.ndjson")).unwrap();
+    let line = serde_json::json!({"seq": seq, "at": "2026-01-31T09:00:00Z", "stream": "stdout", "text": text});
+    writeln!(file, "{line}").unwrap();
+}
+
+impl Runs for FakeRuns {
+    fn run(&self, job: RunJob, reports: Reports) -> Work<Report> {
+        let stop = Arc::new(Notify::new());
+        self.stops.lock().unwrap().insert(job.folder.clone(), Arc::clone(&stop));
+        let ends = Arc::clone(&self.ends.0);
+        Box::pin(async move {
+            say(&job.folder, 1, "one");
+            say(&job.folder, 2, "two");
+            reports(Report::RunStarted);
+            let usage = Usage { input_tokens: 10, output_tokens: 5, cost_micro_usd: 250_000 };
+            let outcome = tokio::select! {
+                () = stop.notified() => Outcome::Cancelled,
+                permit = ends.acquire() => {
+                    permit.unwrap().forget();
+                    Outcome::Finished { summary: "did it".into(), no_change_needed: None, verdict: None }
+                }
+            };
+            say(&job.folder, 3, "three");
+            std::fs::write(job.folder.join("exit.json"), "{}").unwrap();
+            Report::RunFinished { outcome, usage }
+        })
+    }
+
+    fn stop(&self, folder: PathBuf, _: Stop) -> Work<()> {
+        let stop = self.stops.lock().unwrap().get(&folder).cloned();
+        Box::pin(async move {
+            if let Some(stop) = stop {
+                stop.notify_one();
+            }
+        })
+    }
+
+    fn script(&self, _: Script) -> Work<ScriptEnd> {
+        Box::pin(async { ScriptEnd::Exited { ok: true, exit: "exit 0".to_owned(), tail: String::new() } })
+    }
+
+    fn sweep(&self, _: PathBuf, _: Vec<String>) -> Work<Swept> {
+        Box::pin(async { Swept::default() })
+    }
+}
+
+/// A daemon and what the test holds of it.
+pub(crate) struct World {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) engine: Engine,
+    pub(crate) runs: Arc<FakeRuns>,
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+}
+
+impl World {
+    /// A daemon with nothing in it.
+    pub(crate) async fn empty() -> Self {
+        Self::below("").await
+    }
+
+    /// A daemon in a folder somewhere below a new one.
+    pub(crate) async fn below(path: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::of(folder.path().join(path));
+        std::fs::create_dir_all(&paths.state).unwrap();
+        let runs = Arc::new(FakeRuns::default());
+        let drivers = Drivers { git: Arc::new(FakeGit), runs: runs.clone() };
+        let store = SqliteStore::open(&paths.state, SystemClock.now()).unwrap();
+        let socket = paths.socket();
+        let config =
+            EngineConfig { store: Box::new(store), clock: Arc::new(SystemClock), seed: 7, drivers, paths };
+        let (engine, _) = Engine::start(config).await.unwrap();
+        let settings = ProjectSettings { min_free_bytes: 0, ..ProjectSettings::default() };
+        let actor = Actor::Operator("test".into());
+        engine.send(actor, Command::Configure(Box::new(settings))).await.unwrap();
+        let about = About { version: "9.9.9".to_owned(), node: "here".to_owned(), store: "sqlite".to_owned() };
+        let mut server = Server::new(engine.clone(), about);
+        server.serve_socket(&socket).await.unwrap();
+        Self { folder, engine, runs, server, client: Client::new(socket) }
+    }
+
+    /// A daemon with an agent that takes four items at once.
+    pub(crate) async fn with_agent() -> Self {
+        let world = Self::empty().await;
+        world.client.add_agent(&agent("ann-1")).await.unwrap();
+        world
+    }
+
+    /// Waits for an event of this name after the given place.
+    pub(crate) async fn event(&self, kind: &str, after: u64) -> Event {
+        let wanted = EventQuery { after, kind: Some(kind.to_owned()), ..EventQuery::default() };
+        self.client.follow_events(&wanted).await.unwrap().next().await.unwrap().unwrap()
+    }
+
+    /// A mission of two items, the second of which depends on the first.
+    pub(crate) async fn mission(&self) -> Mission {
+        self.client.start_mission(&two_items()).await.unwrap()
+    }
+}
+
+pub(crate) fn agent(name: &str) -> NewAgent {
+    NewAgent {
+        name: name.to_owned(),
+        driver: "command".to_owned(),
+        command: vec!["true".to_owned()],
+        roles: Vec::new(),
+        capabilities: Vec::new(),
+        model: None,
+        max_load: 4,
+        env: Vec::new(),
+        nickname: None,
+        limits: musher_server::api::Limits::default(),
+    }
+}
+
+pub(crate) fn two_items() -> StartMission {
+    let item = |key: &str, on: &[&str]| NewItem {
+        key: key.to_owned(),
+        title: format!("Do {key}"),
+        body: format!("Please do {key}."),
+        depends_on: on.iter().map(|k| (*k).to_owned()).collect(),
+        ..NewItem::default()
+    };
+    StartMission {
+        goal: "Reach it".to_owned(),
+        policy: Policy { reviewer_required: false, ..Policy::default() },
+        base: "main".to_owned(),
+        ask: false,
+        items: vec![item("schema", &[]), item("api", &["schema"])],
+    }
+}

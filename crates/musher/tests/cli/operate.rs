@@ -1,0 +1,137 @@
+//! What operators do, through the daemon.
+
+use crate::harness::{Repo, config};
+
+const AGENT: &str = "title=$(head -n 1 \"$1\"); echo \"$title\" >\"file-$title\"; cat \"$1\"";
+
+#[test]
+fn the_daemon_comes_up_goes_down_and_says_how_it_stands() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    let said = repo.musher(&["up", "--detach"]).ok();
+    assert!(said.out.starts_with("musher is up"), "{}", said.out);
+    let status = repo.musher(&["status", "--json"]).ok().json();
+    for field in ["daemon", "missions", "items", "agents", "queue", "inbox", "cost_today_usd"] {
+        assert!(!status[field].is_null(), "{field} in {status}");
+    }
+    let doctor = repo.musher(&["doctor", "--json"]).ok().json();
+    assert!(doctor["checks"].as_array().unwrap().iter().all(|c| c["status"] == "pass"), "{doctor}");
+    repo.musher(&["down"]).ok();
+    repo.musher(&["status"]).refused(5, "no daemon");
+    // Down and up again is no loss.
+    repo.musher(&["up", "--detach"]).ok();
+    repo.musher(&["down"]).ok();
+}
+
+#[test]
+fn an_item_can_be_held_released_reviewed_and_looked_at() {
+    let repo = Repo::with(&config("qa = \"human\"", ""), AGENT);
+    let daemon = repo.up();
+    let started = repo.musher(&["mission", "start", "--text", "careful", "--json"]).ok().json();
+    let mission = started["mission"]["short_id"].as_str().unwrap().to_owned();
+    let mut follower = repo.follow(0);
+    let waiting = follower.until("item_waiting");
+    let item = waiting["item"].as_str().unwrap().to_owned();
+    assert_eq!(repo.musher(&["explain", &item, "--json"]).ok().json()["waits"][0]["code"], "approval");
+    assert!(repo.musher(&["diff", &item]).ok().out.contains("+careful"));
+    assert!(repo.musher(&["logs", &item]).ok().out.contains("careful"));
+    assert!(repo.musher(&["inbox"]).ok().out.contains("musher approve"));
+
+    repo.musher(&["item", "hold", &item, "not yet"]).ok();
+    repo.musher(&["approve", &item]).refused(4, "held");
+    repo.musher(&["item", "release", &item]).ok();
+    repo.musher(&["reject", &item, "say please"]).ok();
+    follower.until("item_waiting");
+    let shown = repo.musher(&["item", "show", &item, "--json"]).ok().json();
+    assert_eq!(shown["runs"].as_array().unwrap().len(), 2);
+    let second = shown["runs"][1]["id"].as_str().unwrap();
+    assert!(repo.musher(&["logs", second]).ok().out.contains("say please"), "the words are in the next prompt");
+
+    repo.musher(&["mission", "note", &mission, "approve the-item-that-is-not-there"]).refused(2, "no item");
+    repo.musher(&["approve", &item, "well done"]).ok();
+    follower.until("mission_completed");
+    assert_eq!(repo.titles()[0], "careful");
+    repo.musher(&["mission", "pause", &mission]).refused(4, "completed");
+    daemon.kill();
+}
+
+#[test]
+fn a_paused_mission_starts_nothing_and_a_stopped_one_keeps_its_branches() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    let daemon = repo.up();
+    let started =
+        repo.musher(&["mission", "start", "--text", "later", "--approve", "--json"]).ok().json();
+    let mission = started["mission"]["short_id"].as_str().unwrap().to_owned();
+    assert_eq!(started["mission"]["state"], "awaiting_approval");
+    repo.musher(&["mission", "pause", &mission]).refused(4, "awaiting_approval");
+    repo.musher(&["agent", "pause", "script"]).ok();
+    repo.musher(&["mission", "approve", &mission]).ok();
+    let explained = repo.musher(&["explain", &format!("{mission}/later"), "--json"]).ok().json();
+    assert_eq!(explained["waits"][0]["code"], "agent_paused", "{explained}");
+    repo.musher(&["agent", "resume", "script"]).ok();
+    repo.follow(0).until("mission_completed");
+    daemon.kill();
+}
+
+#[test]
+fn a_live_run_can_be_killed_and_its_item_goes_on() {
+    let agent = "if [ -e \"$MUSHER_WORKTREE/../../once\" ]; then echo work >work; else touch \"$MUSHER_WORKTREE/../../once\"; \
+                 echo started; while :; do sleep 0.1; done; fi";
+    let repo = Repo::with(&config("", ""), agent);
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "stubborn"]).ok();
+    let mut follower = repo.follow(0);
+    let run = follower.until("run_started")["run"].as_str().unwrap().to_owned();
+    repo.musher(&["run", "kill", &run]).ok();
+    let finished = follower.until("run_finished");
+    assert_eq!(finished["body"]["outcome"], "cancelled");
+    follower.until("mission_completed");
+    let attempts = repo.musher(&["item", "list", "--json"]).ok().json()["items"][0]["attempts"].clone();
+    assert_eq!(attempts, 0, "a run that was ended on request counts nothing");
+    daemon.kill();
+}
+
+#[test]
+fn a_backup_can_be_restored() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "kept"]).ok();
+    repo.follow(0).until("mission_completed");
+    repo.musher(&["backup", "outside-backup.db"]).ok();
+    repo.musher(&["backup", "outside-backup.db"]).refused(4, "exists");
+    daemon.kill();
+    std::fs::remove_dir_all(repo.file(".musher")).unwrap();
+    repo.musher(&["restore", "outside-backup.db"]).ok();
+    let daemon = repo.up();
+    let list = repo.musher(&["mission", "list", "--json"]).ok().json();
+    assert_eq!(list["missions"][0]["goal"], "kept");
+    daemon.kill();
+}
+
+#[test]
+fn events_resume_exactly_where_a_reader_stopped() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "watched"]).ok();
+    repo.follow(0).until("mission_completed");
+    let all = repo.musher(&["events", "--json"]).ok();
+    let seqs: Vec<u64> = all
+        .out
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "no gap, no repeat");
+    let later = repo.musher(&["events", "--json", "--after", "3"]).ok();
+    assert_eq!(later.out.lines().count(), seqs.len() - 3);
+    daemon.kill();
+}
+
+#[test]
+fn completions_and_schemas_are_printed() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(repo.musher(&["completions", shell]).ok().out.contains("musher"));
+    }
+    for arguments in [["plan", "schema"], ["config", "schema"]] {
+        repo.musher(&arguments).ok().json();
+    }
+}

@@ -1,8 +1,14 @@
 //! Who calls, and what that caller may do.
 //!
 //! Over the socket a caller is the user who owns it, by name; a process that an agent started has worker scope, whatever
-//! it says of itself: it may read and nothing else. Otherwise an agent could approve its own work.
+//! it says of itself and whatever token it shows: it may read and nothing else. Otherwise an agent could approve its
+//! own work.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State as Shared};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -10,17 +16,19 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use musher_core::command::Actor;
+use tokio::sync::OnceCell;
 
 use crate::api::Problem;
-use crate::serve::Guarded;
+use crate::serve::{Guarded, Tcp};
 use crate::sys;
+use crate::token::{self, Token};
 
 /// The header by which an operator's program says for whom it speaks.
 pub(crate) const ACTOR_HEADER: &str = "x-musher-actor";
 /// The longest name that it may give, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// Why a caller may only read.
+/// What a caller may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Everything.
@@ -72,7 +80,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Caller);
 
-impl axum::extract::connect_info::Connected<IncomingStream<'_, Guarded>> for Peer {
+impl Connected<IncomingStream<'_, Guarded>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Guarded>) -> Self {
         let runs = stream.remote_addr().runs.clone();
         Self(match stream.io().peer_cred() {
@@ -106,12 +114,57 @@ fn stated_name(headers: &HeaderMap) -> Option<Box<str>> {
     (!name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(plain)).then(|| name.into())
 }
 
-/// Lets a request over TCP in if it shows the token and comes from no web page.
-pub(crate) async fn of_tcp(Shared(token): Shared<crate::token::Token>, mut request: Request, next: Next) -> Response {
-    if let Err(problem) = crate::token::check(&token, request.headers()) {
+/// Both ends of a connection over TCP.
+#[derive(Clone, Debug)]
+pub(crate) struct TcpPeer {
+    ends: Option<(SocketAddr, SocketAddr)>,
+    /// What the process at the other end may do; looked up once a connection, and only for whoever has the token.
+    scope: Arc<OnceCell<Scope>>,
+}
+
+impl Connected<IncomingStream<'_, Tcp>> for TcpPeer {
+    fn connect_info(stream: IncomingStream<'_, Tcp>) -> Self {
+        let io = stream.io();
+        Self { ends: io.peer_addr().ok().zip(io.local_addr().ok()), scope: Arc::default() }
+    }
+}
+
+impl TcpPeer {
+    async fn scope(&self, runs: PathBuf) -> Scope {
+        let gone = || Scope::Worker("nobody knows who calls".to_owned());
+        let Some((peer, own)) = self.ends else { return gone() };
+        let look = async || {
+            let looked = tokio::task::spawn_blocking(move || sys::scope_over_tcp(peer, own, &runs)).await;
+            looked.unwrap_or_else(|_| gone())
+        };
+        self.scope.get_or_init(look).await.clone()
+    }
+}
+
+/// What the TCP listener knows.
+#[derive(Clone, Debug)]
+pub(crate) struct TcpDoor {
+    pub(crate) token: Token,
+    /// The folder of run folders.
+    pub(crate) runs: PathBuf,
+}
+
+/// Lets a request over TCP in if it shows the token and comes from no web page. An agent that has read the token is an
+/// agent all the same.
+pub(crate) async fn of_tcp(
+    Shared(door): Shared<TcpDoor>,
+    ConnectInfo(peer): ConnectInfo<TcpPeer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Err(problem) = token::check(&door.token, request.headers()) {
         return problem.into_response();
     }
-    request.extensions_mut().insert(Caller { name: "token".into(), scope: Scope::Operator });
+    let caller = Caller { name: "token".into(), scope: peer.scope(door.runs).await };
+    if let Err(problem) = caller.may(request.method()) {
+        return problem.into_response();
+    }
+    request.extensions_mut().insert(caller);
     next.run(request).await
 }
 

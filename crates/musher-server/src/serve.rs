@@ -4,16 +4,21 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::middleware;
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::Listener;
 use musher_engine::Engine;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::app::{About, App};
+use crate::caller::{TcpDoor, TcpPeer};
 use crate::{caller, routes, sys, token};
+
+/// How long the end waits for callers to take their answers.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Why nobody can be listened to.
 #[derive(Debug, thiserror::Error)]
@@ -110,8 +115,8 @@ impl Server {
 
     /// Listens on an address for whoever shows the token in the file, which is made when there is none.
     ///
-    /// Whoever shows it is an operator, for over TCP nobody knows which process calls: keep an agent from the file by
-    /// its sandbox, or do not listen on TCP.
+    /// Whoever shows it is an operator, but for the agents of this machine: they may read and nothing else, as at the
+    /// socket. (Where the system does not tell whose a connection is, an agent that can read the token is an operator.)
     pub async fn serve_tcp(&mut self, address: SocketAddr, token_file: &Path) -> Result<SocketAddr, ServeError> {
         let file = token_file.to_owned();
         let token = token::load_or_make(token_file).map_err(|source| ServeError::Token { file, source })?;
@@ -121,13 +126,10 @@ impl Server {
         if !bound.ip().is_loopback() {
             warn!(address = %bound, "listening beyond this machine, without encryption; the token is all that protects it");
         }
-        let router =
-            routes::router(self.app.clone()).layer(middleware::from_fn_with_state(token, caller::of_tcp));
-        let listener = listener.tap_io(|stream| {
-            // Answers are small and someone waits for each.
-            let _ = stream.set_nodelay(true);
-        });
-        let serving = axum::serve(listener, router).with_graceful_shutdown(self.closed());
+        let door = TcpDoor { token, runs: self.app.engine().paths().runs() };
+        let router = routes::router(self.app.clone()).layer(middleware::from_fn_with_state(door, caller::of_tcp));
+        let service = router.into_make_service_with_connect_info::<TcpPeer>();
+        let serving = axum::serve(Tcp(listener), service).with_graceful_shutdown(self.closed());
         self.listening.spawn(async move { ended(serving.await) });
         info!(address = %bound, "listening");
         Ok(bound)
@@ -150,7 +152,11 @@ impl Server {
     /// Takes no new requests, ends the streams, answers what was asked, and removes the socket.
     pub async fn stop(mut self) {
         self.app.close();
-        while self.listening.join_next().await.is_some() {}
+        let all = async { while self.listening.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            // Someone does not read their answer; what they asked for is on disk.
+            self.listening.shutdown().await;
+        }
     }
 }
 
@@ -184,6 +190,24 @@ impl Listener for Guarded {
 
     fn local_addr(&self) -> io::Result<Origin> {
         Ok(Origin { runs: self.runs.clone() })
+    }
+}
+
+/// A listener whose answers go out at once, however small: someone waits for each.
+pub(crate) struct Tcp(TcpListener);
+
+impl Listener for Tcp {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let _ = stream.set_nodelay(true);
+        (stream, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
+use musher_sim::bench;
 use musher_sim::campaign::{self, NIGHTS_TO_SEE_ALL};
 use musher_sim::failure::replay;
 use musher_sim::variant::Variant;
@@ -25,7 +26,7 @@ enum Command {
     Bench(Bench),
     /// One part of the benchmark, in a process of its own
     #[command(hide = true)]
-    BenchPart(Bench),
+    BenchPart(Part),
 }
 
 #[derive(Debug, Args)]
@@ -58,9 +59,13 @@ struct Bench {
     /// Where the databases are made: on the disk that is to be measured
     #[arg(long, default_value = "target/bench")]
     dir: PathBuf,
-    /// The part, for a process of its own
-    #[arg(long, hide = true)]
-    part: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Part {
+    /// The data folder
+    #[arg(long)]
+    dir: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -121,5 +126,42 @@ fn report_panics(variant: Variant) {
     }));
 }
 
-fn bench(_: &Bench) -> ExitCode { ExitCode::SUCCESS }
-fn bench_part(_: &Bench) -> ExitCode { ExitCode::SUCCESS }
+fn bench(args: &Bench) -> ExitCode {
+    let report = match bench::run(&bench::Options { dir: args.dir.clone(), quick: args.quick }) {
+        Ok(report) => report,
+        Err(error) => return failed(&error),
+    };
+    print!("{report}");
+    let Some(path) = &args.json else { return ExitCode::SUCCESS };
+    let written = serde_json::to_string_pretty(&report)
+        .map_err(std::io::Error::from)
+        .and_then(|text| std::fs::write(path, text + "\n"));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: `{}` cannot be written\n  why: {error}\n  fix: choose another file", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench_part(args: &Part) -> ExitCode {
+    match bench::part(&args.dir) {
+        Ok(part) => {
+            println!("{}", serde_json::to_string(&part).unwrap_or_default());
+            ExitCode::SUCCESS
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &bench::BenchError) -> ExitCode {
+    eprintln!("error: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(why) = cause {
+        eprintln!("  why: {why}");
+        cause = why.source();
+    }
+    eprintln!("  fix: {}", error.fix());
+    ExitCode::FAILURE
+}

@@ -1,1 +1,142 @@
-//! .
+//! Agents: what is wrong with one is not wrong with its item; paused, draining and removed ones take nothing new.
+
+use musher_core::agent::{AgentSpec, AgentStatus};
+use musher_core::command::{Command, Report};
+use musher_core::inbox;
+use musher_core::item::Phase;
+use musher_core::run::FailureClass;
+use musher_core::wait::WaitCode;
+
+use crate::world::{World, agent, failed, item};
+
+fn status(w: &World, name: &str) -> AgentStatus {
+    let agent = w.state.agent_named(name).unwrap();
+    agent.status(w.state.load(agent.id))
+}
+
+#[test]
+fn an_agent_that_cannot_start_is_marked_with_the_fix_and_its_item_is_not() {
+    let mut w = World::with_agents(2);
+    w.mission(vec![item("a", &[])]);
+    w.report("a", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
+    w.end("a", failed(FailureClass::Setup, "`claude` is not logged in; run `claude login`"));
+    assert_eq!((status(&w, "a1"), w.said("agent_offline")), (AgentStatus::Error, 1));
+    assert_eq!((w.phase("a"), w.agent_of("a"), w.item("a").attempts), (Phase::Assigned, "a2".into(), 0), "the next one takes it");
+    assert!(inbox::requests(&w.state).iter().any(|r| r.text.contains("run `claude login`")));
+    w.end("a", failed(FailureClass::Setup, "no such program"));
+    assert_eq!((w.phase("a"), w.waits("a"), w.item("a").attempts), (Phase::Ready, vec![WaitCode::AgentOffline], 0));
+    let first = w.agent_id("a1");
+    w.ok(Command::ResumeAgent(first));
+    assert_eq!((w.phase("a"), w.agent_of("a")), (Phase::Assigned, "a1".into()));
+}
+
+#[test]
+fn an_agent_whose_program_is_found_again_takes_work_again() {
+    let mut w = World::with_agents(1);
+    let id = w.agent_id("a1");
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    assert_eq!((w.said("agent_offline"), status(&w, "a1")), (1, AgentStatus::Error));
+    w.mission(vec![item("a", &[])]);
+    assert_eq!(w.phase("a"), Phase::Ready);
+    w.ok(Command::AgentChecked(id, None));
+    assert_eq!(w.phase("a"), Phase::Assigned);
+}
+
+#[test]
+fn an_agent_removed_while_its_run_starts_leaves_nothing_hanging() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[])]);
+    w.report("a", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
+    let id = w.agent_id("a1");
+    w.ok(Command::RemoveAgent(id));
+    w.end("a", failed(FailureClass::Setup, "no such program"));
+    assert_eq!((w.phase("a"), w.item("a").attempts, w.effects_of("a")), (Phase::Ready, 0, vec![]));
+    assert!(w.state.runs().is_empty());
+}
+
+#[test]
+fn who_is_paused_drained_or_removed_finishes_and_takes_nothing_new() {
+    type Wish = fn(musher_core::id::AgentId) -> Command;
+    let wishes: [(Wish, Option<AgentStatus>); 3] = [
+        (Command::PauseAgent, Some(AgentStatus::Paused)),
+        (Command::DrainAgent, Some(AgentStatus::Draining)),
+        (Command::RemoveAgent, None),
+    ];
+    for (wish, expected) in wishes {
+        let mut w = World::with_agents(1);
+        w.mission(vec![item("a", &[]), item("b", &[])]);
+        w.start("a");
+        let id = w.agent_id("a1");
+        w.ok(wish(id));
+        assert_eq!(w.effects_of("a"), ["start_run"], "its run goes on");
+        w.end("a", crate::world::finished("done"));
+        assert_eq!((w.phase("a"), w.phase("b")), (Phase::Verifying, Phase::Ready));
+        match expected {
+            Some(expected) => {
+                assert_eq!((status(&w, "a1"), w.waits("b")), (expected, vec![WaitCode::AgentPaused]));
+                w.ok(Command::ResumeAgent(id));
+                assert_eq!(w.phase("b"), Phase::Assigned);
+            }
+            None => {
+                assert_eq!(w.waits("b"), [WaitCode::NoAgent]);
+                w.refused(Command::ResumeAgent(id));
+                w.refused(Command::RemoveAgent(id));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_is_used_once_and_free_again_after_a_removal() {
+    let mut w = World::with_agents(1);
+    let refused = w.refused(Command::AddAgent(Box::new(agent("a1"))));
+    assert!(refused.fix().unwrap().contains("musher agent remove a1"));
+    let old = w.agent_id("a1");
+    w.ok(Command::RemoveAgent(old));
+    assert_ne!(w.agent(agent("a1")), old);
+}
+
+#[test]
+fn the_agents_of_the_config_are_those_of_the_config() {
+    let mut w = World::with_agents(1);
+    w.ok(Command::SyncAgents(vec![agent("c1"), agent("c2")]));
+    let ids = (w.agent_id("c1"), w.agent_id("c2"));
+    let seen = w.events.len();
+    w.ok(Command::SyncAgents(vec![agent("c1"), agent("c2")]));
+    assert_eq!(w.events.len(), seen, "the same config changes nothing");
+    let more = AgentSpec { max_load: 7, ..agent("c1") };
+    w.ok(Command::SyncAgents(vec![more]));
+    assert_eq!((w.agent_id("c1"), w.state.agent_named("c1").unwrap().spec.max_load), (ids.0, 7));
+    assert!(w.state.agent_named("c2").is_none() && w.state.agent(ids.1).unwrap().removed);
+    assert!(w.state.agent_named("a1").is_some(), "who was added by a person stays");
+    let refused = w.refused(Command::RemoveAgent(ids.0));
+    assert!(refused.fix().unwrap().contains("musher.toml"));
+}
+
+#[test]
+fn an_agent_whose_load_is_lowered_below_what_it_has_takes_nothing_new() {
+    let mut w = World::new();
+    w.ok(Command::SyncAgents(vec![AgentSpec { max_load: 2, ..agent("c1") }]));
+    w.mission(vec![item("a", &[]), item("b", &[]), item("c", &[])]);
+    w.pass(std::time::Duration::from_secs(1));
+    w.ok(Command::SyncAgents(vec![AgentSpec { max_load: 1, ..agent("c1") }]));
+    assert_eq!(w.all_in(Phase::Assigned).len(), 2);
+    w.work("a");
+    assert_eq!(w.phase("c"), Phase::Ready);
+    w.work("b");
+    assert_eq!(w.phase("c"), Phase::Assigned);
+}
+
+#[test]
+fn what_a_review_used_is_the_reviewers() {
+    let mut w = World::with_agents(1);
+    w.agent(AgentSpec { roles: crate::world::words(&["reviewer"]), ..agent("judge") });
+    w.mission_with(musher_core::mission::Policy::default(), vec![item("a", &[])]);
+    w.work("a");
+    let run = w.item("a").review_run;
+    w.report("a", "start_run", Report::RunStarted);
+    w.report("a", "start_run", Report::RunProgress { usage: crate::world::tokens(5) });
+    let event = w.events.iter().rev().find(|e| e.happened.name() == "usage_recorded").unwrap();
+    assert_eq!((event.run, event.agent), (run, Some(w.agent_id("judge"))));
+}

@@ -44,10 +44,10 @@ async fn list(State(app): State<App>, Asked(query): Asked<EventQuery>) -> Result
         (status = "default", body = Problem)))]
 async fn follow(State(app): State<App>, Asked(query): Asked<EventQuery>) -> Result<Response, Problem> {
     let filter = filter(&app, &query, CHUNK).await?;
-    let (chunks, response) = stream::lines(app.stream_place()?);
+    let (mut chunks, response) = stream::lines(&app)?;
     tokio::spawn(async move {
-        if let Err(problem) = send(&app, filter, &chunks).await {
-            let _ = chunks.send(Err(io::Error::other(problem.to_string()))).await;
+        if let Err(problem) = send(&app, filter, &mut chunks).await {
+            chunks.fail(io::Error::other(problem.to_string())).await;
         }
     });
     Ok(response)
@@ -84,9 +84,8 @@ fn kinds(words: Option<&str>) -> Result<Vec<Box<str>>, Problem> {
 }
 
 /// Reads from a cursor of its own, woken by the log's end: it can be slow, but it cannot miss anything.
-async fn send(app: &App, mut filter: EventFilter, out: &Chunks) -> Result<(), Problem> {
+async fn send(app: &App, mut filter: EventFilter, out: &mut Chunks) -> Result<(), Problem> {
     let mut seq = app.engine().seq();
-    let mut closing = app.closing();
     loop {
         seq.borrow_and_update();
         let question = filter.clone();
@@ -100,7 +99,7 @@ async fn send(app: &App, mut filter: EventFilter, out: &Chunks) -> Result<(), Pr
             // Everything up to there was looked through, whether it was wanted or not.
             filter.after = filter.after.max(last);
         }
-        if !events.is_empty() && out.send(Ok(lines(events))).await.is_err() {
+        if !events.is_empty() && !out.send(lines(events)).await {
             return Ok(());
         }
         if !is_all {
@@ -108,8 +107,7 @@ async fn send(app: &App, mut filter: EventFilter, out: &Chunks) -> Result<(), Pr
         }
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => return Ok(()),
-            () = out.closed() => return Ok(()),
+            () = out.over() => return Ok(()),
             changed = seq.changed() => if changed.is_err() { return Ok(()) },
         }
     }

@@ -84,12 +84,11 @@ async fn log(State(app): State<App>, Name(typed): Name, Asked(query): Asked<LogQ
         return Err(Problem::new(410, "no_transcript", format!("run `{}` has no transcript any more", id.short()))
             .why("it never started, or its transcript was removed after `retention`"));
     }
-    let (chunks, response) = stream::lines(app.stream_place()?);
+    let (mut chunks, response) = stream::lines(&app)?;
     let transcript = Transcript { file, offset: query.offset, opened: None };
     tokio::spawn(async move {
-        if let Err(error) = send(&app, id, transcript, query.follow, &chunks).await {
-            // The reader learns that it has not got everything; one that has gone learns nothing.
-            let _ = chunks.send(Err(error)).await;
+        if let Err(error) = send(&app, id, transcript, query.follow, &mut chunks).await {
+            chunks.fail(error).await;
         }
     });
     Ok(response)
@@ -100,9 +99,8 @@ async fn is_live(app: &App, id: RunId) -> Result<bool, Problem> {
 }
 
 /// Sends what there is, and as long as the run lives what comes.
-async fn send(app: &App, id: RunId, mut transcript: Transcript, follow: bool, out: &Chunks) -> io::Result<()> {
+async fn send(app: &App, id: RunId, mut transcript: Transcript, follow: bool, out: &mut Chunks) -> io::Result<()> {
     let mut seq = app.engine().seq();
-    let mut closing = app.closing();
     let mut over = !follow;
     loop {
         seq.borrow_and_update();
@@ -115,8 +113,7 @@ async fn send(app: &App, id: RunId, mut transcript: Transcript, follow: bool, ou
         }
         tokio::select! {
             biased;
-            _ = closing.wait_for(|closing| *closing) => return Ok(()),
-            () = out.closed() => return Ok(()),
+            () = out.over() => return Ok(()),
             changed = seq.changed() => if changed.is_err() { return Ok(()) },
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
@@ -132,7 +129,7 @@ struct Transcript {
 
 impl Transcript {
     /// Sends what was not sent yet; says whether anyone still reads.
-    async fn send_rest(&mut self, out: &Chunks) -> io::Result<bool> {
+    async fn send_rest(&mut self, out: &mut Chunks) -> io::Result<bool> {
         let file = match &mut self.opened {
             Some(file) => file,
             none => match File::open(&self.file).await {
@@ -152,7 +149,7 @@ impl Transcript {
                 return Ok(true);
             }
             chunk.truncate(read);
-            if out.send(Ok(Bytes::from(chunk))).await.is_err() {
+            if !out.send(Bytes::from(chunk)).await {
                 return Ok(false);
             }
         }

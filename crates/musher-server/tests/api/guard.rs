@@ -3,7 +3,10 @@
 use std::process::{Command, Stdio};
 
 use musher_server::{Client, ClientError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
+use crate::errors::parsed;
 use crate::world::World;
 
 /// Where the caller below finds the daemon.
@@ -23,15 +26,49 @@ async fn caller() {
     }
 }
 
+/// Where the caller below finds the TCP listener, and the token that it shows.
+const ADDRESS: &str = "MUSHER_TEST_ADDRESS";
+const TOKEN: &str = "MUSHER_TEST_TOKEN";
+
+/// Like the caller above, over TCP.
+#[tokio::test]
+#[ignore = "is started by the other tests of this file"]
+async fn tcp_caller() {
+    let (Ok(address), Ok(token)) = (std::env::var(ADDRESS), std::env::var(TOKEN)) else { return };
+    let ask = async |method: &str, path: &str| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
+        let request = format!("{head}Connection: close\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let (status, _, body) = parsed(&answer);
+        format!("{status} {}", body["code"].as_str().unwrap_or_default())
+    };
+    assert_eq!(ask("GET", "/v1/status").await, "200 ");
+    println!("says: {}", ask("POST", "/v1/gc").await);
+}
+
 /// Runs the caller through a shell line in which `"$@"` is the caller, in the run of this name.
 async fn called(world: &World, run: Option<&str>, line: &str) -> String {
+    let mut command = shell("guard::caller", run, line);
+    command.env(SOCKET, world.client.socket());
+    said(command).await
+}
+
+fn shell(test: &str, run: Option<&str>, line: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line, "sh"]).arg(std::env::current_exe().unwrap());
-    command.args(["--exact", "guard::caller", "--ignored", "--nocapture", "--test-threads=1"]);
-    command.env(SOCKET, world.client.socket()).stdin(Stdio::null()).env_remove("MUSHER_RUN");
+    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
+    command.stdin(Stdio::null()).env_remove("MUSHER_RUN");
     if let Some(run) = run {
         command.env("MUSHER_RUN", run);
     }
+    command
+}
+
+/// What the caller says.
+async fn said(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     match text.split_once("says: ") {
@@ -50,6 +87,20 @@ async fn a_process_of_a_run_has_worker_scope_and_cannot_shake_it_off() {
     assert_eq!(called(&world, Some("gate-1"), r#""$@""#).await, denied, "what agents write runs in gates");
     assert_eq!(called(&world, Some("run-1"), r#"env -u MUSHER_RUN "$@"; true"#).await, denied);
     assert_eq!(called(&world, Some("run-1"), r#"MUSHER_RUN=other "$@"; true"#).await, denied);
+}
+
+#[tokio::test]
+async fn an_agent_that_has_read_the_token_is_an_agent_all_the_same() {
+    let mut world = World::empty().await;
+    std::fs::create_dir_all(world.engine.paths().run("run-1")).unwrap();
+    let file = world.engine.paths().token();
+    let address = world.server.serve_tcp("127.0.0.1:0".parse().unwrap(), &file).await.unwrap();
+    let token = std::fs::read_to_string(&file).unwrap();
+    for (run, answer) in [(Some("run-1"), "403 worker_scope"), (None, "200")] {
+        let mut command = shell("guard::tcp_caller", run, r#"env -u MUSHER_RUN "$@"; true"#);
+        command.env(ADDRESS, address.to_string()).env(TOKEN, token.trim());
+        assert_eq!(said(command).await, answer, "{run:?}");
+    }
 }
 
 #[tokio::test]

@@ -7,8 +7,9 @@ use crate::world::{World, agent, two_items};
 
 #[tokio::test]
 async fn a_mission_is_paused_resumed_noted_and_stopped() {
-    let world = World::empty().await;
+    let world = World::with_agent().await;
     let id = world.mission().await.id.to_string();
+    world.event("run_started", 0).await;
     let wish = PauseWish { now: false, reason: "lunch".to_owned() };
     let paused = world.client.clone().speaking_for("ann").pause_mission(&id, &wish).await.unwrap();
     assert_eq!(paused.state, "paused");

@@ -123,3 +123,12 @@ async fn a_transcript_is_followed_to_the_end_of_its_run_and_read_from_any_place(
     std::fs::remove_dir_all(world.engine.paths().run(&begun.run.unwrap().to_string())).unwrap();
     assert_eq!(problem(world.client.log(&run, LogQuery::default()).await).code, "no_transcript");
 }
+
+#[tokio::test]
+async fn a_reader_that_takes_nothing_does_not_keep_the_daemon_from_its_end() {
+    let world = World::empty().await;
+    let stuck = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let idle = tokio::net::UnixStream::connect(world.client.socket()).await.unwrap();
+    world.server.stop().await;
+    drop((stuck, idle));
+}

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use musher_core::time::Timestamp;
 use nix::errno::Errno;
@@ -30,14 +31,42 @@ impl FolderLock {
             .mode(0o600)
             .open(&path)
             .map_err(|e| OpenError::io(&path, e))?;
-        let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => lock,
-            Err((file, Errno::EWOULDBLOCK)) => return Err(held(folder, file)),
-            Err((_, errno)) => return Err(OpenError::io(&path, errno.into())),
-        };
+        let mut lock = acquire(folder, &path, file)?;
         sign(&mut lock, now).map_err(|e| OpenError::io(&path, e))?;
         Ok(Self(lock))
     }
+}
+
+/// How often, and how long each time, a dead holder's lock is waited for.
+const DEAD_HOLDER: (u32, Duration) = (200, Duration::from_millis(10));
+
+fn acquire(folder: &Path, path: &Path, mut file: File) -> Result<Flock<File>, OpenError> {
+    for _ in 0..DEAD_HOLDER.0 {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((back, Errno::EWOULDBLOCK)) => {
+                let error = held(folder, &back);
+                // A daemon that was killed while it started a program: until that program is executed, the copy of the
+                // daemon that became it holds the lock too. That is over in an instant.
+                let dead = match &error {
+                    OpenError::Locked { pid: Some(pid), .. } => !is_alive(*pid),
+                    _ => false,
+                };
+                if !dead {
+                    return Err(error);
+                }
+                file = back;
+                std::thread::sleep(DEAD_HOLDER.1);
+            }
+            Err((_, errno)) => return Err(OpenError::io(path, errno.into())),
+        }
+    }
+    Err(held(folder, &file))
+}
+
+fn is_alive(pid: u32) -> bool {
+    let Ok(pid) = i32::try_from(pid) else { return false };
+    !matches!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None), Err(Errno::ESRCH))
 }
 
 /// Makes the folder, for its owner only, unless it is there.
@@ -55,8 +84,9 @@ fn sign(file: &mut File, now: Timestamp) -> std::io::Result<()> {
     file.write_all(format!("pid {}\nsince {now}\n", std::process::id()).as_bytes())
 }
 
-fn held(folder: &Path, file: File) -> OpenError {
+fn held(folder: &Path, mut file: &File) -> OpenError {
     let mut text = String::new();
+    let _ = file.rewind();
     // What cannot be read is not named; the lock counts all the same.
     let _ = file.take(1024).read_to_string(&mut text);
     let word = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);

@@ -26,8 +26,7 @@ case $title in
     else
         echo 'sed "s/NAME/$1/" greeting.txt' >api.sh
     fi
-    echo "- greetings are served" >>CHANGES
-    sort -u -o CHANGES CHANGES
+    grep -q served CHANGES || echo "- greetings are served" >>CHANGES
     ;;
 "Show greetings on a page")
     echo "<h1>$(cat greeting.txt)</h1>" >page.html

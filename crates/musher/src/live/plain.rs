@@ -65,6 +65,8 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::RunStopping { .. } => plain("its run is being ended".to_owned()),
         Happened::WorktreeFailed { error } => bad(format!("its worktree cannot be made: {}", one_line(error, WIDE))),
         Happened::WorktreeKept { reason } => plain(format!("its worktree stays: {}", one_line(reason, WIDE))),
+        // Known from an earlier run on the same tree: no news.
+        Happened::GateFinished { green: true, cached: true, .. } => None,
         Happened::GateFinished { green: true, .. } => good("gate green".to_owned()),
         Happened::GateFinished { green: false, .. } => bad("gate red".to_owned()),
         Happened::ReviewRequested { of } => plain(format!("review asked of {of}")),

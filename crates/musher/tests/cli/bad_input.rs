@@ -47,7 +47,7 @@ fn a_plan_of_100_001_items_is_refused() {
     for n in 0..100_001 {
         plan.push_str(&format!("[[items]]\nid = \"i{n}\"\ntitle = \"t\"\n"));
     }
-    refused_plan(plan.as_bytes(), &["100,000"]);
+    refused_plan(plan.as_bytes(), &["at most 100000"]);
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn a_second_daemon_is_refused_and_names_the_first() {
 #[test]
 fn a_database_of_a_newer_version_is_refused_and_not_touched() {
     let repo = repo();
-    let daemon = repo.up();
-    daemon.kill();
+    repo.musher(&["up", "--detach"]).ok();
+    repo.musher(&["down"]).ok();
     let path = repo.file(".musher/musher.db");
     let mut bytes = std::fs::read(&path).unwrap();
     // SQLite's header keeps the schema's version of its user at offset 60, big-endian.

@@ -139,23 +139,18 @@ impl Repo {
     #[track_caller]
     pub(crate) fn wait_for_end(&self, mission: &str) {
         let mut follower = self.follow(0);
-        let mut open = 0i64;
+        let mut open = std::collections::BTreeSet::new();
         let mut over = false;
-        while !(over && open == 0) {
+        while !(over && open.is_empty()) {
             let Some(event) = follower.next() else {
                 panic!("the stream ended: {}", self.read("outside-daemon.log"));
             };
             match event["kind"].as_str() {
-                Some("worktree_created") => open = 1,
+                Some("worktree_created") => drop(open.insert(event["item"].to_string())),
+                Some("worktree_removed") => drop(open.remove(&event["item"].to_string())),
                 Some("mission_completed") if event["mission"] == mission => over = true,
                 Some("item_blocked" | "item_dead_lettered" | "mission_failed") => panic!("{event}"),
                 _ => {}
-            }
-            if over {
-                let status = self.musher(&["item", "list", "--json"]).ok().json();
-                open = status["items"].as_array().map_or(0, |items| {
-                    items.iter().filter(|i| i["worktree"].as_str().is_some_and(|w| w != "none")).count() as i64
-                });
             }
         }
     }

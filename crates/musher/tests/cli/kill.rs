@@ -7,10 +7,14 @@ const AGENT: &str = r#"
 title=$(head -n 1 "$1")
 outside=$MUSHER_TEST_OUTSIDE
 mark="$outside/$title.pid"
-if [ -f "$mark" ] && kill -0 "$(cat "$mark")" 2>/dev/null; then
-    echo "$title" >>"$outside/violations"
+if [ -f "$mark" ]; then
+    read -r pid prompt <"$mark"
+    # A pid may belong to another program by now, or to nothing but a dead process that nobody has waited for.
+    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$prompt"; then
+        echo "$title" >>"$outside/violations"
+    fi
 fi
-echo $$ >"$mark"
+echo "$$ $1" >"$mark.new" && mv "$mark.new" "$mark"
 echo "$title" >>"$outside/starts"
 n=0
 while [ $n -lt 5 ]; do

@@ -32,8 +32,22 @@ const HEARD_EVERY: Duration = Duration::from_secs(30);
 /// What a project's own scripts get from musher's environment. They run what agents wrote, so it is no more than
 /// toolchains need.
 const SCRIPT_ENVIRONMENT: [&str; 16] = [
-    "PATH", "HOME", "LANG", "LC_ALL", "TERM", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "CI", "CARGO_HOME", "RUSTUP_HOME",
-    "GOPATH", "JAVA_HOME", "VIRTUAL_ENV",
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "CI",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "GOPATH",
+    "JAVA_HOME",
+    "VIRTUAL_ENV",
 ];
 
 /// Runs agents and scripts under run hosts.
@@ -56,8 +70,7 @@ impl ProcessDriver {
     /// A driver that starts hosts with this argv (the run folder is added) and masks these values in all output.
     #[must_use]
     pub fn new(host: Vec<OsString>, masks: Vec<String>, environment: BTreeMap<String, String>) -> Self {
-        let shared =
-            Shared { host, masks, environment, unwanted: Mutex::new(HashSet::new()), launched: Notify::new() };
+        let shared = Shared { host, masks, environment, unwanted: Mutex::new(HashSet::new()), launched: Notify::new() };
         Self { shared: Arc::new(shared) }
     }
 }
@@ -352,9 +365,7 @@ fn ended(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usage
         Reason::NotStarted { failure: StartFailure::Folder, message } => {
             failed(FailureClass::Agent, format!("the worktree cannot be entered: {message}"))
         }
-        Reason::NotStarted { failure, message } => {
-            failed(FailureClass::Setup, format!("{message}; {}", failure.fix()))
-        }
+        Reason::NotStarted { failure, message } => failed(FailureClass::Setup, format!("{message}; {}", failure.fix())),
     };
     (outcome, Usage::default())
 }
@@ -421,9 +432,7 @@ fn exit_words(exit: &ExitRecord) -> String {
 
 fn script_end(folder: &RunFolder, exit: &ExitRecord) -> ScriptEnd {
     match &exit.reason {
-        Reason::Exited => {
-            ScriptEnd::Exited { ok: exit.code == Some(0), exit: exit_words(exit), tail: tail(folder) }
-        }
+        Reason::Exited => ScriptEnd::Exited { ok: exit.code == Some(0), exit: exit_words(exit), tail: tail(folder) },
         Reason::Deadline | Reason::Silence => ScriptEnd::TimedOut { tail: tail(folder) },
         Reason::Stopped { .. } | Reason::Shutdown => ScriptEnd::Lost,
         Reason::NotStarted { failure, message } => ScriptEnd::Failed(format!("{message}; {}", failure.fix())),

@@ -191,10 +191,7 @@ impl Engine {
         permit: Option<tokio::sync::OwnedSemaphorePermit>,
     ) -> Result<Answer, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.inner
-            .messages
-            .send(Message::Command { input, reply, permit })
-            .map_err(|_| EngineError::Stopped)?;
+        self.inner.messages.send(Message::Command { input, reply, permit }).map_err(|_| EngineError::Stopped)?;
         answer.await.map_err(|_| EngineError::Stopped)?
     }
 
@@ -425,7 +422,8 @@ impl Writer {
             let state = self.machine.state();
             let job = job::of(state, effect, &self.paths, reissued);
             let needs = job.as_ref().and_then(|job| needs_of(state, job, &self.paths));
-            let _ = self.orders.send(Order::Do { effect: effect.id, job: job.map(Box::new), needs: needs.map(Box::new) });
+            let _ =
+                self.orders.send(Order::Do { effect: effect.id, job: job.map(Box::new), needs: needs.map(Box::new) });
         }
     }
 }

@@ -341,8 +341,7 @@ impl At<'_> {
             path: self.path(),
             branch: self.item.branch(),
             from: self.mission.target_ref(),
-            ensure: (self.mission.delivery == Delivery::Branch)
-                .then(|| (self.mission.integration_branch(), base)),
+            ensure: (self.mission.delivery == Delivery::Branch).then(|| (self.mission.integration_branch(), base)),
             copy: settings.copy.clone(),
             min_free_bytes: settings.min_free_bytes,
         }

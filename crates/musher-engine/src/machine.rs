@@ -110,8 +110,13 @@ impl Machine {
     }
 
     fn attempt(&mut self, inputs: &[Input], now: Timestamp) -> Result<Batch, Broken> {
-        let mut batch =
-            Batch { answers: Vec::with_capacity(inputs.len()), effects: Vec::new(), closed: Vec::new(), seq: Seq(0), more: false };
+        let mut batch = Batch {
+            answers: Vec::with_capacity(inputs.len()),
+            effects: Vec::new(),
+            closed: Vec::new(),
+            seq: Seq(0),
+            more: false,
+        };
         self.store.begin().map_err(Broken::Store)?;
         let mut touched = Vec::new();
         for input in inputs {
@@ -171,9 +176,6 @@ impl Machine {
 
     /// The invariants of the rows that the batch touched.
     fn check(&self, touched: &[ItemId]) -> Result<(), Broken> {
-        touched
-            .iter()
-            .try_for_each(|id| self.state.check_item(*id))
-            .map_err(|Violation(text)| Broken::Defect(text))
+        touched.iter().try_for_each(|id| self.state.check_item(*id)).map_err(|Violation(text)| Broken::Defect(text))
     }
 }

@@ -13,9 +13,9 @@ use musher_engine::job::{
 use tokio::sync::Mutex;
 
 use crate::{
-    BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, MergeStyle, Message,
-    ObjectId, PrepareRequest, Prepared, RebaseRequest, Rebased, RemoteName, RemoveMode, RemoveRequest, Removed, Repository,
-    free_space,
+    BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, MergeStyle,
+    Message, ObjectId, PrepareRequest, Prepared, RebaseRequest, Rebased, RemoteName, RemoveMode, RemoveRequest,
+    Removed, Repository, free_space,
 };
 
 /// Does git jobs on blocking threads, one at a time a repository.
@@ -42,7 +42,9 @@ impl GitDriver {
         let turn = Arc::clone(&self.turn);
         Box::pin(async move {
             let _turn = turn.lock().await;
-            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
+            tokio::task::spawn_blocking(work)
+                .await
+                .unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
         })
     }
 }

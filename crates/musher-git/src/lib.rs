@@ -12,8 +12,8 @@
 mod attach;
 mod copy;
 mod create;
-mod git;
 pub mod driver;
+mod git;
 mod globs;
 mod history;
 mod inspect;

@@ -91,7 +91,7 @@ impl App {
         self.engine().send(caller.actor(), command).await.map_err(|error| match error {
             // The name was found before, so it is on disk; but nothing can be done any more to what left memory.
             EngineError::Refused(Refused::NotFound { noun, name }) => {
-                Problem::new(409, "archived", format!("{noun} `{name}` has ended and can only be read"))
+                Problem::new(409, "ended", format!("{noun} `{name}` has ended and can only be read"))
             }
             error => problem::of_engine(error),
         })

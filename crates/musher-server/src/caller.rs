@@ -94,7 +94,11 @@ impl Connected<IncomingStream<'_, Guarded>> for Peer {
 }
 
 /// Puts the caller of a socket into the request, and refuses what they may not do.
-pub(crate) async fn of_socket(ConnectInfo(Peer(mut caller)): ConnectInfo<Peer>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn of_socket(
+    ConnectInfo(Peer(mut caller)): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     if caller.scope == Scope::Operator
         && let Some(name) = stated_name(request.headers())
     {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use musher_core::id::{AgentId, ItemId, MissionId, RunId, matches_prefix};
 use musher_core::nearest::nearest;
+use musher_store::store::MAX_FOUND;
 use musher_store::{Reader, StoreError};
 
 use crate::api::Problem;
@@ -43,9 +44,9 @@ fn only<T: Copy>(
             Err(Problem::new(404, "not_found", format!("no {noun} `{typed}`")).fix(fix))
         }
         many => {
-            let mut problem =
-                Problem::new(409, "ambiguous", format!("`{typed}` names {} of {noun}s or more", many.len()))
-                    .fix("type more of its digits");
+            let more = if many.len() >= MAX_FOUND { " or more" } else { "" };
+            let what = format!("`{typed}` names {} {noun}s{more}", many.len());
+            let mut problem = Problem::new(409, "ambiguous", what).fix("type more of its digits");
             problem.why = Some(many.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join("\n"));
             problem.candidates = many.iter().map(|(_, name)| name.clone()).collect();
             Err(problem)
@@ -99,6 +100,14 @@ fn items(reader: &dyn Reader, typed: &str) -> Result<Vec<(ItemId, String)>, Stor
 async fn item_of(app: &App, mission: MissionId, typed: &str, key: &str) -> Result<ItemId, Problem> {
     let key = key.to_owned();
     let typed = typed.to_owned();
+    let name = key.clone();
+    let live = app.read(move |state| {
+        let items = state.mission(mission)?.items.iter();
+        items.copied().find(|id| state.item(*id).is_some_and(|item| *item.key == *name))
+    });
+    if let Some(id) = live.await? {
+        return Ok(id);
+    }
     let rows = app.readers().ask(move |reader| reader.items_of(mission)).await?;
     if let Some(row) = rows.iter().find(|row| *row.key == *key) {
         return Ok(row.id);

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use musher_core::command::{Answer, Command};
-use musher_core::effect::EffectKind;
 use musher_core::event::Logged;
 use musher_core::id::{Fence, ItemId, MissionId, RunId, Seq};
 use musher_core::item::{ItemState, MergeStage, Phase, Worktree};
-use musher_core::run::Purpose;
+use musher_core::mission::MissionState;
 use musher_core::state::State;
 use musher_core::wait;
-use musher_store::store::{EventFilter, Scope};
 use musher_store::Reader;
+use musher_store::store::{EventFilter, Scope};
 
 use crate::coverage::Coverage;
 use crate::failure::Broken;
@@ -151,9 +150,10 @@ impl History {
         }
         for mission in state.missions() {
             let at_work = mission.count(Phase::Assigned) + mission.count(Phase::Running);
-            let limit = mission.row.policy.max_parallel_items;
+            let limit = outside.parallel_limit(state, mission.row.id);
             if at_work > limit {
-                let what = format!("mission {} has {at_work} items at work and may have {limit}", mission.row.id.short());
+                let what =
+                    format!("mission {} has {at_work} items at work and may have {limit}", mission.row.id.short());
                 return Err(Broken::safety(None, what));
             }
         }
@@ -196,7 +196,9 @@ pub fn at_rest(state: &State, outside: &Outside, reader: &dyn Reader) -> Result<
         return Err(Broken::liveness(process.item, format!("run {} never ends", run.short())));
     }
     for item in items(state) {
-        if !matches!(item.phase(), Phase::Done | Phase::Failed | Phase::Cancelled) && wait::of_item(state, item.id).is_empty() {
+        if !matches!(item.phase(), Phase::Done | Phase::Failed | Phase::Cancelled)
+            && wait::of_item(state, item.id).is_empty()
+        {
             let what = format!("item {} is {} for ever and nothing explains it", item.key, item.phase().name());
             return Err(Broken::liveness(item.id, what));
         }
@@ -209,6 +211,16 @@ pub fn at_rest(state: &State, outside: &Outside, reader: &dyn Reader) -> Result<
             return Err(Broken::liveness(item.id, format!("item {} counts on a worktree that is gone", item.key)));
         }
     }
+    for mission in state.missions() {
+        if mission.row.state == MissionState::Running && wait::of_mission(state, mission.row.id).is_empty() {
+            let what = format!("mission {} runs for ever and nothing explains it", mission.row.id.short());
+            return Err(Broken::liveness(None, what));
+        }
+    }
+    archived_missions_ended(state, reader)
+}
+
+fn archived_missions_ended(state: &State, reader: &dyn Reader) -> Result<(), Broken> {
     for mission in reader.missions(Scope::All).map_err(Broken::simulator)? {
         if state.mission(mission.id).is_some() {
             continue;
@@ -221,16 +233,6 @@ pub fn at_rest(state: &State, outside: &Outside, reader: &dyn Reader) -> Result<
         }
     }
     Ok(())
-}
-
-/// Whether an effect writes a target branch.
-pub fn lands(kind: &EffectKind) -> bool {
-    matches!(kind, EffectKind::Land { .. })
-}
-
-/// Whether a process of this purpose changes the worktree.
-pub fn works(purpose: Purpose) -> bool {
-    purpose != Purpose::Review
 }
 
 /// Every item in memory.

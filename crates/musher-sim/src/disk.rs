@@ -27,7 +27,8 @@ const FILES: [&str; 2] = ["musher.db-wal", "musher.db"];
 impl Disk {
     /// A new, empty one.
     pub fn new() -> Result<Self, Broken> {
-        let root = tempfile::Builder::new().prefix("musher-sim-").tempdir_in(fast_folder()).map_err(Broken::simulator)?;
+        let root =
+            tempfile::Builder::new().prefix("musher-sim-").tempdir_in(fast_folder()).map_err(Broken::simulator)?;
         Ok(Self { root, generation: 0 })
     }
 
@@ -38,7 +39,10 @@ impl Disk {
     /// Opens the store.
     pub fn open(&self, now: Timestamp) -> Result<Box<dyn Store>, Broken> {
         let store = SqliteStore::open(&self.folder(self.generation), now).map_err(|e| {
-            Broken::safety(None, format!("the store does not open after a crash: {e}: {:?}", std::error::Error::source(&e)))
+            Broken::safety(
+                None,
+                format!("the store does not open after a crash: {e}: {:?}", std::error::Error::source(&e)),
+            )
         })?;
         Ok(Box::new(store))
     }

@@ -9,6 +9,8 @@ use musher_core::id::{EffectId, Seq};
 use musher_core::state::World;
 use musher_store::{Reader, Store, StoreError};
 
+use crate::variant::Variant;
+
 /// How the next batch fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ask {
@@ -71,18 +73,27 @@ impl Control {
 pub struct FaultyStore {
     inner: Box<dyn Store>,
     control: Control,
+    variant: Variant,
 }
 
 impl FaultyStore {
-    /// Wraps a store.
-    pub fn new(inner: Box<dyn Store>, control: Control) -> Self {
-        Self { inner, control }
+    /// Wraps a store; what it loads is as true as the variant is sound.
+    pub fn new(inner: Box<dyn Store>, control: Control, variant: Variant) -> Self {
+        Self { inner, control, variant }
     }
 }
 
 impl Store for FaultyStore {
     fn load(&mut self) -> Result<World, StoreError> {
-        self.inner.load()
+        let mut world = self.inner.load()?;
+        if self.variant == Variant::ForgetsDependencies {
+            world.items.iter_mut().for_each(|item| item.depends_on = Box::default());
+        }
+        if self.variant == Variant::ForgetsLimits {
+            world.agents.iter_mut().for_each(|agent| agent.spec.max_load = 0);
+            world.missions.iter_mut().for_each(|mission| mission.policy.max_parallel_items = u32::MAX);
+        }
+        Ok(world)
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {

@@ -94,7 +94,11 @@ fn run(args: &Run) -> ExitCode {
         println!("{} passed, 1 failed", outcome.passed);
         return ExitCode::from(failure.broken.class.exit());
     }
-    println!("seeds {from} to {}, in {:.1} s", from.wrapping_add(count.saturating_sub(1)), started.elapsed().as_secs_f64());
+    println!(
+        "seeds {from} to {}, in {:.1} s",
+        from.wrapping_add(count.saturating_sub(1)),
+        started.elapsed().as_secs_f64()
+    );
     print!("{}", outcome.coverage);
     let missing = outcome.coverage.missing();
     if count >= NIGHTS_TO_SEE_ALL && args.variant == Variant::Sound && !missing.is_empty() {

@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use musher_core::agent::AgentSpec;
 use musher_core::id::{AgentId, ItemId, MissionId, RunId};
-use musher_core::item::ItemState;
+use musher_core::item::{Item, ItemState};
+use musher_core::mission::StartMission;
 use musher_core::run::{Outcome, Purpose, Run};
 use musher_core::state::State;
 
@@ -88,9 +90,16 @@ pub struct Outside {
     pub branches: BTreeMap<ItemId, Branch>,
     /// The target branches, by ref.
     pub targets: BTreeMap<String, Target>,
+    missions: Vec<StartMission>,
+    agents: Vec<AgentSpec>,
 }
 
 impl Outside {
+    /// A world in which nothing has happened, and what operators will ask for in it.
+    pub fn new(missions: Vec<StartMission>, agents: Vec<AgentSpec>) -> Self {
+        Self { missions, agents, ..Self::default() }
+    }
+
     /// A target branch.
     pub fn target(&mut self, name: &str) -> &mut Target {
         self.targets.entry(name.to_owned()).or_default()
@@ -120,43 +129,75 @@ impl Outside {
         let id = process.item;
         let safety = |what: String| Err(Broken::safety(id, what));
         if let Some(other) = self.living(id) {
-            return safety(format!("two processes at work on item {}: runs {} and {}", id.short(), other.short(), run.id.short()));
+            let (one, two) = (other.short(), run.id.short());
+            return safety(format!("two processes at work on item {}: runs {one} and {two}", id.short()));
         }
         let Some(item) = state.item(id) else {
             return safety(format!("a process starts for item {}, which is archived", id.short()));
         };
         if !self.worktrees.contains_key(&id) {
-            return safety(format!("a process of item {} starts without a worktree", id.short()));
+            return safety(format!("a process of item {} starts without a worktree", item.key));
         }
         if process.purpose != Purpose::Review {
-            for dependency in item.depends_on.iter().filter_map(|d| state.item(*d)) {
-                let merged = self.landed(dependency.id).next().is_some();
-                let accepted = dependency.satisfied || (dependency.state == ItemState::Done && dependency.no_merge);
-                if !merged && !accepted {
-                    return safety(format!("item {} is worked on before {} is merged", item.key, dependency.key));
-                }
-            }
+            self.dependencies_done(state, item)?;
+            self.within_parallel_limit(state, item)?;
         }
-        if let Some(agent) = state.agent(run.agent) {
-            let load = self.live().filter(|(_, p)| p.agent == run.agent).count();
-            if agent.spec.max_load != 0 && load >= agent.spec.max_load as usize {
-                return safety(format!("agent {} gets one process more than its max_load {}", agent.spec.name, agent.spec.max_load));
-            }
-        }
-        if let Some(mission) = state.mission(process.mission) {
-            let limit = mission.row.policy.max_parallel_items as usize;
-            let at_work = self
-                .live()
-                .filter(|(_, p)| p.mission == process.mission && p.purpose != Purpose::Review)
-                .filter(|(_, p)| state.item(p.item).is_some_and(musher_core::item::Item::is_live))
-                .count();
-            // An item that was held or cancelled before its process started takes no slot any more.
-            if process.purpose != Purpose::Review && item.is_live() && at_work >= limit {
-                return safety(format!("mission {} gets one process more than its limit of {limit}", process.mission.short()));
-            }
-        }
+        self.within_max_load(state, run)?;
         self.processes.insert(run.id, process);
         Ok(())
+    }
+
+    /// The plan says what comes first, not musher's rows of it.
+    fn dependencies_done(&self, state: &State, item: &Item) -> Result<(), Broken> {
+        let Some(mission) = state.mission(item.mission) else { return Ok(()) };
+        let planned = self.plan(state, item.mission).and_then(|plan| plan.items.iter().find(|i| i.key == item.key));
+        let keys = planned.map(|i| i.depends_on.as_slice()).unwrap_or_default();
+        for dependency in mission.items.iter().filter_map(|i| state.item(*i)).filter(|i| keys.contains(&i.key)) {
+            let merged = self.landed(dependency.id).next().is_some();
+            let accepted = dependency.satisfied || (dependency.state == ItemState::Done && dependency.no_merge);
+            if !merged && !accepted {
+                let what = format!("item {} is worked on before {} is merged", item.key, dependency.key);
+                return Err(Broken::safety(item.id, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn within_max_load(&self, state: &State, run: &Run) -> Result<(), Broken> {
+        let Some(agent) = state.agent(run.agent) else { return Ok(()) };
+        let most = self.agents.iter().find(|a| a.name == agent.spec.name).map_or(0, |a| a.max_load);
+        let load = self.live().filter(|(_, p)| p.agent == run.agent).count();
+        if most != 0 && load >= most as usize {
+            let what = format!("agent {} gets one process more than its max_load of {most}", agent.spec.name);
+            return Err(Broken::safety(run.item, what));
+        }
+        Ok(())
+    }
+
+    /// An item that was held or cancelled before its process started takes no slot any more.
+    fn within_parallel_limit(&self, state: &State, item: &Item) -> Result<(), Broken> {
+        let limit = self.parallel_limit(state, item.mission);
+        let at_work = self
+            .live()
+            .filter(|(_, p)| p.mission == item.mission && p.purpose != Purpose::Review)
+            .filter(|(_, p)| state.item(p.item).is_some_and(Item::is_live))
+            .count();
+        if item.is_live() && at_work >= limit as usize {
+            let what = format!("mission {} gets one process more than its limit of {limit}", item.mission.short());
+            return Err(Broken::safety(item.id, what));
+        }
+        Ok(())
+    }
+
+    /// How many items of a mission may be at work at once.
+    pub fn parallel_limit(&self, state: &State, mission: MissionId) -> u32 {
+        self.plan(state, mission).map_or(u32::MAX, |plan| plan.policy.max_parallel_items)
+    }
+
+    /// What an operator asked for; the goals of a night are all different.
+    fn plan(&self, state: &State, mission: MissionId) -> Option<&StartMission> {
+        let goal = &state.mission(mission)?.row.goal;
+        self.missions.iter().find(|plan| plan.goal == *goal)
     }
 
     /// A process ends. Its commits are there, its worktree may be gone.
@@ -189,9 +230,10 @@ impl Outside {
     /// Refuses work in a worktree in which an agent is at work.
     pub fn nobody_works(&self, item: ItemId, what: &str) -> Result<(), Broken> {
         match self.live().find(|(_, p)| p.item == item && p.purpose != Purpose::Review) {
-            Some((run, _)) => {
-                Err(Broken::safety(item, format!("{what} of item {} while run {} is at work", item.short(), run.short())))
-            }
+            Some((run, _)) => Err(Broken::safety(
+                item,
+                format!("{what} of item {} while run {} is at work", item.short(), run.short()),
+            )),
             None => Ok(()),
         }
     }

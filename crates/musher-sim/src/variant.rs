@@ -18,12 +18,31 @@ pub enum Variant {
     DoubleRun,
     /// A crash loses the last committed batch.
     ForgetsAck,
+    /// A landing that is issued again lands again.
+    DoubleLand,
+    /// A restart forgets what items depend on.
+    ForgetsDependencies,
+    /// A restart forgets how much agents and missions may have at work.
+    ForgetsLimits,
 }
 
 impl Variant {
     /// The broken ones.
-    pub const BROKEN: [Self; 5] =
-        [Self::NoFence, Self::EffectBeforeCommit, Self::LostOutbox, Self::DoubleRun, Self::ForgetsAck];
+    pub const BROKEN: [Self; 8] = [
+        Self::NoFence,
+        Self::EffectBeforeCommit,
+        Self::LostOutbox,
+        Self::DoubleRun,
+        Self::ForgetsAck,
+        Self::DoubleLand,
+        Self::ForgetsDependencies,
+        Self::ForgetsLimits,
+    ];
+
+    /// Whether its rows differ from those on disk by design, so that only what is seen from outside can judge it.
+    pub const fn rewrites_rows(self) -> bool {
+        matches!(self, Self::ForgetsDependencies | Self::ForgetsLimits)
+    }
 
     /// The word on the command line.
     pub const fn name(self) -> &'static str {
@@ -34,6 +53,9 @@ impl Variant {
             Self::LostOutbox => "lost-outbox",
             Self::DoubleRun => "double-run",
             Self::ForgetsAck => "forgets-ack",
+            Self::DoubleLand => "double-land",
+            Self::ForgetsDependencies => "forgets-dependencies",
+            Self::ForgetsLimits => "forgets-limits",
         }
     }
 }

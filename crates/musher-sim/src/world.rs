@@ -179,8 +179,7 @@ fn policy(chance: &mut Chance) -> Policy {
 }
 
 fn item(chance: &mut Chance, at: i64, density: u32) -> MissionItem {
-    let depends_on =
-        (0..at).filter(|_| chance.one_in(density + 1)).map(|before| format!("i{before}").into()).collect();
+    let depends_on = (0..at).filter(|_| chance.one_in(density + 1)).map(|before| format!("i{before}").into()).collect();
     MissionItem {
         key: format!("i{at}").into(),
         title: format!("item {at}").into(),

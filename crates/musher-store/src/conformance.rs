@@ -43,7 +43,10 @@ pub const PROMISES: &[Promise] = &[
     ("an_empty_batch_commits", batches::an_empty_batch_commits),
     ("events_are_numbered_without_gaps", batches::events_are_numbered_without_gaps),
     ("a_batch_of_1024_changes_lands_whole", batches::a_batch_of_1024_changes_lands_whole),
-    ("a_batch_beyond_any_buffer_lands_whole_or_not_at_all", batches::a_batch_beyond_any_buffer_lands_whole_or_not_at_all),
+    (
+        "a_batch_beyond_any_buffer_lands_whole_or_not_at_all",
+        batches::a_batch_beyond_any_buffer_lands_whole_or_not_at_all,
+    ),
     ("texts_are_kept_to_the_byte_and_replaced", reading::texts_are_kept_to_the_byte_and_replaced),
     ("notes_are_read_in_the_order_given", reading::notes_are_read_in_the_order_given),
     ("events_are_filtered", reading::events_are_filtered),

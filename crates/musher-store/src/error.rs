@@ -205,7 +205,9 @@ impl OpenError {
                 "move the file away, or use another folder; `musher restore FILE` brings back a backup"
             }
             Self::ReadOnly { .. } => "make the folder writable for this user, or use another folder",
-            Self::Io { .. } => "check that the folder exists, that its parent may be written to, and that the disk is sound",
+            Self::Io { .. } => {
+                "check that the folder exists, that its parent may be written to, and that the disk is sound"
+            }
             Self::NoWal { .. } => "use a folder on a local disk",
             Self::OldSqlite { .. } => "use a build of musher with its own SQLite, which is the default",
             Self::Store { source, .. } => source.fix(),

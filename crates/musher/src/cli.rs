@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, approve, backup, completions, config, demo, diff, docs, doctor, down, events, explain, gc, inbox, init, item,
-    logs, mission, plan, queue, reject, restore, run, run_host, status, up,
+    agent, approve, backup, completions, config, demo, diff, docs, doctor, down, events, explain, gc, inbox, init,
+    item, logs, mission, plan, queue, reject, restore, run, run_host, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.

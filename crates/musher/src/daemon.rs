@@ -51,10 +51,13 @@ impl Daemon {
         prepare(&paths)?;
         repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
         let store = SqliteStore::open(&paths.state, SystemClock.now()).map_err(|error| {
-            let (fix, exit) = (error.fix(), match &error {
-                musher_store::OpenError::Locked { .. } => Exit::Refused,
-                _ => Exit::Failed,
-            });
+            let (fix, exit) = (
+                error.fix(),
+                match &error {
+                    musher_store::OpenError::Locked { .. } => Exit::Refused,
+                    _ => Exit::Failed,
+                },
+            );
             Failure::caused(exit, &error).fix(fix)
         })?;
         let host = std::env::current_exe()?;
@@ -71,7 +74,8 @@ impl Daemon {
             drivers,
             paths: paths.clone(),
         };
-        let (engine, found) = Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        let (engine, found) =
+            Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         configure(&engine, &config).await?;
         note_start(&engine, found).await?;
         let server = listen_on(&engine, &paths, listen).await?;
@@ -144,11 +148,12 @@ fn read_secret(reference: &musher_core::config::SecretRef, root: &Path) -> Resul
     use musher_core::config::SecretRef;
     match reference {
         SecretRef::Env(name) => std::env::var(name).map_err(|_| {
-            Failure::usage(format!("the secret `env:{name}` is not set")).fix(format!("export {name}, or take the secret out of the config"))
+            Failure::usage(format!("the secret `env:{name}` is not set"))
+                .fix(format!("export {name}, or take the secret out of the config"))
         }),
-        SecretRef::File(path) => std::fs::read_to_string(root.join(path)).map(|s| s.trim_end().to_owned()).map_err(|error| {
-            Failure::usage(format!("the secret `file:{path}` cannot be read")).why(error.to_string())
-        }),
+        SecretRef::File(path) => std::fs::read_to_string(root.join(path))
+            .map(|s| s.trim_end().to_owned())
+            .map_err(|error| Failure::usage(format!("the secret `file:{path}` cannot be read")).why(error.to_string())),
     }
 }
 
@@ -194,11 +199,7 @@ async fn note_start(engine: &Engine, found: StartReport) -> Result<(), Failure> 
         attached: count(found.runs.saturating_sub(found.lost)),
         effects: count(found.effects),
     };
-    engine
-        .send(Actor::Musher, command)
-        .await
-        .map(|_| ())
-        .map_err(|error| Failure::caused(Exit::Failed, &error))
+    engine.send(Actor::Musher, command).await.map(|_| ()).map_err(|error| Failure::caused(Exit::Failed, &error))
 }
 
 /// How long a burst of writes to the config may last before it is read.

@@ -132,8 +132,9 @@ impl Failure {
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::NoDaemon { .. } => Self::new(Exit::NoDaemon, "no daemon runs for this repository")
-                .fix("`musher up --detach` starts one"),
+            ClientError::NoDaemon { .. } => {
+                Self::new(Exit::NoDaemon, "no daemon runs for this repository").fix("`musher up --detach` starts one")
+            }
             ClientError::Problem(problem) => {
                 let exit = match problem.status {
                     400 | 413 | 415 | 422 => Exit::Usage,

@@ -169,16 +169,24 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
         return None;
     }
     let (item, mission, (agent, spec)) = (c.of(&items), c.of(&missions), c.of(&agents));
-    let key = w.state.item(item).map(|i| i.key.to_string()).unwrap_or_default();
+    // Half of the wishes meet the state that they are made for.
+    let mut pick = |phases: &[Phase]| {
+        let fit = |id: &&ItemId| w.state.item(**id).is_some_and(|i| phases.contains(&i.phase()));
+        let fitting: Vec<ItemId> = items.iter().filter(fit).copied().collect();
+        if fitting.is_empty() || c.one_in(2) { item } else { c.of(&fitting) }
+    };
+    let (at_work, held) = (pick(&[Phase::Assigned, Phase::Running, Phase::Waiting]), pick(&[Phase::Held]));
+    let (waiting, stuck) = (pick(&[Phase::Waiting]), pick(&[Phase::Blocked, Phase::Failed]));
+    let key = w.state.item(at_work).map(|i| i.key.to_string()).unwrap_or_default();
     let how = c.of(&[Stop::Interrupt, Stop::Kill]);
     Some(match c.below(26) {
-        0 | 1 => Command::HoldItem(item, "wait".into()),
-        2..=4 => Command::ReleaseItem(item),
+        0 | 1 => Command::HoldItem(at_work, "wait".into()),
+        2..=4 => Command::ReleaseItem(held),
         5 => Command::SkipItem(item),
         6 => Command::CancelItem(item),
-        7 | 8 => Command::RetryItem(item),
-        9 => Command::ApproveItem(item, "good".into()),
-        10 => Command::RejectItem(item, "bad".into()),
+        7 | 8 => Command::RetryItem(stuck),
+        9 => Command::ApproveItem(waiting, "good".into()),
+        10 => Command::RejectItem(waiting, "bad".into()),
         11 => Command::DiscardWorktree(item),
         12 if !runs.is_empty() => Command::StopRun(c.of(&runs), how),
         12 | 13 => Command::PauseMission(mission, c.one_in(2).then_some(how), "lunch".into()),

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use crate::api::{
     Agent, AgentDocument, Agents, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph,
     Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Mission, MissionDocument, MissionQuery,
-    MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Run, RunDocument,
-    StartMission, Status, StopWish, Stopping, Words,
+    MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Run, RunDocument, StartMission,
+    Status, StopWish, Stopping, Words,
 };
 pub use stream::{EventStream, LogStream};
 use transport::{Answer, Nothing, ask, path, query};

@@ -67,12 +67,7 @@ async fn show(State(app): State<App>, Name(typed): Name) -> Answered<AgentDocume
     document(&app, id).await
 }
 
-async fn told(
-    app: &App,
-    caller: &Caller,
-    typed: &str,
-    command: fn(AgentId) -> Command,
-) -> Answered<AgentDocument> {
+async fn told(app: &App, caller: &Caller, typed: &str, command: fn(AgentId) -> Command) -> Answered<AgentDocument> {
     let id = resolve::agent(app, typed).await?;
     app.send(caller, command(id)).await?;
     document(app, id).await

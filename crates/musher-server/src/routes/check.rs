@@ -47,8 +47,8 @@ pub(super) fn start(wish: &StartMission) -> Result<(), Problem> {
 
 fn said(problems: &[String]) -> Result<(), Problem> {
     let Some(first) = problems.first() else { return Ok(()) };
-    let mut problem = Problem::new(422, "invalid", first.clone())
-        .fix("`musher plan check FILE` lists every problem of a plan");
+    let mut problem =
+        Problem::new(422, "invalid", first.clone()).fix("`musher plan check FILE` lists every problem of a plan");
     if problems.len() > 1 {
         let mut why = problems.iter().take(SAID).cloned().collect::<Vec<_>>();
         if problems.len() > SAID {

@@ -81,7 +81,6 @@ async fn shutdown(State(app): State<App>, caller: Caller) -> (StatusCode, axum::
     (StatusCode::ACCEPTED, axum::Json(Stopping { pid: std::process::id() }))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -179,9 +179,10 @@ async fn diff(State(app): State<App>, Name(typed): Name) -> Answered<Diff> {
         base_commit: item.base_commit.as_deref().map(str::to_owned),
         merged: item.merged.as_deref().map(str::to_owned),
     };
-    let patch = app.engine().drivers().git.diff(wish).await.map_err(|why| {
-        Problem::new(503, "no_diff", format!("the change of `{}` cannot be read", item.key)).why(why)
-    })?;
+    let patch =
+        app.engine().drivers().git.diff(wish).await.map_err(|why| {
+            Problem::new(503, "no_diff", format!("the change of `{}` cannot be read", item.key)).why(why)
+        })?;
     Ok(axum::Json(Diff { id, branch, patch }))
 }
 
@@ -262,8 +263,9 @@ async fn reject(
     Json(words): Json<Words>,
 ) -> Answered<ItemDocument> {
     if words.text.trim().is_empty() {
-        return Err(Problem::new(422, "invalid", "a no without a reason")
-            .fix("say what is to be mended: the agent is told"));
+        return Err(
+            Problem::new(422, "invalid", "a no without a reason").fix("say what is to be mended: the agent is told")
+        );
     }
     let id = resolve::item(&app, &typed).await?;
     told(&app, &caller, id, Command::RejectItem(id, words.text.into())).await

@@ -19,8 +19,8 @@ use crate::api::{
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::{Asked, Json, Name};
-use crate::view::{self, Archive};
 use crate::resolve;
+use crate::view::{self, Archive};
 
 /// How many items one look at the state shows, so that the writer never waits long.
 const AT_ONCE: usize = 2_000;

@@ -33,11 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 type Answered<T> = Result<axum::Json<T>, Problem>;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(show))
-        .routes(routes!(log))
-        .routes(routes!(interrupt))
-        .routes(routes!(kill))
+    OpenApiRouter::new().routes(routes!(show)).routes(routes!(log)).routes(routes!(interrupt)).routes(routes!(kill))
 }
 
 async fn document(app: &App, id: RunId) -> Answered<RunDocument> {

@@ -10,8 +10,10 @@ use crate::world::{World, agent, two_items};
 /// Sends what no client of ours would; answers the status, the media type and the body.
 pub(crate) async fn raw(world: &World, head: &str, body: &str) -> (u16, String, serde_json::Value) {
     let mut stream = UnixStream::connect(world.client.socket()).await.unwrap();
-    let request =
-        format!("{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let request = format!(
+        "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
     // A refusal may come before the whole body is taken.
     let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
@@ -155,7 +157,9 @@ async fn an_id_is_named_by_a_unique_beginning_of_its_full_or_short_form() {
         assert_eq!(world.client.mission(typed).await.unwrap().mission.id, mission.id, "{typed}");
     }
     let item = world.client.item(&format!("{short}/api")).await.unwrap().item;
-    for typed in [item.id.to_string(), item.short_id.clone(), format!("{full}/api"), format!("{short}/{}", item.short_id)] {
+    for typed in
+        [item.id.to_string(), item.short_id.clone(), format!("{full}/api"), format!("{short}/{}", item.short_id)]
+    {
         assert_eq!(world.client.item(&typed).await.unwrap().item.id, item.id, "{typed}");
     }
     let few = problem(world.client.mission(&short[..3]).await);
@@ -169,6 +173,7 @@ async fn an_ambiguous_beginning_names_the_candidates() {
     // Made in the same minute, two ids begin alike.
     let shared = problem(world.client.mission(&one.id.to_string()[..6]).await);
     assert_eq!((shared.status, shared.code.as_str()), (409, "ambiguous"));
+    assert_eq!(shared.detail.unwrap(), format!("`{}` names 2 missions", &one.id.to_string()[..6]));
     assert_eq!(shared.candidates.len(), 2);
     assert!(shared.candidates[0].starts_with(&one.short_id) && shared.candidates[1].starts_with(&two.short_id));
     assert!(shared.candidates[0].contains("Reach it"));

@@ -105,6 +105,8 @@ async fn a_run_is_shown_and_ended() {
     let ended = world.event("run_finished", begun.seq).await;
     assert_eq!(ended.run, Some(id));
     assert_eq!(world.client.run(&id.to_string()).await.unwrap().outcome.as_deref(), Some("cancelled"));
+    let late = problem(world.client.kill_run(&id.to_string()).await);
+    assert_eq!((late.status, late.code.as_str()), (409, "ended"));
 }
 
 #[tokio::test]

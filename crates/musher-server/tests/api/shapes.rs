@@ -36,10 +36,7 @@ async fn the_mission_document_has_every_documented_field() {
         &document["items"][1],
         "id short_id key title kind role priority state reason agent attempts branch commit depends_on cost_usd",
     );
-    has(
-        &document["dispatcher"],
-        "last_tick_at last_progress_at last_help_at last_help_reason help_attempts notes",
-    );
+    has(&document["dispatcher"], "last_tick_at last_progress_at last_help_at last_help_reason help_attempts notes");
     assert_eq!(document["items"][1]["depends_on"], serde_json::json!(["schema"]));
     assert_eq!(document["items"][1]["state"], "pending");
     assert!(document["items"][1]["reason"].as_str().unwrap().contains("depends on schema"));
@@ -139,11 +136,7 @@ async fn lists_hold_what_was_asked_for() {
     assert_eq!(world.client.missions(MissionQuery::default()).await.unwrap().missions.len(), 1);
 
     let keys = async |state: Option<&str>, limit| {
-        let wanted = ItemQuery {
-            mission: Some(mission.short_id.clone()),
-            state: state.map(str::to_owned),
-            limit,
-        };
+        let wanted = ItemQuery { mission: Some(mission.short_id.clone()), state: state.map(str::to_owned), limit };
         let found = world.client.items(&wanted).await.unwrap();
         (found.items.into_iter().map(|i| i.key).collect::<Vec<_>>(), found.more)
     };

@@ -66,7 +66,7 @@ impl OnFile {
             material::write(&mut store, &[agent])?;
         }
         while self.items < size {
-            let active = self.items / EACH % ACTIVE_SHARE == 0;
+            let active = (self.items / EACH).is_multiple_of(ACTIVE_SHARE);
             let stand = if active { Stand::ReadyWithWorktree } else { Stand::Archived };
             let (id, change) = material::mission(EACH, EACH, stand, &mut self.entropy)?;
             material::write(&mut store, &[change])?;
@@ -97,7 +97,9 @@ fn dispatches(folder: &Path, count: u32) -> Result<(f64, f64, f64), BenchError> 
             open.extend(machine.batch(&inputs, now)?.effects);
         }
         let inputs: Vec<_> = runs.iter().map(material::answer).collect();
-        if !inputs.iter().all(|i| matches!(i.command, Command::Report(_, Report::RunFinished { .. }))) || inputs.len() != 1 {
+        if !inputs.iter().all(|i| matches!(i.command, Command::Report(_, Report::RunFinished { .. })))
+            || inputs.len() != 1
+        {
             return Err(BenchError::Machine(format!("{} runs at once, 1 was expected", inputs.len())));
         }
         clock.take();

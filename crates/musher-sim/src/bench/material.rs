@@ -51,7 +51,12 @@ pub(super) enum Stand {
 }
 
 /// A mission as the rules make it, with its items as they should stand.
-pub(super) fn mission(items: u32, parallel: u32, stand: Stand, entropy: &mut Entropy) -> Result<(MissionId, Change), BenchError> {
+pub(super) fn mission(
+    items: u32,
+    parallel: u32,
+    stand: Stand,
+    entropy: &mut Entropy,
+) -> Result<(MissionId, Change), BenchError> {
     let wish = StartMission {
         goal: "measure".into(),
         policy: Policy { max_parallel_items: parallel, ..Policy::default() },

@@ -7,7 +7,6 @@ use musher_core::item::Prepared;
 use musher_core::run::{FailureClass, Outcome, Purpose, RunState, Usage, Verdict};
 
 use super::{HOUR, Happening, MINUTE, MS, Night, SECOND};
-use crate::checker;
 use crate::coverage::Fault;
 use crate::failure::Broken;
 use crate::outside::Process;
@@ -24,7 +23,7 @@ impl Night {
             let what = format!("effect {} ({}) is handed out twice in one life", effect.id.short(), effect.kind.name());
             return Err(Broken::safety(effect.item, what));
         }
-        if checker::lands(&effect.kind) {
+        if matches!(effect.kind, EffectKind::Land { .. }) {
             self.landing.insert(effect.id);
             if self.landing.len() > 1 {
                 return Err(Broken::safety(effect.item, "two merges land at once"));
@@ -71,7 +70,8 @@ impl Night {
         let stops = matches!(effect.kind, EffectKind::StopRun(..));
         if !stops && self.fails(self.world.odds.driver) {
             // A driver that could not work has changed nothing; a run that it once started lives on and is attached to.
-            let attached = matches!(effect.kind, EffectKind::StartRun(run) if self.outside.processes.contains_key(&run));
+            let attached =
+                matches!(effect.kind, EffectKind::StartRun(run) if self.outside.processes.contains_key(&run));
             if !attached && !self.landed(effect) {
                 self.coverage.saw(Fault::DriverFailed);
                 self.report(effect, Report::DriverFailed { error: "git is missing".into() });
@@ -92,7 +92,7 @@ impl Night {
             EffectKind::Gate { .. } => self.gate(),
             EffectKind::PrepareMerge => self.prepare(id)?,
             EffectKind::Rebase => self.rebase(id)?,
-            EffectKind::Land { base, commit } => self.land(id, base, commit)?,
+            EffectKind::Land { base, commit } => self.land(id, base, commit, reissued)?,
             EffectKind::RemoveWorktree { discard } => self.remove(id, *discard)?,
         };
         self.report(effect, report);
@@ -174,7 +174,8 @@ impl Night {
         }
         if !self.outside.worktrees.contains_key(&effect.item) {
             // Its agent deleted it and did not live to be looked at.
-            let failure = Outcome::Failed { class: FailureClass::Agent, message: "no worktree".into(), detail: Box::default() };
+            let failure =
+                Outcome::Failed { class: FailureClass::Agent, message: "no worktree".into(), detail: Box::default() };
             self.report(effect, finished(failure));
             return Ok(());
         }
@@ -187,7 +188,11 @@ impl Night {
         self.push(takes, Happening::Exit(run));
         self.report(effect, Report::RunStarted);
         for _ in 0..self.chance.below(3) {
-            let usage = Usage { input_tokens: self.chance.below(800), output_tokens: self.chance.below(200), cost_micro_usd: 10 };
+            let usage = Usage {
+                input_tokens: self.chance.below(800),
+                output_tokens: self.chance.below(200),
+                cost_micro_usd: 10,
+            };
             let at = 30 * MS + self.chance.between(0, takes - 100 * MS);
             self.report_in(effect, Report::RunProgress { usage }, at);
         }
@@ -197,7 +202,8 @@ impl Night {
     /// Draws what a process will do.
     fn process(&mut self, item: ItemId, run: &musher_core::run::Run) -> Process {
         let review = run.purpose == Purpose::Review;
-        let finished = |no_change_needed, verdict| Outcome::Finished { summary: "done".into(), no_change_needed, verdict };
+        let finished =
+            |no_change_needed, verdict| Outcome::Finished { summary: "done".into(), no_change_needed, verdict };
         let verdict = |chance: &mut crate::chance::Chance| match chance.below(6) {
             0 => Some(Verdict::Rejected("more tests".into())),
             1 => None,
@@ -212,7 +218,10 @@ impl Night {
                         .chance
                         .pick(&[FailureClass::Agent, FailureClass::Timeout, FailureClass::Limit])
                         .unwrap_or(&FailureClass::Agent);
-                    (Outcome::Failed { class, message: "it failed".into(), detail: "how".into() }, self.chance.one_in(2))
+                    (
+                        Outcome::Failed { class, message: "it failed".into(), detail: "how".into() },
+                        self.chance.one_in(2),
+                    )
                 }
                 2 => (Outcome::Lost { while_down: false }, self.chance.one_in(2)),
                 3 => (finished(Some("it is right as it is".into()), verdict), false),
@@ -222,7 +231,16 @@ impl Night {
             (finished(None, verdict), true)
         };
         let deletes = matches!(plan, Outcome::Finished { .. }) && !review && self.fails(odds.saturating_mul(8));
-        Process { item, mission: run.mission, agent: run.agent, purpose: run.purpose, plan, commits, deletes, ended: None }
+        Process {
+            item,
+            mission: run.mission,
+            agent: run.agent,
+            purpose: run.purpose,
+            plan,
+            commits,
+            deletes,
+            ended: None,
+        }
     }
 
     /// A process ends, by itself or on request; whoever watches it says so.
@@ -291,7 +309,11 @@ impl Night {
         // On the tip that it was made from, the merged tree is the item's own.
         let tree = if branch.base == base { branch.tree(id) } else { format!("m-{head}-on-{}", digest(&base)) };
         let commit = format!("c-{head}-on-{}", digest(&base));
-        Ok(Report::MergePrepared(Preparation::Made(Prepared { base: base.into(), commit: commit.into(), tree: tree.into() })))
+        Ok(Report::MergePrepared(Preparation::Made(Prepared {
+            base: base.into(),
+            commit: commit.into(),
+            tree: tree.into(),
+        })))
     }
 
     fn rebase(&mut self, id: ItemId) -> Result<Report, Broken> {
@@ -325,8 +347,12 @@ impl Night {
         }
     }
 
-    fn land(&mut self, id: ItemId, base: &str, commit: &str) -> Result<Report, Broken> {
+    fn land(&mut self, id: ItemId, base: &str, commit: &str, reissued: bool) -> Result<Report, Broken> {
         let target = self.target_of(id)?;
+        if reissued && self.variant == Variant::DoubleLand {
+            self.outside.land(&target, id, commit)?;
+            return Ok(Report::LandingFinished(Landing::Landed));
+        }
         if self.outside.landed(id).any(|landed| landed == commit) {
             return Ok(Report::LandingFinished(Landing::Landed));
         }
@@ -351,7 +377,8 @@ impl Night {
 
     fn remove(&mut self, id: ItemId, discard: bool) -> Result<Report, Broken> {
         self.outside.nobody_works(id, "the worktree is removed")?;
-        let unmerged = self.outside.branches.get(&id).is_some_and(|b| b.commits > 0) && self.outside.landed(id).next().is_none();
+        let unmerged =
+            self.outside.branches.get(&id).is_some_and(|b| b.commits > 0) && self.outside.landed(id).next().is_none();
         if unmerged && !discard && self.outside.worktrees.contains_key(&id) && self.chance.one_in(2) {
             return Ok(Report::WorktreeKept { reason: "unmerged commits".into() });
         }
@@ -366,6 +393,8 @@ fn finished(outcome: Outcome) -> Report {
 
 /// A short name for a long one (FNV-1a).
 fn digest(text: &str) -> String {
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     format!("{:08x}", hash & 0xffff_ffff)
 }

@@ -105,7 +105,7 @@ impl Night {
         self.life += 1;
         let mut store = self.disk.open(self.wall())?;
         let world = store.load().map_err(|e| Broken::safety(None, format!("the state does not load: {e}")))?;
-        if let Some(left) = left {
+        if let Some(left) = left.filter(|_| !self.variant.rewrites_rows()) {
             let mut state = State::from_world(world);
             state.advance(Timestamp::from_micros(self.highest_wall));
             state.check().map_err(|v| Broken::safety(None, v.0))?;
@@ -114,7 +114,7 @@ impl Night {
                 return Err(Broken::safety(None, format!("a restart changed the world: {difference}")));
             }
         }
-        let store = FaultyStore::new(store, self.control.clone());
+        let store = FaultyStore::new(store, self.control.clone(), self.variant);
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(self.life);
         let machine = Machine::load(Box::new(store), seed).map_err(Broken::simulator)?;
         let reader = machine.store().reader().map_err(Broken::simulator)?;

@@ -15,7 +15,11 @@ const NIGHTS: u64 = 150;
 
 fn caught(variant: Variant) -> Class {
     let outcome = campaign::play(1, NIGHTS, THREADS, variant);
-    outcome.failure.unwrap_or_else(|| panic!("{} nights of `{}` and nothing was noticed", NIGHTS, variant.name())).broken.class
+    outcome
+        .failure
+        .unwrap_or_else(|| panic!("{} nights of `{}` and nothing was noticed", NIGHTS, variant.name()))
+        .broken
+        .class
 }
 
 #[test]
@@ -51,6 +55,21 @@ fn a_machine_that_runs_twice_is_caught() {
 #[test]
 fn a_machine_that_forgets_what_it_acknowledged_is_caught() {
     assert_eq!(caught(Variant::ForgetsAck), Class::Safety);
+}
+
+#[test]
+fn a_machine_that_lands_twice_is_caught() {
+    assert_eq!(caught(Variant::DoubleLand), Class::Safety);
+}
+
+#[test]
+fn a_machine_that_forgets_dependencies_is_caught() {
+    assert_eq!(caught(Variant::ForgetsDependencies), Class::Safety);
+}
+
+#[test]
+fn a_machine_that_forgets_its_limits_is_caught() {
+    assert_eq!(caught(Variant::ForgetsLimits), Class::Safety);
 }
 
 #[test]

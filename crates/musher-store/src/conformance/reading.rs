@@ -19,7 +19,8 @@ fn texts(texts: &[(TextKey, &str)]) -> Change {
 pub(super) fn texts_are_kept_to_the_byte_and_replaced(fixture: &dyn Fixture) {
     let mut store = fixture.open();
     let long = "🐑\u{0}\r\n\"\\ ".repeat(256 * 1024 / 9);
-    let keys = [TextKey::Body(sample::item_id(1)), TextKey::Summary(sample::item_id(1)), TextKey::Lesson(sample::run_id(1))];
+    let keys =
+        [TextKey::Body(sample::item_id(1)), TextKey::Summary(sample::item_id(1)), TextKey::Lesson(sample::run_id(1))];
     commit(&mut *store, &[texts(&[(keys[0], &long), (keys[1], ""), (keys[2], "old")])]);
     commit(&mut *store, &[texts(&[(keys[2], "newer")]), texts(&[(keys[2], "newest")])]);
     let store = fixture.reopen(store);
@@ -49,9 +50,7 @@ pub(super) fn events_are_filtered(fixture: &dyn Fixture) {
     commit(&mut *store, &changes);
     commit(&mut *store, &[Change { events: changes[0].events.clone(), ..Change::default() }]);
     let reader = store.reader().unwrap();
-    let seqs = |filter: EventFilter| -> Vec<u64> {
-        reader.events(&filter).unwrap().iter().map(|e| e.seq.0).collect()
-    };
+    let seqs = |filter: EventFilter| -> Vec<u64> { reader.events(&filter).unwrap().iter().map(|e| e.seq.0).collect() };
     let all = EventFilter::default;
     let (mission, item) = (Some(sample::mission_id(1)), Some(sample::item_id(1)));
     let kinds = || vec!["item_assigned".into(), "item_done".into()];

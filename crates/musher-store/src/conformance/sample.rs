@@ -105,7 +105,13 @@ pub fn effect(n: u32, item: u32) -> Effect {
 
 /// The n-th gate record.
 pub fn gate(n: u32) -> GateRecord {
-    GateRecord { tree: format!("tree-{n}").into(), gate: "make".into(), green: n.is_multiple_of(2), tail: "é\n".into(), at: NOW }
+    GateRecord {
+        tree: format!("tree-{n}").into(),
+        gate: "make".into(),
+        green: n.is_multiple_of(2),
+        tail: "é\n".into(),
+        at: NOW,
+    }
 }
 
 /// An event about an item of a mission.

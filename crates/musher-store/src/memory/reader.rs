@@ -33,8 +33,7 @@ impl Reader for MemoryReader {
             logged.seq > filter.after
                 && filter.mission.is_none_or(|mission| event.mission == Some(mission))
                 && filter.item.is_none_or(|item| event.item == Some(item))
-                && (filter.kinds.is_empty()
-                    || filter.kinds.iter().any(|kind| **kind == *event.happened.name()))
+                && (filter.kinds.is_empty() || filter.kinds.iter().any(|kind| **kind == *event.happened.name()))
         };
         let limit = filter.limit.min(MAX_EVENTS) as usize;
         Ok(self.0.tables().events.iter().filter(wanted).take(limit).cloned().collect())

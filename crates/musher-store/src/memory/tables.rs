@@ -72,15 +72,13 @@ impl Tables {
     }
 
     pub(super) fn items_of(&self, mission: MissionId) -> Vec<Item> {
-        let mut items: Vec<Item> =
-            self.items.values().filter(|item| item.mission == mission).cloned().collect();
+        let mut items: Vec<Item> = self.items.values().filter(|item| item.mission == mission).cloned().collect();
         items.sort_by_key(|item| item.number);
         items
     }
 
     pub(super) fn world(&self) -> World {
-        let missions: Vec<Mission> =
-            self.missions.values().filter(|m| self.is_active(m.id)).cloned().collect();
+        let missions: Vec<Mission> = self.missions.values().filter(|m| self.is_active(m.id)).cloned().collect();
         let live = |run: &&Run| run.is_live() && self.is_active(run.mission);
         World {
             settings: self.settings.clone(),

@@ -109,7 +109,9 @@ impl RestoreError {
     /// What a person can do about it.
     pub fn fix(&self) -> &'static str {
         match self {
-            Self::Exists { .. } => "restore into another folder, or add `--force`: the present database is put aside, not deleted",
+            Self::Exists { .. } => {
+                "restore into another folder, or add `--force`: the present database is put aside, not deleted"
+            }
             Self::Nothing { .. } => "check the file's name",
             Self::Damaged { .. } => "use an older backup",
             Self::Open(source) => source.fix(),
@@ -192,9 +194,7 @@ pub(super) fn copy(file: &Path, to: &Path) -> Result<(), BackupError> {
     remove(&draft).map_err(io)?;
     // SQLite would make it with the usual mode; it takes an empty file as well.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(io)?;
-    let made = write_copy(file, &draft)
-        .map_err(|e| BackupError::Store(e.into()))
-        .and_then(|()| publish(&draft, to));
+    let made = write_copy(file, &draft).map_err(|e| BackupError::Store(e.into())).and_then(|()| publish(&draft, to));
     if made.is_err() {
         // The first error is the one to tell.
         let _ = remove(&draft);

@@ -60,14 +60,7 @@ impl Checkpoints {
             .name("musher-checkpoint".to_owned())
             .spawn(move || run(&own, &woken, &theirs))
             .map_err(|e| StoreError::Disk(e.into()))?;
-        Ok(Self {
-            progress,
-            wake: Some(wake),
-            thread: Some(thread),
-            awake: false,
-            next_at: EVERY_PAGES,
-            last_pages: 0,
-        })
+        Ok(Self { progress, wake: Some(wake), thread: Some(thread), awake: false, next_at: EVERY_PAGES, last_pages: 0 })
     }
 
     /// Looks at the log's length; does the rest of a checkpoint that the thread has nearly finished.

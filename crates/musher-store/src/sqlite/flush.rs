@@ -151,11 +151,7 @@ fn agents(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, body = excluded.body",
     )?;
     for row in newest(&batch.agents) {
-        Bind::to(&mut put)
-            .with(row.key.as_bytes())?
-            .with(batch.utf8(row.column))?
-            .with(batch.utf8(row.body))?
-            .run()?;
+        Bind::to(&mut put).with(row.key.as_bytes())?.with(batch.utf8(row.column))?.with(batch.utf8(row.body))?.run()?;
     }
     Ok(())
 }
@@ -193,9 +189,8 @@ fn gates(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
         return Ok(());
     }
     // Replaced rather than updated: what was said again is the newest.
-    let mut put = conn.prepare_cached(
-        "INSERT OR REPLACE INTO gates (tree, gate, green, at, tail) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?;
+    let mut put =
+        conn.prepare_cached("INSERT OR REPLACE INTO gates (tree, gate, green, at, tail) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for row in &batch.gates {
         Bind::to(&mut put)
             .with(batch.utf8(row.tree))?
@@ -243,8 +238,7 @@ fn effects(conn: &Connection, batch: &Batch, next: &mut i64) -> Result<(), Store
     if batch.effects.is_empty() {
         return Ok(());
     }
-    let mut put =
-        conn.prepare_cached("INSERT OR REPLACE INTO effects (id, n, kind, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut put = conn.prepare_cached("INSERT OR REPLACE INTO effects (id, n, kind, body) VALUES (?1, ?2, ?3, ?4)")?;
     for row in &batch.effects {
         if batch.closed.binary_search(&row.key).is_ok() {
             continue;

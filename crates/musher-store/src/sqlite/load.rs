@@ -34,8 +34,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
 }
 
 fn missions<T: DeserializeOwned>(conn: &Connection) -> Result<Vec<(MissionId, T)>, StoreError> {
-    let mut select =
-        conn.prepare_cached("SELECT id, body FROM missions WHERE archived = 0 ORDER BY id")?;
+    let mut select = conn.prepare_cached("SELECT id, body FROM missions WHERE archived = 0 ORDER BY id")?;
     let mut rows = select.query(())?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -54,8 +53,7 @@ pub(super) fn items_of(conn: &Connection, mission: MissionId) -> Result<Vec<Item
 
 /// The last event's place; 0 when there is none.
 pub(super) fn last_seq(conn: &Connection) -> Result<Seq, StoreError> {
-    let seq: Option<i64> =
-        conn.prepare_cached("SELECT max(seq) FROM events")?.query_row((), |row| row.get(0))?;
+    let seq: Option<i64> = conn.prepare_cached("SELECT max(seq) FROM events")?.query_row((), |row| row.get(0))?;
     Ok(place(seq.unwrap_or(0)))
 }
 
@@ -80,8 +78,7 @@ pub(super) fn forget_old_gates(conn: &Connection) -> Result<(), StoreError> {
 }
 
 fn gates(conn: &Connection) -> Result<Vec<GateRecord>, StoreError> {
-    let mut select = conn
-        .prepare_cached("SELECT tree, gate, green, tail, at FROM gates ORDER BY n DESC LIMIT ?1")?;
+    let mut select = conn.prepare_cached("SELECT tree, gate, green, tail, at FROM gates ORDER BY n DESC LIMIT ?1")?;
     let mut rows = select.query((GATES_KEPT,))?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
@@ -114,11 +111,7 @@ pub(super) fn all<T: DeserializeOwned>(
 }
 
 /// A body, understood.
-pub(super) fn body<T: DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-    what: &'static str,
-) -> Result<T, StoreError> {
+pub(super) fn body<T: DeserializeOwned>(row: &Row<'_>, column: usize, what: &'static str) -> Result<T, StoreError> {
     let bytes = row.get_ref(column)?.as_bytes().map_err(|e| StoreError::decode(what, e))?;
     serde_json::from_slice(bytes).map_err(|e| StoreError::decode(what, e))
 }

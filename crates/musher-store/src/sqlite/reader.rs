@@ -4,9 +4,7 @@ use std::path::Path;
 
 use musher_core::change::TextKey;
 use musher_core::event::{Event, Happened, Logged};
-use musher_core::id::{
-    AgentId, ItemId, MissionId, RunId, Seq, matches_prefix,
-};
+use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
@@ -54,12 +52,8 @@ impl SqliteReader {
              ORDER BY id"
         ))?;
         let short = range.short.as_ref();
-        let mut rows = select.query((
-            &range.full.0,
-            &range.full.1,
-            short.map(|(low, _)| low),
-            short.map(|(_, high)| high),
-        ))?;
+        let mut rows =
+            select.query((&range.full.0, &range.full.1, short.map(|(low, _)| low), short.map(|(_, high)| high)))?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             let id = T::from_bytes(row.get(0)?);
@@ -80,16 +74,14 @@ impl SqliteReader {
 
 impl Reader for SqliteReader {
     fn text(&self, key: TextKey) -> Result<Option<String>, StoreError> {
-        let mut select = self
-            .conn
-            .prepare_cached("SELECT body FROM texts WHERE kind = ?1 AND owner = ?2 AND note = ?3")?;
+        let mut select =
+            self.conn.prepare_cached("SELECT body FROM texts WHERE kind = ?1 AND owner = ?2 AND note = ?3")?;
         Ok(select.query_row(columns(&key), |row| row.get(0)).optional()?)
     }
 
     fn notes(&self, mission: MissionId) -> Result<Vec<String>, StoreError> {
-        let mut select = self
-            .conn
-            .prepare_cached("SELECT body FROM texts WHERE kind = ?1 AND owner = ?2 ORDER BY n")?;
+        let mut select =
+            self.conn.prepare_cached("SELECT body FROM texts WHERE kind = ?1 AND owner = ?2 ORDER BY n")?;
         let rows = select.query_map((NOTE, mission.as_bytes()), |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -179,9 +171,7 @@ impl Reader for SqliteReader {
         // A run's id begins with the millisecond of its assignment.
         let mut first = [0u8; 16];
         first[..6].copy_from_slice(&since.as_millis().to_be_bytes()[2..]);
-        let mut select = self
-            .conn
-            .prepare_cached("SELECT body FROM runs INDEXED BY runs_by_id WHERE id >= ?1")?;
+        let mut select = self.conn.prepare_cached("SELECT body FROM runs INDEXED BY runs_by_id WHERE id >= ?1")?;
         let mut rows = select.query((first,))?;
         let mut sum = Usage::default();
         while let Some(row) = rows.next()? {
@@ -199,10 +189,8 @@ struct Question {
 
 impl Question {
     fn new(filter: &EventFilter, mission: Option<MissionId>, last: Seq) -> Self {
-        let mut params: Vec<Box<dyn ToSql>> = vec![
-            Box::new(signed(filter.after)),
-            Box::new(filter.limit.min(MAX_EVENTS)),
-        ];
+        let mut params: Vec<Box<dyn ToSql>> =
+            vec![Box::new(signed(filter.after)), Box::new(filter.limit.min(MAX_EVENTS))];
         let mut wanted = String::from("seq > ?1");
         if !filter.kinds.is_empty() {
             params.push(Box::new(serde_json::json!(filter.kinds).to_string()));
@@ -235,8 +223,7 @@ fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
     };
     let id = |column| row.get::<_, Option<[u8; 16]>>(column);
     let (kind, body) = (text(2)?, text(8)?);
-    let happened: Happened =
-        serde_json::from_str(&format!(r#"{{"kind":"{kind}","body":{body}}}"#)).map_err(undone)?;
+    let happened: Happened = serde_json::from_str(&format!(r#"{{"kind":"{kind}","body":{body}}}"#)).map_err(undone)?;
     Ok(Logged {
         seq: load::place(row.get(0)?),
         event: Event {

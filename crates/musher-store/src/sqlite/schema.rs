@@ -51,8 +51,7 @@ pub(super) fn inspect(file: &Path) -> Result<Found, OpenError> {
     let in_log = std::fs::metadata(beside(file, "-wal")).is_ok_and(|log| log.len() > 0);
     let (schema, application) = (word(&header, 60), word(&header, 68));
     let (schema, application, empty) = if in_log || application == 0 {
-        look_inside(file)
-            .map_err(|e| OpenError::Store { file: file.to_owned(), source: e.into() })?
+        look_inside(file).map_err(|e| OpenError::Store { file: file.to_owned(), source: e.into() })?
     } else {
         (schema, application, false)
     };
@@ -88,8 +87,7 @@ pub(super) fn connect(file: &Path, found: Found) -> Result<Connection, OpenError
         conn.execute_batch("PRAGMA page_size = 8192").map_err(failed)?;
     }
     common_pragmas(&conn, 8 << 10).map_err(failed)?;
-    let mode: String =
-        conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
         let folder = file.parent().unwrap_or(file).to_owned();
         return Err(OpenError::NoWal { folder });
@@ -120,13 +118,8 @@ pub(super) fn migrate(conn: &mut Connection, found: Found, now: Timestamp) -> Re
     for (to, sql) in (1..).zip(MIGRATIONS).skip(from as usize) {
         let step = conn.transaction()?;
         step.execute_batch(sql)?;
-        step.execute(
-            "INSERT INTO meta (key, value) VALUES (?1, ?2)",
-            (format!("schema_{to}_at"), now.to_string()),
-        )?;
-        step.execute_batch(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {to};"
-        ))?;
+        step.execute("INSERT INTO meta (key, value) VALUES (?1, ?2)", (format!("schema_{to}_at"), now.to_string()))?;
+        step.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {to};"))?;
         step.commit()?;
     }
     Ok(())

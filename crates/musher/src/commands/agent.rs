@@ -69,7 +69,10 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
                         (agent.name.clone(), Tone::Strong),
                         (agent.status.clone(), Tone::of_state(&agent.status)),
                         (format!("{}/{most}", agent.load), Tone::Plain),
-                        (if agent.roles.is_empty() { "generalist".to_owned() } else { agent.roles.join(", ") }, Tone::Plain),
+                        (
+                            if agent.roles.is_empty() { "generalist".to_owned() } else { agent.roles.join(", ") },
+                            Tone::Plain,
+                        ),
                         (agent.driver.clone(), Tone::Plain),
                         (output::one_line(agent.error.as_deref().unwrap_or_default(), 100), Tone::Bad),
                     ]);

@@ -36,17 +36,16 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
         }
     }
     if !cx.json {
-        output::line(&format!(
-            "\nnext: in a repository of yours, {}",
-            paint("musher init", Tone::Strong)
-        ));
+        output::line(&format!("\nnext: in a repository of yours, {}", paint("musher init", Tone::Strong)));
     }
     Ok(code)
 }
 
 fn introduce(folder: &Path) {
     output::line(&format!("a scratch repository: {}", folder.display()));
-    output::line("five items for two scripted agents. One item's first try is wrong and the gate sees it, one agent dies,");
+    output::line(
+        "five items for two scripted agents. One item's first try is wrong and the gate sees it, one agent dies,",
+    );
     output::line("two items change the same line. Nothing here is acted: this is the engine that does your work.\n");
 }
 

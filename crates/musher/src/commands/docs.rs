@@ -73,8 +73,7 @@ fn section(text: &mut String, command: &clap::Command, parent: &str, depth: usiz
 }
 
 fn shown(argument: &clap::Arg) -> String {
-    let values: Vec<String> =
-        argument.get_value_names().unwrap_or_default().iter().map(|v| v.to_string()).collect();
+    let values: Vec<String> = argument.get_value_names().unwrap_or_default().iter().map(|v| v.to_string()).collect();
     let value = values.join(" ");
     match (argument.get_short(), argument.get_long()) {
         (_, Some(long)) if argument.get_action().takes_values() => format!("--{long} {value}"),
@@ -87,8 +86,12 @@ fn shown(argument: &clap::Arg) -> String {
 
 fn meaning(argument: &clap::Arg) -> String {
     let help = argument.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
-    let defaults: Vec<String> =
-        argument.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty()).collect();
+    let defaults: Vec<String> = argument
+        .get_default_values()
+        .iter()
+        .map(|v| v.to_string_lossy().into_owned())
+        .filter(|v| !v.is_empty())
+        .collect();
     if defaults.is_empty() || !argument.get_action().takes_values() {
         help
     } else {

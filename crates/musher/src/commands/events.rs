@@ -39,7 +39,8 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
         let item = event.item.map(|id| id.short()).unwrap_or_default();
         let time = event.at.to_string();
         let time = time.get(..19).unwrap_or(&time).replace('T', " ");
-        let body = if event.body.as_object().is_some_and(|b| b.is_empty()) { String::new() } else { event.body.to_string() };
+        let body =
+            if event.body.as_object().is_some_and(|b| b.is_empty()) { String::new() } else { event.body.to_string() };
         output::line(&format!(
             "{:>6} {} {item:<8} {:<24} {}",
             event.seq,

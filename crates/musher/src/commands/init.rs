@@ -32,8 +32,7 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
         }
     };
     std::io::Write::write_all(&mut file, text.as_bytes())?;
-    let repository = musher_git::Repository::open(&root)
-        .map_err(|error| Failure::caused(Exit::Failed, &error))?;
+    let repository = musher_git::Repository::open(&root).map_err(|error| Failure::caused(Exit::Failed, &error))?;
     repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
     let document = serde_json::json!({"config": path, "gate": gate});
     cx.say(&document, || {

@@ -133,6 +133,9 @@ fn show(shown: &ItemShow) {
             ]);
         }
         table.print("");
-        output::line(&format!("  `musher logs {}` shows what the last run said", shown.runs[shown.runs.len() - 1].short_id));
+        output::line(&format!(
+            "  `musher logs {}` shows what the last run said",
+            shown.runs[shown.runs.len() - 1].short_id
+        ));
     }
 }

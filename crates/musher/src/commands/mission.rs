@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use musher_core::plan::{self, Plan};
-use musher_server::api::{
-    Mission, MissionDocument, MissionQuery, MissionShow, PauseWish, StartMission, StopWish,
-};
+use musher_server::api::{Mission, MissionDocument, MissionQuery, MissionShow, PauseWish, StartMission, StopWish};
 
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};

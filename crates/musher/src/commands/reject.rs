@@ -17,5 +17,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let item = cx.client().await?.reject_item(&args.item, &args.why).await?;
-    cx.say(&ItemDocument { item: item.clone() }, || output::line(&format!("{} is rejected; its agent gets the words", item.key)))
+    cx.say(&ItemDocument { item: item.clone() }, || {
+        output::line(&format!("{} is rejected; its agent gets the words", item.key))
+    })
 }

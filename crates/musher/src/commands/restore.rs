@@ -28,5 +28,7 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
         let fix = error.fix();
         Failure::caused(Exit::Refused, &error).fix(fix)
     })?;
-    cx.say(&serde_json::json!({"restored": args.file}), || output::line("the state is back; `musher up` goes on from it"))
+    cx.say(&serde_json::json!({"restored": args.file}), || {
+        output::line("the state is back; `musher up` goes on from it")
+    })
 }

@@ -63,11 +63,8 @@ fn lines(status: &Status) -> Vec<String> {
     };
     lines.push(format!("  missions  {}", counts(&status.missions)));
     lines.push(format!("  items     {}", counts(&status.items)));
-    let agents: Vec<String> = status
-        .agents
-        .iter()
-        .map(|a| paint(&format!("{} {}", a.name, a.status), Tone::of_state(&a.status)))
-        .collect();
+    let agents: Vec<String> =
+        status.agents.iter().map(|a| paint(&format!("{} {}", a.name, a.status), Tone::of_state(&a.status))).collect();
     lines.push(format!("  agents    {}", if agents.is_empty() { "none".to_owned() } else { agents.join(", ") }));
     for entry in &status.queue {
         lines.push(format!("  merging   {} ({})", entry.key, entry.stage));
@@ -76,7 +73,10 @@ fn lines(status: &Status) -> Vec<String> {
         lines.push(format!("  today     {}", output::dollars(status.cost_today_usd)));
     }
     for entry in &status.inbox {
-        lines.push(format!("  for you   {}", paint(&output::one_line(&entry.text, width.saturating_sub(12)), Tone::Bad)));
+        lines.push(format!(
+            "  for you   {}",
+            paint(&output::one_line(&entry.text, width.saturating_sub(12)), Tone::Bad)
+        ));
         if let Some(reply) = entry.replies.first() {
             lines.push(paint(&format!("            {reply}"), Tone::Quiet));
         }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-
 use crate::connect::Context;
 use crate::daemon::{Daemon, Listen};
 use crate::error::{Exit, Failure, Outcome};

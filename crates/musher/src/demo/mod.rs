@@ -33,7 +33,9 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
     let mut command = Command::new("git");
     command.arg("-C").arg(folder);
     // The scratch repository is made the same whatever the user's own git is told to do.
-    for setting in ["user.name=musher demo", "user.email=demo@localhost", "commit.gpgsign=false", "core.hooksPath=/dev/null"] {
+    for setting in
+        ["user.name=musher demo", "user.email=demo@localhost", "commit.gpgsign=false", "core.hooksPath=/dev/null"]
+    {
         command.args(["-c", setting]);
     }
     command.args(arguments).stdin(Stdio::null());
@@ -43,5 +45,6 @@ fn git(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
     if output.status.success() {
         return Ok(());
     }
-    Err(Failure::failed(format!("`git {}` failed", arguments.join(" "))).why(String::from_utf8_lossy(&output.stderr).trim()))
+    Err(Failure::failed(format!("`git {}` failed", arguments.join(" ")))
+        .why(String::from_utf8_lossy(&output.stderr).trim()))
 }

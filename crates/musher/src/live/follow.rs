@@ -55,9 +55,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Follows a mission until it is at rest and its worktrees are settled.
 pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) -> Result<End, Failure> {
     let mut follower = Follower::new(client, id, audience).await?;
-    let mut events = client
-        .follow_events(&EventQuery { mission: Some(id.to_string()), ..EventQuery::default() })
-        .await?;
+    let mut events =
+        client.follow_events(&EventQuery { mission: Some(id.to_string()), ..EventQuery::default() }).await?;
     let mut interrupts = 0;
     let mut tick = tokio::time::interval(TICK);
     loop {

@@ -105,13 +105,17 @@ fn one_that_deletes_its_worktree_has_failed_and_a_new_one_is_made_for_the_next_t
 
 #[test]
 fn one_whose_program_is_missing_is_broken_itself_and_the_item_waits_uncounted() {
-    let config = config("", "").replace("[\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"]", "[\"no-such-program-here\"]");
+    let config =
+        config("", "").replace("[\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"]", "[\"no-such-program-here\"]");
     let repo = Repo::with(&config, "");
     let said = repo.musher(&["mission", "start", "--text", "task", "--wait", "--json"]);
     assert_eq!(said.code, 6, "{said:?}");
     let document = said.json();
     assert_eq!(document["items"][0]["attempts"], 0);
-    assert!(document["mission"]["blocked_reason"].as_str().unwrap().contains("no idle agents are available"), "{document}");
+    assert!(
+        document["mission"]["blocked_reason"].as_str().unwrap().contains("no idle agents are available"),
+        "{document}"
+    );
     let daemon = repo.up();
     let agents = repo.musher(&["agent", "list", "--json"]).ok().json();
     assert_eq!(agents["agents"][0]["status"], "error");

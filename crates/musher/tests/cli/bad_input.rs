@@ -118,7 +118,10 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
 #[test]
 fn a_broken_config_names_its_problems() {
     let repo = repo();
-    repo.write("musher.toml", "[project]\ngaet = \"true\"\n[[agents]]\nname = \"x\"\ndriver = \"command\"\ncommand = [\"{promt}\"]\n");
+    repo.write(
+        "musher.toml",
+        "[project]\ngaet = \"true\"\n[[agents]]\nname = \"x\"\ndriver = \"command\"\ncommand = [\"{promt}\"]\n",
+    );
     let said = repo.musher(&["config", "check"]);
     said.refused(2, "musher.toml:2:1");
     assert!(said.err.contains("gate") && said.err.contains("prompt"), "{}", said.err);

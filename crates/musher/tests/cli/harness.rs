@@ -196,8 +196,10 @@ impl Repo {
     pub(crate) fn nothing_left(&self) {
         assert_eq!(self.run_processes(), Vec::<String>::new());
         let worktrees = self.git(&["worktree", "list", "--porcelain"]);
-        let items: Vec<&str> =
-            worktrees.lines().filter(|l| l.starts_with("worktree ") && l.contains(".musher") && !l.ends_with("_merge")).collect();
+        let items: Vec<&str> = worktrees
+            .lines()
+            .filter(|l| l.starts_with("worktree ") && l.contains(".musher") && !l.ends_with("_merge"))
+            .collect();
         assert_eq!(items, Vec::<&str>::new());
         assert_eq!(self.git(&["status", "--porcelain", "--untracked-files=no"]), "");
         assert_eq!(self.git(&["stash", "list"]), "");

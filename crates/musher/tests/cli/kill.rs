@@ -109,7 +109,10 @@ fn a_daemon_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
         daemon.kill();
         daemon = repo.up_with("MUSHER_TEST_OUTSIDE", &outside);
         // What was acknowledged is still there.
-        assert_eq!(repo.musher(&["mission", "status", &mission, "--json"]).ok().json()["items"].as_array().unwrap().len(), ITEMS);
+        assert_eq!(
+            repo.musher(&["mission", "status", &mission, "--json"]).ok().json()["items"].as_array().unwrap().len(),
+            ITEMS
+        );
         if over {
             break;
         }

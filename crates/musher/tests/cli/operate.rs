@@ -58,8 +58,7 @@ fn an_item_can_be_held_released_reviewed_and_looked_at() {
 fn a_paused_mission_starts_nothing_and_a_stopped_one_keeps_its_branches() {
     let repo = Repo::with(&config("", ""), AGENT);
     let daemon = repo.up();
-    let started =
-        repo.musher(&["mission", "start", "--text", "later", "--approve", "--json"]).ok().json();
+    let started = repo.musher(&["mission", "start", "--text", "later", "--approve", "--json"]).ok().json();
     let mission = started["mission"]["short_id"].as_str().unwrap().to_owned();
     assert_eq!(started["mission"]["state"], "awaiting_approval");
     repo.musher(&["mission", "pause", &mission]).refused(4, "awaiting_approval");

@@ -1,8 +1,8 @@
 //! Backup and restore.
 
 use super::Folder;
-use crate::conformance::sample::{self, NOW, commit};
 use crate::conformance::same;
+use crate::conformance::sample::{self, NOW, commit};
 use crate::store::Store;
 use crate::{BackupError, OpenError, Overwrite, RestoreError, backup, restore};
 

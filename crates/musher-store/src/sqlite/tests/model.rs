@@ -7,7 +7,7 @@ use musher_core::run::Usage;
 use proptest::prelude::*;
 
 use super::Folder;
-use crate::conformance::{Fixture, sample, same};
+use crate::conformance::{Fixture, same, sample};
 use crate::store::{EventFilter, Scope, Store};
 use crate::{MemoryDisk, MemoryStore};
 

@@ -53,9 +53,7 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
         newer.execute_batch("PRAGMA user_version = 99").unwrap();
         // With a second connection left open, the new version lies in the log only.
         let kept = in_log.then_some(newer);
-        let bytes = || {
-            ["musher.db", "musher.db-wal"].map(|name| std::fs::read(folder.path(name)).ok())
-        };
+        let bytes = || ["musher.db", "musher.db-wal"].map(|name| std::fs::read(folder.path(name)).ok());
         let before = bytes();
         assert_eq!(before[1].as_ref().is_some_and(|log| !log.is_empty()), in_log);
         let error = refused(&folder);

@@ -1,5 +1,6 @@
 //! What operators do in a night: everything that they can, at any moment, fitting or not.
 
+use musher_core::agent::AgentSpec;
 use musher_core::command::Command;
 use musher_core::effect::Stop;
 use musher_core::id::{AgentId, ItemId, MissionId};
@@ -83,9 +84,16 @@ fn of_mission(chance: &mut Chance, state: &State, id: MissionId, stop: Stop) -> 
 fn of_agent(chance: &mut Chance, state: &State) -> Option<Command> {
     let agents: Vec<AgentId> = state.agents().map(|a| a.id).collect();
     let id = *chance.pick(&agents)?;
-    Some(match chance.below(5) {
+    Some(match chance.below(8) {
         0 => Command::PauseAgent(id),
         1 => Command::DrainAgent(id),
+        2 | 3 => Command::AddAgent(Box::new(helper())),
+        4 => Command::RemoveAgent(id),
         _ => Command::ResumeAgent(id),
     })
+}
+
+/// The agent that operators add and remove.
+pub fn helper() -> AgentSpec {
+    AgentSpec { name: "helper".into(), driver: "command".into(), max_load: 1, ..AgentSpec::default() }
 }

@@ -2,7 +2,7 @@
 //!
 //! The simulated drivers change it; it refuses what must never be, at the instant at which it would be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use musher_core::agent::AgentSpec;
 use musher_core::id::{AgentId, ItemId, MissionId, RunId};
@@ -90,6 +90,8 @@ pub struct Outside {
     pub branches: BTreeMap<ItemId, Branch>,
     /// The target branches, by ref.
     pub targets: BTreeMap<String, Target>,
+    /// Runs whose stop came before their start, as far as this daemon knows.
+    pub unwanted: BTreeSet<RunId>,
     missions: Vec<StartMission>,
     agents: Vec<AgentSpec>,
 }

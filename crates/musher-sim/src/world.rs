@@ -4,8 +4,10 @@ use musher_core::agent::AgentSpec;
 use musher_core::config::ProjectSettings;
 use musher_core::item::{Kind, Priority, Qa};
 use musher_core::mission::{Delivery, MissionItem, Policy, StartMission};
+use musher_core::time::Timestamp;
 
 use crate::chance::Chance;
+use crate::night::EVENING;
 
 /// How often what goes wrong: once in so many, 0 = never this night.
 #[derive(Clone, Copy, Debug, Default)]
@@ -174,6 +176,9 @@ fn policy(chance: &mut Chance) -> Policy {
         reviewer_required: chance.one_in(3),
         max_retries: u32::try_from(chance.between(1, 4)).unwrap_or(1),
         budget_tokens: chance.one_in(8).then_some(20_000),
+        deadline: chance
+            .one_in(10)
+            .then(|| Timestamp::from_micros(EVENING + chance.between(60, 4 * 3_600) * 1_000_000)),
         ..Policy::default()
     }
 }

@@ -80,13 +80,10 @@ impl Night {
         }
         let report = match &effect.kind {
             EffectKind::StartRun(run) => return self.start(effect, *run, reissued),
-            EffectKind::StopRun(run, _) => {
-                if self.outside.processes.get(run).is_some_and(|p| p.ended.is_none()) {
-                    let takes = self.chance.between(MS, 10 * SECOND);
-                    self.push(takes, Happening::Kill(*run));
-                }
-                Report::RunStopped
-            }
+            EffectKind::StopRun(run, _) => match self.stop(effect, *run)? {
+                Some(report) => report,
+                None => return Ok(()),
+            },
             EffectKind::CreateWorktree => self.create(id)?,
             EffectKind::Inspect => self.inspect(id)?,
             EffectKind::Gate { .. } => self.gate(),
@@ -168,6 +165,10 @@ impl Night {
             Some(None) | None => {}
         }
         let Some(row) = self.state()?.run(run).cloned() else { return Ok(()) };
+        if self.outside.unwanted.contains(&run) {
+            self.report(effect, finished(Outcome::Cancelled));
+            return Ok(());
+        }
         if reissued && row.state == RunState::Running && self.variant != Variant::DoubleRun {
             self.report(effect, finished(Outcome::Lost { while_down: true }));
             return Ok(());
@@ -264,6 +265,23 @@ impl Night {
             let late = self.chance.between(SECOND, HOUR);
             self.push(late, Happening::Say { effect, report, life: None });
         }
+    }
+
+    /// Ends a run. One whose process is not up yet will not come up; the stop waits until that is settled.
+    fn stop(&mut self, effect: &Effect, run: RunId) -> Result<Option<Report>, Broken> {
+        match self.outside.processes.get(&run).map(|p| p.ended.is_none()) {
+            Some(true) => {
+                let takes = self.chance.between(MS, 10 * SECOND);
+                self.push(takes, Happening::Kill(run));
+            }
+            None if self.state()?.run(run).is_some() => {
+                self.outside.unwanted.insert(run);
+                self.push(100 * MS, Happening::Act { effect: effect.clone(), life: self.life, reissued: false });
+                return Ok(None);
+            }
+            Some(false) | None => {}
+        }
+        Ok(Some(Report::RunStopped))
     }
 
     fn inspect(&mut self, id: ItemId) -> Result<Report, Broken> {

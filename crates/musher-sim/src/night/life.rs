@@ -69,6 +69,7 @@ impl Night {
         self.handed.clear();
         self.watching.clear();
         self.landing.clear();
+        self.outside.unwanted.clear();
         self.git_free = 0;
         self.owed = false;
         self.held_off = 0;

@@ -39,7 +39,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 /// 2026-03-01T20:00:00Z.
-const EVENING: i64 = 1_772_395_200 * SECOND;
+pub(crate) const EVENING: i64 = 1_772_395_200 * SECOND;
 
 /// What happens at a moment.
 #[derive(Clone, Debug)]
@@ -150,7 +150,10 @@ impl Night {
             control: Control::default(),
             machine: None,
             reader: None,
-            outside: Outside::new(world.missions.clone(), world.agents.clone()),
+            outside: Outside::new(
+                world.missions.clone(),
+                world.agents.iter().cloned().chain([operator::helper()]).collect(),
+            ),
             world,
             history: History::default(),
             coverage: Coverage::default(),

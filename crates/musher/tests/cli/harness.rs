@@ -113,14 +113,14 @@ impl Repo {
 
     /// Starts the daemon in the foreground of a child and waits until it answers.
     pub(crate) fn up(&self) -> Daemon {
-        self.up_with("MUSHER_TEST", Path::new("yes"))
+        self.up_with(&[])
     }
 
-    /// The same, with a variable in its environment.
-    pub(crate) fn up_with(&self, name: &str, value: &Path) -> Daemon {
+    /// The same, with these variables in its environment.
+    pub(crate) fn up_with(&self, environment: &[(&str, &str)]) -> Daemon {
         let log = std::fs::File::options().create(true).append(true).open(self.file("outside-daemon.log")).unwrap();
         let mut command = self.command(&["up"]);
-        let mut child = command.env(name, value).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut child = command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();

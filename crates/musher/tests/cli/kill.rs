@@ -17,7 +17,7 @@ fi
 echo "$$ $1" >"$mark.new" && mv "$mark.new" "$mark"
 echo "$title" >>"$outside/starts"
 n=0
-while [ $n -lt 5 ]; do
+while [ $n -lt "$MUSHER_TEST_STEPS" ]; do
     n=$((n + 1))
     echo "step $n of $title"
     sleep 0.05
@@ -38,8 +38,8 @@ fn plan() -> String {
 }
 
 fn repo() -> Repo {
-    let config = config("", "max_parallel_items = 4\nmax_retries = 50")
-        .replace("max_load = 0", "max_load = 0\nenv = [\"MUSHER_TEST_OUTSIDE\"]");
+    let config = config("", "max_parallel_items = 4\nmax_retries = 500")
+        .replace("max_load = 0", "max_load = 0\nenv = [\"MUSHER_TEST_OUTSIDE\", \"MUSHER_TEST_STEPS\"]");
     let repo = Repo::with(&config, AGENT);
     std::fs::create_dir_all(repo.file("outside")).unwrap();
     repo.write("all.plan.toml", &plan());
@@ -56,6 +56,11 @@ fn everything_is_merged_once(repo: &Repo) {
     }
     assert_eq!(repo.read("outside/violations"), "", "an agent ran twice at the same time");
     repo.nothing_left();
+}
+
+/// How long an agent works, so that as many kills as are asked for fall into the time of the mission.
+fn steps(kills: u64) -> String {
+    (kills + 3).to_string()
 }
 
 /// How often a process is killed; the environment may ask for more.
@@ -85,11 +90,13 @@ fn a_daemon_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
     let mut chance = Chance(seed());
     let repo = repo();
     let outside = repo.file("outside");
-    // SAFETY of the oracle: the daemon hands this name on to the agents.
-    let mut daemon = repo.up_with("MUSHER_TEST_OUTSIDE", &outside);
+    let steps = steps(kills(12));
+    let environment = [("MUSHER_TEST_OUTSIDE", outside.to_str().unwrap()), ("MUSHER_TEST_STEPS", &steps)];
+    let mut daemon = repo.up_with(&environment);
     let started = repo.musher(&["mission", "start", "all.plan.toml", "--json"]).ok().json();
     let mission = started["mission"]["id"].as_str().unwrap().to_owned();
     let mut seq = 0;
+    let mut killed = 0;
     for _ in 0..kills(12) {
         let mut follower = repo.follow(seq);
         let after = 1 + chance.below(12);
@@ -107,7 +114,8 @@ fn a_daemon_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
         seq = follower.seq;
         linger(&mut chance);
         daemon.kill();
-        daemon = repo.up_with("MUSHER_TEST_OUTSIDE", &outside);
+        killed += 1;
+        daemon = repo.up_with(&environment);
         // What was acknowledged is still there.
         assert_eq!(
             repo.musher(&["mission", "status", &mission, "--json"]).ok().json()["items"].as_array().unwrap().len(),
@@ -118,6 +126,7 @@ fn a_daemon_that_is_killed_again_and_again_loses_nothing_and_doubles_nothing() {
         }
     }
     repo.wait_for_end(&mission);
+    println!("the daemon was killed {killed} times");
     everything_is_merged_once(&repo);
     daemon.kill();
 }
@@ -127,7 +136,8 @@ fn run_hosts_agents_and_the_daemon_may_die_all_at_once() {
     let mut chance = Chance(seed());
     let repo = repo();
     let outside = repo.file("outside");
-    let mut daemon = repo.up_with("MUSHER_TEST_OUTSIDE", &outside);
+    let environment = [("MUSHER_TEST_OUTSIDE", outside.to_str().unwrap()), ("MUSHER_TEST_STEPS", "5")];
+    let mut daemon = repo.up_with(&environment);
     let started = repo.musher(&["mission", "start", "all.plan.toml", "--json"]).ok().json();
     let mission = started["mission"]["id"].as_str().unwrap().to_owned();
     let mut seq = 0;
@@ -149,7 +159,7 @@ fn run_hosts_agents_and_the_daemon_may_die_all_at_once() {
                 // A power cut: everything at once.
                 daemon.kill();
                 repo.kill_where(|line| line.contains("run-host") || line.contains("agent.sh"));
-                daemon = repo.up_with("MUSHER_TEST_OUTSIDE", &outside);
+                daemon = repo.up_with(&environment);
             }
         }
     }

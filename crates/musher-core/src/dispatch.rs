@@ -99,8 +99,11 @@ fn unfit(state: &State, class: &Class, agent: &Agent, review_of: Option<&Item>) 
     (!agent.has_room(state.load(agent.id))).then_some(Condition::Busy)
 }
 
+/// Whether it is the one to resolve a conflict; how well it fits less its load; its fit alone; its free share.
+type Score = (u8, i64, i64, u64);
+
 /// How well an agent fits and how free it is; the greatest is chosen.
-fn score(state: &State, class: &Class, agent: &Agent) -> (u8, i64, i64, u64) {
+fn score(state: &State, class: &Class, agent: &Agent) -> Score {
     let wanted = match class.conflict_of {
         Some(_) if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case(RESOLVER)) => 2,
         Some(author) if author == agent.id => 1,
@@ -121,7 +124,7 @@ fn score(state: &State, class: &Class, agent: &Agent) -> (u8, i64, i64, u64) {
 /// The best agent for a class, or how many each condition removed.
 fn choose(state: &State, class: &Class, review_of: Option<&Item>) -> Result<AgentId, Removed> {
     let mut removed = Removed::default();
-    let mut best: Option<((u8, i64, i64, u64), &Agent)> = None;
+    let mut best: Option<(Score, &Agent)> = None;
     for agent in state.agents().filter(|a| !a.removed) {
         removed.of += 1;
         if let Some(condition) = unfit(state, class, agent, review_of) {

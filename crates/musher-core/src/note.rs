@@ -30,21 +30,21 @@ pub enum Word<'a> {
         /// The rest.
         text: &'a str,
     },
-    /// redirect ITEM to AGENT [because …]
+    /// `redirect ITEM to AGENT [because …]`
     Redirect {
         /// Which item.
         item: &'a str,
         /// To which agent.
         agent: &'a str,
     },
-    /// approve ITEM [text]
+    /// `approve ITEM [text]`
     Approve {
         /// Which item.
         item: &'a str,
         /// The rest.
         text: &'a str,
     },
-    /// reject ITEM [text]
+    /// `reject ITEM [text]`
     Reject {
         /// Which item.
         item: &'a str,

@@ -259,7 +259,7 @@ pub enum ScriptEnd {
 #[derive(Clone, Debug)]
 pub enum Job {
     /// For the git driver.
-    Git(GitJob, Hooks),
+    Git(Box<GitJob>, Hooks),
     /// For the process driver.
     Run(Box<RunJob>),
     /// For the process driver.
@@ -283,13 +283,13 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
     let mission = &state.mission(item.mission)?.row;
     let at = At { state, paths, item, mission };
     Some(match &effect.kind {
-        EffectKind::CreateWorktree => Job::Git(GitJob::CreateWorktree(at.create()), at.setup(effect.id)),
-        EffectKind::Inspect => Job::Git(GitJob::Inspect(at.inspect()), Hooks::default()),
-        EffectKind::PrepareMerge => Job::Git(GitJob::PrepareMerge(at.prepare(effect)), Hooks::default()),
-        EffectKind::Rebase => Job::Git(GitJob::Rebase(at.rebase()), Hooks::default()),
-        EffectKind::Land { base, commit } => Job::Git(GitJob::Land(at.land(base, commit)), Hooks::default()),
+        EffectKind::CreateWorktree => Job::Git(Box::new(GitJob::CreateWorktree(at.create())), at.setup(effect.id)),
+        EffectKind::Inspect => Job::Git(Box::new(GitJob::Inspect(at.inspect())), Hooks::default()),
+        EffectKind::PrepareMerge => Job::Git(Box::new(GitJob::PrepareMerge(at.prepare(effect))), Hooks::default()),
+        EffectKind::Rebase => Job::Git(Box::new(GitJob::Rebase(at.rebase())), Hooks::default()),
+        EffectKind::Land { base, commit } => Job::Git(Box::new(GitJob::Land(at.land(base, commit))), Hooks::default()),
         EffectKind::RemoveWorktree { discard } => {
-            Job::Git(GitJob::RemoveWorktree(at.remove(*discard)), at.teardown(effect.id))
+            Job::Git(Box::new(GitJob::RemoveWorktree(at.remove(*discard))), at.teardown(effect.id))
         }
         EffectKind::StartRun(run) => Job::Run(Box::new(at.run(*run, reissued)?)),
         EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),

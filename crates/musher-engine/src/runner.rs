@@ -146,7 +146,7 @@ struct Worker {
 impl Worker {
     async fn carry_out(&self, job: Job, needs: Option<PromptNeeds>) -> Option<Report> {
         match job {
-            Job::Git(job, hooks) => Some(self.git(job, hooks).await),
+            Job::Git(job, hooks) => Some(self.git(*job, hooks).await),
             Job::Run(job) => Some(self.run(*job, needs).await),
             Job::Stop(folder, how) => {
                 self.drivers.runs.stop(folder, how).await;

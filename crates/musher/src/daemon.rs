@@ -88,11 +88,6 @@ impl Daemon {
         self.found
     }
 
-    /// Where the repository and its state are.
-    pub(crate) const fn paths(&self) -> &Paths {
-        &self.paths
-    }
-
     /// A client of it.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.paths.socket())

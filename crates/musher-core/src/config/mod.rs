@@ -1,6 +1,6 @@
 //! Configuration: `musher.toml`, the user's own file and `MUSHER_*` variables.
 //!
-//! [`parse`] reads a file and [`environment`] the variables; each answers with a [`Layer`], in which everything may be
+//! [`parse`] reads a file and [`environment()`] the variables; each answers with a [`Layer`], in which everything may be
 //! left open, or with every problem at once. [`Config::resolve`] lays the layers over each other, and what none of them
 //! says gets its default. The keys, their defaults and their meaning stand in one table (`keys.rs`), from which the
 //! reader, the nearest-name hints, [`reference()`] and [`schema()`] are made.

@@ -245,7 +245,9 @@ pub fn stop_run(state: &State, id: RunId, how: Stop, cx: &mut Context) -> Result
 pub fn discard(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = find(state, id)?;
     let mut row = item.clone();
-    if !state.runs_of(id).is_empty() || !(item.is_terminal() && matches!(item.worktree, Worktree::Kept(_) | Worktree::Ready)) {
+    let kept = matches!(item.worktree, Worktree::Kept(_) | Worktree::Ready);
+    let ended = item.is_terminal() && state.runs_of(id).is_empty();
+    if !(ended && kept) {
         return Err(refuse("discard the worktree of", item, "only worktrees of ended items can be discarded"));
     }
     row.worktree = Worktree::Removing;

@@ -1,6 +1,7 @@
 //! The rules, held by driving `step` and the agenda as the engine does, with scripted drivers and a clock of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod stored;
 mod world;
 
 mod agents;

@@ -191,14 +191,10 @@ fn a_merge_that_waits_for_the_base_does_not_hold_up_another() {
 fn a_merge_goes_on_after_a_restart_and_counts_no_strike() {
     for stage in ["prepare_merge", "rebase", "gate", "land"] {
         let mut w = merging();
-        let steps: [(&str, fn(&mut World)); 2] = [
-            ("rebase", |w| w.prepare("a", conflict())),
-            ("gate", |w| w.prepare("a", made("m"))),
-        ];
-        for (name, step) in steps {
-            if stage == name || (stage == "land" && name == "gate") {
-                step(&mut w);
-            }
+        match stage {
+            "rebase" => w.prepare("a", conflict()),
+            "gate" | "land" => w.prepare("a", made("m")),
+            _ => {}
         }
         if stage == "land" {
             w.gate("a", GateVerdict::Green);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use musher_core::agenda;
 use musher_core::agent::AgentSpec;
-use musher_core::change::{Change, GateRecord, TextKey};
+use musher_core::change::TextKey;
 use musher_core::command::{Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind};
@@ -14,12 +14,14 @@ use musher_core::entropy::Entropy;
 use musher_core::event::Event;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, ItemState, MergeStage, Phase, Prepared, Waiting};
-use musher_core::mission::{Mission, MissionItem, MissionState, Policy, StartMission};
+use musher_core::mission::{MissionItem, MissionState, Policy, StartMission};
 use musher_core::run::{FailureClass, Outcome, Run, Usage, Verdict};
-use musher_core::state::{State, World as Rows};
+use musher_core::state::State;
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
 use musher_core::wait::{self, WaitCode};
+
+use crate::stored::{Observed, Stored};
 
 /// More commands of the agenda than this in one pass mean that it never comes to rest.
 const PASS_LIMIT: usize = 10_000;
@@ -32,40 +34,6 @@ pub(crate) struct World {
     entropy: Entropy,
     stored: Stored,
     trees: u32,
-}
-
-/// What a store would hold, so that the world can be built anew from it.
-#[derive(Default)]
-struct Stored {
-    settings: Option<Box<ProjectSettings>>,
-    missions: BTreeMap<MissionId, Mission>,
-    items: BTreeMap<ItemId, Item>,
-    runs: BTreeMap<RunId, Run>,
-    agents: BTreeMap<AgentId, musher_core::agent::Agent>,
-    effects: BTreeMap<EffectId, Effect>,
-    gates: Vec<GateRecord>,
-}
-
-impl Stored {
-    fn write(&mut self, change: &Change) {
-        if let Some(settings) = &change.settings {
-            self.settings = Some(settings.clone());
-        }
-        self.missions.extend(change.missions.iter().map(|row| (row.id, row.clone())));
-        self.items.extend(change.items.iter().map(|row| (row.id, row.clone())));
-        self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
-        self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
-        self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
-        self.gates.extend(change.gates.iter().cloned());
-        for id in &change.closed {
-            self.effects.remove(id);
-        }
-        for id in &change.archived {
-            self.missions.remove(id);
-            self.items.retain(|_, item| item.mission != *id);
-            self.runs.retain(|_, run| run.mission != *id);
-        }
-    }
 }
 
 pub(crate) fn ann() -> Actor {
@@ -464,16 +432,7 @@ impl World {
 
     /// The state as a restart would build it, from rows in an order that no rule may rely on.
     pub(crate) fn rebuilt(&self) -> State {
-        let stored = &self.stored;
-        let mut state = State::from_world(Rows {
-            settings: stored.settings.clone(),
-            missions: stored.missions.values().cloned().collect(),
-            items: stored.items.values().rev().cloned().collect(),
-            runs: stored.runs.values().filter(|r| r.is_live()).cloned().collect(),
-            agents: stored.agents.values().cloned().collect(),
-            effects: stored.effects.values().cloned().collect(),
-            gates: stored.gates.clone(),
-        });
+        let mut state = State::from_world(self.stored.rows());
         state.advance(self.now);
         state
     }
@@ -514,44 +473,6 @@ impl World {
 
     pub(crate) fn observed(&self) -> Observed {
         Observed::of(&self.state)
-    }
-}
-
-/// Everything that can be seen of a state from outside.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Observed {
-    pub(crate) settings: ProjectSettings,
-    pub(crate) missions: Vec<(Mission, Vec<ItemId>, [u32; 13], u32, Usage, Timestamp)>,
-    pub(crate) items: Vec<Item>,
-    pub(crate) runs: Vec<Run>,
-    pub(crate) agents: Vec<(musher_core::agent::Agent, u32)>,
-    pub(crate) effects: Vec<Effect>,
-    pub(crate) queue: Vec<ItemId>,
-    pub(crate) merging: Option<ItemId>,
-    pub(crate) live: Vec<ItemId>,
-    pub(crate) free_slot: u32,
-    pub(crate) due: Option<Timestamp>,
-}
-
-impl Observed {
-    pub(crate) fn of(state: &State) -> Self {
-        let missions = state.missions().map(|m| {
-            let counts = (m.counts.by_phase, m.counts.satisfied);
-            (m.row.clone(), m.items.clone(), counts.0, counts.1, m.usage, m.last_progress_at)
-        });
-        Self {
-            settings: state.settings().clone(),
-            missions: missions.collect(),
-            items: state.missions().flat_map(|m| m.items.iter()).filter_map(|id| state.item(*id)).cloned().collect(),
-            runs: state.runs().into_iter().cloned().collect(),
-            agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
-            effects: state.effects().cloned().collect(),
-            queue: state.queue().collect(),
-            merging: state.merging(),
-            live: state.live_items().map(|i| i.id).collect(),
-            free_slot: state.lowest_free_slot(),
-            due: state.next_due(),
-        }
     }
 }
 

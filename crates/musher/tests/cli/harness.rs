@@ -125,7 +125,7 @@ impl Repo {
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
         assert!(line.starts_with("musher is up"), "{line:?}: {}", self.read("outside-daemon.log"));
-        Daemon { child, out, line }
+        Daemon { child, out }
     }
 
     /// Follows the events from this one on.
@@ -217,8 +217,6 @@ pub(crate) struct Daemon {
     child: Child,
     #[allow(dead_code)]
     out: BufReader<ChildStdout>,
-    /// What it said when it was up.
-    pub(crate) line: String,
 }
 
 impl Daemon {

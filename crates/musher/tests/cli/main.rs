@@ -1,5 +1,7 @@
 //! The binary as a user meets it: real git, real SQLite, real processes.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
+
 mod agents;
 mod bad_input;
 mod harness;

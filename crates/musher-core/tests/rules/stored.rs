@@ -1,0 +1,102 @@
+//! What a store would hold of a world, and what can be seen of a state: the two must never differ.
+
+use std::collections::BTreeMap;
+
+use musher_core::agent::Agent;
+use musher_core::change::{Change, GateRecord};
+use musher_core::config::ProjectSettings;
+use musher_core::effect::Effect;
+use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use musher_core::item::Item;
+use musher_core::mission::Mission;
+use musher_core::run::{Run, Usage};
+use musher_core::state::{State, World};
+use musher_core::time::Timestamp;
+
+/// What a store would hold, so that the world can be built anew from it.
+#[derive(Default)]
+pub(crate) struct Stored {
+    pub(crate) settings: Option<Box<ProjectSettings>>,
+    pub(crate) missions: BTreeMap<MissionId, Mission>,
+    pub(crate) items: BTreeMap<ItemId, Item>,
+    pub(crate) runs: BTreeMap<RunId, Run>,
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) effects: BTreeMap<EffectId, Effect>,
+    pub(crate) gates: Vec<GateRecord>,
+}
+
+impl Stored {
+    pub(crate) fn write(&mut self, change: &Change) {
+        if let Some(settings) = &change.settings {
+            self.settings = Some(settings.clone());
+        }
+        self.missions.extend(change.missions.iter().map(|row| (row.id, row.clone())));
+        self.items.extend(change.items.iter().map(|row| (row.id, row.clone())));
+        self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
+        self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
+        self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
+        self.gates.extend(change.gates.iter().cloned());
+        for id in &change.closed {
+            self.effects.remove(id);
+        }
+        for id in &change.archived {
+            self.missions.remove(id);
+            self.items.retain(|_, item| item.mission != *id);
+            self.runs.retain(|_, run| run.mission != *id);
+        }
+    }
+
+    /// The rows that a start loads, in an order that no rule may rely on.
+    pub(crate) fn rows(&self) -> World {
+        World {
+            settings: self.settings.clone(),
+            missions: self.missions.values().cloned().collect(),
+            items: self.items.values().rev().cloned().collect(),
+            runs: self.runs.values().filter(|r| r.is_live()).cloned().collect(),
+            agents: self.agents.values().cloned().collect(),
+            effects: self.effects.values().cloned().collect(),
+            gates: self.gates.clone(),
+        }
+    }
+}
+
+/// A row, its items, how many are in each phase and skipped, what was used and when something last moved.
+type ObservedMission = (Mission, Vec<ItemId>, ([u32; 13], u32), (Usage, Timestamp));
+
+/// Everything that can be seen of a state from outside.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Observed {
+    pub(crate) settings: ProjectSettings,
+    pub(crate) missions: Vec<ObservedMission>,
+    pub(crate) items: Vec<Item>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) agents: Vec<(Agent, u32)>,
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) queue: Vec<ItemId>,
+    pub(crate) merging: Option<ItemId>,
+    pub(crate) live: Vec<ItemId>,
+    pub(crate) free_slot: u32,
+    pub(crate) due: Option<Timestamp>,
+}
+
+impl Observed {
+    pub(crate) fn of(state: &State) -> Self {
+        let missions = state.missions().map(|m| {
+            let counts = (m.counts.by_phase, m.counts.satisfied);
+            (m.row.clone(), m.items.clone(), counts, (m.usage, m.last_progress_at))
+        });
+        Self {
+            settings: state.settings().clone(),
+            missions: missions.collect(),
+            items: state.missions().flat_map(|m| m.items.iter()).filter_map(|id| state.item(*id)).cloned().collect(),
+            runs: state.runs().into_iter().cloned().collect(),
+            agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
+            effects: state.effects().cloned().collect(),
+            queue: state.queue().collect(),
+            merging: state.merging(),
+            live: state.live_items().map(|i| i.id).collect(),
+            free_slot: state.lowest_free_slot(),
+            due: state.next_due(),
+        }
+    }
+}

@@ -193,9 +193,7 @@ pub fn overlapping<'a>(state: &'a State, item: &Item) -> Option<&'a Item> {
     if item.touches.is_empty() {
         return None;
     }
-    state
-        .live_items()
-        .find(|other| other.id != item.id && overlaps(&item.touches, &other.touches))
+    state.live_items().find(|other| other.id != item.id && overlaps(&item.touches, &other.touches))
 }
 
 /// A waiting item that needs a review, and the agent to make it.

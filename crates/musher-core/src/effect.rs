@@ -43,6 +43,8 @@ pub enum EffectKind {
         on: GateOn,
         /// The tree that it will speak of.
         tree: Box<str>,
+        /// The command, as it was when this was decided: its verdict is filed under this text.
+        gate: Box<str>,
     },
     /// Make the merged commit in the object store. → `MergePrepared`
     PrepareMerge,

@@ -62,7 +62,9 @@ catalogue! {
     "An agent was chosen."
     ItemAssigned "item_assigned" { attempt: u32 = "which attempt, from 1" }
     "The result passed every check and the gate."
-    ItemVerified "item_verified" { head: Box<str> = "the verified commit", files: u32 = "changed files", insertions: u32 = "added lines", deletions: u32 = "removed lines" }
+    ItemVerified "item_verified" { head: Box<str> = "the verified commit; empty when there was nothing to change" }
+    "The diff was looked at and breaks no rule; the gate is next."
+    ItemInspected "item_inspected" { head: Box<str> = "the tip of the item's branch", files: u32 = "changed files", insertions: u32 = "added lines", deletions: u32 = "removed lines" }
     "The gate, or another check, refused the result."
     ItemRefused "item_refused" { class: FailureClass = "the sort of failure", reason: Box<str> = "why" }
     "Someone must say yes first."

@@ -102,20 +102,12 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
         ItemState::Waiting(_) if review::needs_person(state, item) => (
             Ask::Approval,
             format!("{} ({}) wants a yes or a no", item.key, item.title),
-            vec![
-                format!("musher diff {id}"),
-                format!("musher approve {id}"),
-                format!("musher reject {id} \"WHY\""),
-            ],
+            vec![format!("musher diff {id}"), format!("musher approve {id}"), format!("musher reject {id} \"WHY\"")],
         ),
         ItemState::Blocked(_) | ItemState::Failed(_) => (
             Ask::Stuck,
             format!("{} is {}: {}", item.key, item.phase().name(), item.reason().unwrap_or_default()),
-            vec![
-                format!("musher explain {id}"),
-                format!("musher item retry {id}"),
-                format!("musher item skip {id}"),
-            ],
+            vec![format!("musher explain {id}"), format!("musher item retry {id}"), format!("musher item skip {id}")],
         ),
         ItemState::Merging(MergeStage::Held { why, .. }) => {
             (Ask::Checkout, format!("The merge of {} waits: {why}", item.key), Vec::new())

@@ -10,9 +10,7 @@ mod operate;
 mod progress;
 mod table;
 
-pub use operate::{
-    cancel, discard, driver_failed, hold, release, retry, skip, stop_run, worktree_removed,
-};
+pub use operate::{cancel, discard, driver_failed, hold, release, retry, skip, stop_run, worktree_removed};
 pub(crate) use operate::{cancelled, stop_effect};
 pub use progress::{assign, promote, run_finished, run_progress, run_started, worktree_failed, worktree_ready};
 pub(crate) use progress::{go, new_run, worktree_leftover};

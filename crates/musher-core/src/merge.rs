@@ -6,7 +6,9 @@ use crate::change::{Change, TextKey};
 use crate::command::{Failure, Landing, Preparation, Rebase, Refused};
 use crate::effect::{EffectKind, GateOn, Stop};
 use crate::event::Happened;
-use crate::item::{self, BlockedReason, Cancelled, Fix, Item, ItemEvent, ItemState, MergeFailure, MergeStage, Prepared};
+use crate::item::{
+    self, BlockedReason, Cancelled, Fix, Item, ItemEvent, ItemState, MergeFailure, MergeStage, Prepared,
+};
 use crate::mission::Delivery;
 use crate::retry;
 use crate::state::State;
@@ -108,8 +110,9 @@ fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Cont
         row.state = ItemState::Merging(MergeStage::Landing(prepared.clone()));
     } else {
         let (on, tree) = (GateOn::Merge(prepared.commit.clone()), prepared.tree.clone());
+        let gate = gate.unwrap_or_default().into();
         change.events.push(cx.about(&row, Happened::GateStarted { tree: tree.clone() }));
-        change.effects.push(cx.effect(row.id, EffectKind::Gate { on, tree }));
+        change.effects.push(cx.effect(row.id, EffectKind::Gate { on, tree, gate }));
         row.state = ItemState::Merging(MergeStage::Gating(prepared.clone()));
     }
     row.updated_at = cx.now;
@@ -135,6 +138,12 @@ pub fn gated(state: &State, item: &Item, red: Option<Failure>, cx: &mut Context)
         }
         Some(failure) => failed(state, item, MergeFailure::Gate, &failure.message, &failure.detail, cx),
     }
+}
+
+/// The gate was changed while it ran on the merged tree: the new one is asked.
+pub fn gate_changed(state: &State, item: &Item, cx: &mut Context) -> Result<Change, Refused> {
+    let Some(MergeStage::Gating(prepared)) = stage(item) else { return Err(stale()) };
+    gate_or_land(state, item.clone(), prepared, cx)
 }
 
 /// The rebase in the item's own worktree is done, or conflicts.
@@ -230,10 +239,7 @@ fn failed(
     item::go(&mut row, ItemEvent::MergeFail, ItemState::MergeFailed(kind), cx)?;
     row.last_error = Some(message.into());
     let mut change = Change::default();
-    change.events.push(cx.about(
-        &row,
-        Happened::MergeFailed { failure: kind.name().into(), detail: message.into() },
-    ));
+    change.events.push(cx.about(&row, Happened::MergeFailed { failure: kind.name().into(), detail: message.into() }));
     // Kept also when musher stops trying: whoever frees the item gives it a run that must know.
     if let Some(run) = row.run {
         row.fix = Some(if kind == MergeFailure::Conflict { Fix::Conflict(run) } else { Fix::Gate(run) });

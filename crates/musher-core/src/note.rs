@@ -266,7 +266,6 @@ fn reprioritised(
     Ok((Change { items: vec![row], events: vec![event], ..Change::default() }, said))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

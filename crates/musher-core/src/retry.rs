@@ -139,9 +139,19 @@ mod tests {
     #[test]
     fn the_wait_doubles_from_five_seconds_to_a_quarter_of_an_hour() {
         let mut entropy = Entropy::from_seed(1);
-        for (attempt, seconds) in
-            [(1, 5), (2, 10), (3, 20), (4, 40), (5, 80), (6, 160), (7, 320), (8, 640), (9, 900), (10, 900), (u32::MAX, 900)]
-        {
+        for (attempt, seconds) in [
+            (1, 5),
+            (2, 10),
+            (3, 20),
+            (4, 40),
+            (5, 80),
+            (6, 160),
+            (7, 320),
+            (8, 640),
+            (9, 900),
+            (10, 900),
+            (u32::MAX, 900),
+        ] {
             let wait = backoff(attempt, &mut entropy).as_secs_f64();
             let plain = f64::from(seconds);
             assert!((plain * 0.9..=plain * 1.1).contains(&wait), "attempt {attempt} waits {wait} s");

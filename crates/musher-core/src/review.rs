@@ -31,9 +31,7 @@ pub fn waits_on(state: &State, item: &Item) -> Waiting {
 pub fn needs_person(state: &State, item: &Item) -> bool {
     match &item.state {
         ItemState::Waiting(Waiting::Approval) => true,
-        ItemState::Waiting(Waiting::Review) => {
-            item.review_run.is_none() && !dispatch::has_reviewer(state, item)
-        }
+        ItemState::Waiting(Waiting::Review) => item.review_run.is_none() && !dispatch::has_reviewer(state, item),
         _ => false,
     }
 }
@@ -158,11 +156,8 @@ fn rejected(state: &State, row: Item, lesson: Option<RunId>, text: &str, cx: &mu
     let event = cx.about(&row, Happened::ReviewRejected { text: text.into() });
     let mut change = Change { events: vec![event], ..Change::default() };
     if row.attempts + 1 >= retry::max_retries(state, &row) {
-        let failure = Failure {
-            class: FailureClass::Gate,
-            message: format!("rejected: {text}").into(),
-            detail: Box::default(),
-        };
+        let failure =
+            Failure { class: FailureClass::Gate, message: format!("rejected: {text}").into(), detail: Box::default() };
         change.extend(retry::failed(state, &row, lesson, &failure, cx)?);
         return Ok(change);
     }

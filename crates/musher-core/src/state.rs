@@ -20,8 +20,8 @@ mod check;
 mod ready;
 
 pub use check::Violation;
-pub use ready::{Class, Rank};
 use ready::ReadyIndex;
+pub use ready::{Class, Rank};
 
 /// Hashes ids by their random half: fast, and the same in every process.
 #[derive(Default)]
@@ -170,8 +170,7 @@ impl State {
         };
         state.apply(change);
         // In-degrees need every item to be there first.
-        let pending: Vec<ItemId> =
-            state.items.values().filter(|i| i.phase() == Phase::Pending).map(|i| i.id).collect();
+        let pending: Vec<ItemId> = state.items.values().filter(|i| i.phase() == Phase::Pending).map(|i| i.id).collect();
         for id in pending {
             state.index_pending(id);
         }

@@ -59,9 +59,7 @@ impl Context<'_> {
 pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
-        Command::NoteStart { missions, attached, effects } => {
-            Ok(started(*missions, *attached, *effects, cx))
-        }
+        Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
         Command::SyncAgents(specs) => Ok(agent::sync(state, specs, cx)),
         Command::AddAgent(spec) => agent::add(state, spec, cx),
         Command::PauseAgent(id) => agent::pause(state, *id, cx),
@@ -122,17 +120,13 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         }
         (EffectKind::StopRun(..), Report::RunStopped) => Ok(Change::default()),
         (EffectKind::Inspect, Report::Inspected(inspection)) => verify::inspected(state, item, inspection, cx),
-        (EffectKind::Gate { on, tree }, Report::GateFinished(verdict)) => {
-            verify::gate_finished(state, item, on, tree, verdict, cx)
+        (EffectKind::Gate { on, tree, gate }, Report::GateFinished(verdict)) => {
+            verify::gate_finished(state, item, (on, tree, gate), verdict, cx)
         }
-        (EffectKind::PrepareMerge, Report::MergePrepared(preparation)) => {
-            merge::prepared(state, item, preparation, cx)
-        }
+        (EffectKind::PrepareMerge, Report::MergePrepared(preparation)) => merge::prepared(state, item, preparation, cx),
         (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
         (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
-        (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => {
-            item::worktree_removed(item, None, cx)
-        }
+        (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => item::worktree_removed(item, None, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {
             item::worktree_removed(item, Some(reason), cx)
         }

@@ -24,11 +24,7 @@ pub fn inspected(state: &State, item: &Item, inspection: &Inspection, cx: &mut C
     if item.phase() != Phase::Verifying {
         return Err(Refused::Stale { what: "its item is not being verified" });
     }
-    let refuse = |class, message: &str, detail: &str| Failure {
-        class,
-        message: message.into(),
-        detail: detail.into(),
-    };
+    let refuse = |class, message: &str, detail: &str| Failure { class, message: message.into(), detail: detail.into() };
     match inspection {
         Inspection::Missing => {
             let mut row = item.clone();
@@ -50,15 +46,14 @@ pub fn inspected(state: &State, item: &Item, inspection: &Inspection, cx: &mut C
             row.head = Some(head.clone());
             row.no_merge = false;
             row.empty_runs.0 = 0;
-            let verified = Happened::ItemVerified {
+            let found = Happened::ItemInspected {
                 head: head.clone(),
                 files: *files,
                 insertions: *insertions,
                 deletions: *deletions,
             };
-            let inspected = cx.about(&row, verified);
+            let inspected = cx.about(&row, found);
             let mut change = gate_or_go_on(state, row, tree, cx)?;
-            // Said before what follows from it, but only once nothing but the gate can still refuse it.
             change.events.insert(0, inspected);
             Ok(change)
         }
@@ -92,7 +87,7 @@ fn gate_or_go_on(state: &State, row: Item, tree: &str, cx: &mut Context) -> Resu
     let Some(record) = state.gate_record(tree, gate) else {
         let on = GateOn::Item;
         let mut change = Change::default();
-        change.effects.push(cx.effect(row.id, EffectKind::Gate { on, tree: tree.into() }));
+        change.effects.push(cx.effect(row.id, EffectKind::Gate { on, tree: tree.into(), gate: gate.into() }));
         change.events.push(cx.about(&row, Happened::GateStarted { tree: tree.into() }));
         change.items.push(row);
         return Ok(change);
@@ -115,16 +110,15 @@ fn red(message: &str, tail: &str) -> Failure {
 pub fn gate_finished(
     state: &State,
     item: &Item,
-    on: &GateOn,
-    tree: &str,
+    (on, tree, gate): (&GateOn, &str, &str),
     verdict: &GateVerdict,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
-    let gate = gate_of(state, item).unwrap_or_default();
     let failure = match verdict {
         GateVerdict::Lost => {
             // Its process vanished with the machine: the same question again.
-            let effect = cx.effect(item.id, EffectKind::Gate { on: on.clone(), tree: tree.into() });
+            let again = EffectKind::Gate { on: on.clone(), tree: tree.into(), gate: gate.into() };
+            let effect = cx.effect(item.id, again);
             return Ok(Change { effects: vec![effect], ..Change::default() });
         }
         GateVerdict::Green => None,
@@ -141,11 +135,15 @@ pub fn gate_finished(
         at: cx.now,
     };
     let said = cx.about(item, Happened::GateFinished { tree: tree.into(), green: record.green, cached: false });
+    // The gate was changed while this one ran: what the old one says is filed, and the new one is asked.
+    let changed = gate_of(state, item) != Some(gate);
     let mut change = match (on, failure) {
+        (GateOn::Merge(_), _) if changed => merge::gate_changed(state, item, cx)?,
         (GateOn::Merge(_), failure) => merge::gated(state, item, failure, cx)?,
         (GateOn::Item, _) if item.phase() != Phase::Verifying => {
             return Err(Refused::Stale { what: "its item is not being verified" });
         }
+        (GateOn::Item, _) if changed => gate_or_go_on(state, item.clone(), tree, cx)?,
         (GateOn::Item, None) => go_on(state, item.clone(), Change::default(), cx)?,
         (GateOn::Item, Some(failure)) => retry::failed(state, item, item.run, &failure, cx)?,
     };
@@ -157,6 +155,7 @@ pub fn gate_finished(
 /// Every check is passed: on to whoever must say yes, or into the merge queue.
 fn go_on(state: &State, mut row: Item, mut change: Change, cx: &mut Context) -> Result<Change, Refused> {
     row.fix = None;
+    change.events.push(cx.about(&row, Happened::ItemVerified { head: row.head.clone().unwrap_or_default() }));
     let wait = review::waits_on(state, &row);
     match wait {
         Waiting::Clear if !row.no_merge => {
@@ -182,4 +181,3 @@ pub fn delivery_allowed(wanted: Delivery, has_gate: bool) -> Delivery {
         (Delivery::Merge, false) | (Delivery::Branch, _) => Delivery::Branch,
     }
 }
-

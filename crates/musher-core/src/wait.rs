@@ -189,7 +189,8 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
     if let Some(mission) = state.mission(item.mission) {
         if mission.free_slots() == 0 {
             let n = mission.row.policy.max_parallel_items;
-            waits.push(wait(WaitCode::ParallelLimit, format!("its mission has {n} item(s) at work, as many as it may")));
+            waits
+                .push(wait(WaitCode::ParallelLimit, format!("its mission has {n} item(s) at work, as many as it may")));
         }
         if let Some(cap) = mission.cap_reached() {
             waits.push(wait(WaitCode::Quota, format!("{cap} exceeded")));
@@ -225,7 +226,10 @@ fn no_agent_text(state: &State, removed: &dispatch::Removed) -> String {
 fn approval(item: &Item) -> Wait {
     let id = item.id.short();
     let why = item.last_error.as_deref().map(|e| format!(" ({e})")).unwrap_or_default();
-    wait(WaitCode::Approval, format!("a person must say yes{why}: `musher approve {id}` or `musher reject {id} \"WHY\"`"))
+    wait(
+        WaitCode::Approval,
+        format!("a person must say yes{why}: `musher approve {id}` or `musher reject {id} \"WHY\"`"),
+    )
 }
 
 fn review(state: &State, item: &Item) -> Wait {

@@ -11,7 +11,6 @@ use musher_core::mission::{Delivery, Mission};
 use musher_core::run::{Purpose, RunState};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
-use musher_core::verify;
 
 use crate::paths::Paths;
 
@@ -293,7 +292,7 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
         }
         EffectKind::StartRun(run) => Job::Run(Box::new(at.run(*run, reissued)?)),
         EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),
-        EffectKind::Gate { on, .. } => at.gate(effect.id, on),
+        EffectKind::Gate { on, gate, .. } => at.gate(effect.id, on, gate),
     })
 }
 
@@ -444,8 +443,7 @@ impl At<'_> {
         }
     }
 
-    fn gate(&self, effect: EffectId, on: &GateOn) -> Job {
-        let text = verify::gate_of(self.state, self.item).unwrap_or("true");
+    fn gate(&self, effect: EffectId, on: &GateOn, text: &str) -> Job {
         let mut script = self.script(gate_name(effect), text, self.state.settings().gate_timeout_secs);
         match on {
             GateOn::Item => Job::Gate(script, None),

@@ -9,10 +9,7 @@ use crate::state::State;
 use crate::step::Context;
 
 fn find(state: &State, id: AgentId) -> Result<&Agent, Refused> {
-    state
-        .agent(id)
-        .filter(|a| !a.removed)
-        .ok_or_else(|| Refused::NotFound { noun: "agent", name: id.short() })
+    state.agent(id).filter(|a| !a.removed).ok_or_else(|| Refused::NotFound { noun: "agent", name: id.short() })
 }
 
 fn event(agent: AgentId, happened: Happened, cx: &Context) -> Event {
@@ -65,9 +62,10 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
             }
         }
     }
-    for gone in state.agents().filter(|a| {
-        !a.removed && a.source == Source::Config && !specs.iter().any(|s| s.name == a.spec.name)
-    }) {
+    for gone in state
+        .agents()
+        .filter(|a| !a.removed && a.source == Source::Config && !specs.iter().any(|s| s.name == a.spec.name))
+    {
         let why = "its entry in the config is gone".into();
         change.events.push(event(gone.id, Happened::AgentOffline { name: gone.spec.name.clone(), why }, cx));
         change.agents.push(Agent { removed: true, updated_at: cx.now, ..gone.clone() });

@@ -282,13 +282,11 @@ pub fn driver_failed(
     error: &str,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
-    let failure =
-        Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
+    let failure = Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
     match &effect.kind {
         EffectKind::CreateWorktree => super::worktree_failed(state, item, false, error, cx),
         EffectKind::StartRun(run) => {
-            let outcome =
-                Outcome::Failed { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
+            let outcome = Outcome::Failed { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
             super::run_finished(state, item, *run, &outcome, Usage::default(), cx)
         }
         EffectKind::Inspect => retries::failed(state, item, item.run, &failure, cx),

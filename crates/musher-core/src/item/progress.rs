@@ -140,8 +140,7 @@ pub fn worktree_failed(
             go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
             row.not_before = Some(cx.now.after(DISK_LOOK));
         } else {
-            let failure =
-                Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
+            let failure = Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
             change.extend(retry::failed(state, &row, row.run, &failure, cx)?);
             return Ok(change);
         }
@@ -176,7 +175,8 @@ pub fn run_started(state: &State, item: &Item, run: RunId, cx: &mut Context) -> 
     let mut row = item.clone();
     let mut change = Change::default();
     if run.state == RunState::Starting {
-        let started = Run { state: RunState::Running, started_at: Some(cx.now), last_activity_at: Some(cx.now), ..run.clone() };
+        let started =
+            Run { state: RunState::Running, started_at: Some(cx.now), last_activity_at: Some(cx.now), ..run.clone() };
         let mut event = cx.about(&row, Happened::RunStarted { attempt: run.attempt });
         (event.run, event.agent) = (Some(run.id), Some(run.agent));
         change.events.push(event);
@@ -190,13 +190,7 @@ pub fn run_started(state: &State, item: &Item, run: RunId, cx: &mut Context) -> 
 }
 
 /// The agent was heard, and may have used something: caps are enforced while it works.
-pub fn run_progress(
-    state: &State,
-    item: &Item,
-    run: RunId,
-    usage: Usage,
-    cx: &mut Context,
-) -> Result<Change, Refused> {
+pub fn run_progress(state: &State, item: &Item, run: RunId, usage: Usage, cx: &mut Context) -> Result<Change, Refused> {
     let run = state.run(run).ok_or(Refused::Stale { what: "its run is over" })?;
     let mut row = item.clone();
     let mut change = Change::default();
@@ -312,7 +306,13 @@ fn stops_of(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &Ef
 
 /// The run ended before its process was seen alive. When its program cannot start, the agent is at fault and not the
 /// item: the agent takes nothing more until that is mended, and nothing is counted.
-fn not_started(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut Context) -> Result<Change, Refused> {
+fn not_started(
+    state: &State,
+    mut row: Item,
+    id: RunId,
+    outcome: &Outcome,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
     if let Outcome::Failed { class: FailureClass::Setup, message, .. } = outcome
         && let Some(run) = state.run(id)
     {
@@ -365,11 +365,9 @@ fn failure_of(outcome: &Outcome) -> Option<Failure> {
         Outcome::Failed { class, message, detail } => {
             Some(Failure { class: *class, message: message.clone(), detail: detail.clone() })
         }
-        Outcome::Lost { while_down: false } => Some(Failure {
-            class: FailureClass::Lost,
-            message: "its run host died".into(),
-            detail: Box::default(),
-        }),
+        Outcome::Lost { while_down: false } => {
+            Some(Failure { class: FailureClass::Lost, message: "its run host died".into(), detail: Box::default() })
+        }
         Outcome::Lost { while_down: true } | Outcome::Cancelled | Outcome::Finished { .. } => None,
     }
 }

@@ -161,16 +161,34 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Assign | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Land | E::MergeFail
-            | E::Block | E::Free | E::Exhaust => None,
+            E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Block
+            | E::Free
+            | E::Exhaust => None,
         },
         P::Ready => match event {
             E::Assign => Some(P::Assigned),
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Land | E::MergeFail
-            | E::Block | E::Free | E::Exhaust => None,
+            E::Unlock
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Block
+            | E::Free
+            | E::Exhaust => None,
         },
         P::Assigned => match event {
             E::Start => Some(P::Running),
@@ -178,8 +196,16 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Finish | E::Wait | E::Enqueue | E::Land | E::MergeFail | E::Accept
-            | E::Block | E::Free => None,
+            E::Unlock
+            | E::Assign
+            | E::Finish
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Block
+            | E::Free => None,
         },
         P::Running => match event {
             E::Finish => Some(P::Verifying),
@@ -188,8 +214,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Wait | E::Enqueue | E::Land | E::MergeFail | E::Accept
-            | E::Free => None,
+            E::Unlock | E::Assign | E::Start | E::Wait | E::Enqueue | E::Land | E::MergeFail | E::Accept | E::Free => {
+                None
+            }
         },
         P::Verifying => match event {
             E::Wait => Some(P::Waiting),
@@ -216,8 +243,17 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::MergeFail => Some(P::MergeFailed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Accept
-            | E::Block | E::Free | E::Exhaust => None,
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Accept
+            | E::Block
+            | E::Free
+            | E::Exhaust => None,
         },
         P::MergeFailed => match event {
             E::Enqueue => Some(P::Merging),
@@ -225,32 +261,84 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Block => Some(P::Blocked),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Wait | E::Land | E::MergeFail | E::Accept
-            | E::Free | E::Exhaust => None,
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Wait
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Free
+            | E::Exhaust => None,
         },
         P::Blocked => match event {
             E::Free => Some(P::Ready),
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Land
-            | E::MergeFail | E::Block | E::Exhaust => None,
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Block
+            | E::Exhaust => None,
         },
         P::Held => match event {
             E::Accept => Some(P::Done),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Land
-            | E::MergeFail | E::Block | E::Free | E::Exhaust | E::Hold => None,
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Block
+            | E::Free
+            | E::Exhaust
+            | E::Hold => None,
         },
         P::Failed => match event {
             E::Free => Some(P::Ready),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Land
-            | E::MergeFail | E::Accept | E::Block | E::Exhaust | E::Hold => None,
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Block
+            | E::Exhaust
+            | E::Hold => None,
         },
         P::Done | P::Cancelled => match event {
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Requeue | E::Wait | E::Enqueue | E::Land
-            | E::MergeFail | E::Accept | E::Block | E::Free | E::Exhaust | E::Hold | E::Cancel => None,
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Block
+            | E::Free
+            | E::Exhaust
+            | E::Hold
+            | E::Cancel => None,
         },
     }
 }

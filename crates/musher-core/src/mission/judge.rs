@@ -134,12 +134,9 @@ const NAMED: usize = 5;
 
 fn in_words(state: &State, entry: &MissionEntry) -> String {
     let mut parts = Vec::new();
-    for (phase, words) in [
-        (Phase::Failed, "failed"),
-        (Phase::Blocked, "blocked"),
-        (Phase::Cancelled, "cancelled"),
-        (Phase::Held, "held"),
-    ] {
+    for (phase, words) in
+        [(Phase::Failed, "failed"), (Phase::Blocked, "blocked"), (Phase::Cancelled, "cancelled"), (Phase::Held, "held")]
+    {
         let mut names: Vec<&str> =
             items(state, entry).filter(|i| i.phase() == phase && !i.satisfied).map(|i| &*i.key).collect();
         if names.is_empty() {

@@ -113,4 +113,3 @@ pub(crate) fn end(
     change.missions.push(row);
     Ok(change)
 }
-

@@ -33,7 +33,12 @@ impl State {
         }
         for (agent, row) in &self.agents {
             let live = load.get(agent).copied().unwrap_or(0);
-            hold!(self.load(*agent) == live, "agent {} counts {} runs but has {live}", row.spec.name, self.load(*agent));
+            hold!(
+                self.load(*agent) == live,
+                "agent {} counts {} runs but has {live}",
+                row.spec.name,
+                self.load(*agent)
+            );
             // Its definition may shrink while it is at work; then it takes nothing new.
             let took_one_since = || self.runs.values().any(|r| r.agent == *agent && r.assigned_at > row.updated_at);
             hold!(
@@ -52,11 +57,7 @@ impl State {
             }
             hold!(by_phase == entry.counts.by_phase, "mission {} counts its items wrongly", entry.row.id.short());
         }
-        let merging = self
-            .items
-            .values()
-            .filter(|i| is_in_merge(i))
-            .count();
+        let merging = self.items.values().filter(|i| is_in_merge(i)).count();
         hold!(merging <= 1, "{merging} merges at once");
         Ok(())
     }
@@ -70,9 +71,17 @@ impl State {
         hold!(working <= 1, "item {name} has {working} working runs at once");
         if item.is_live() {
             let run = item.run.and_then(|r| self.runs.get(&r));
-            hold!(run.is_some_and(|r| r.fence == item.fence), "item {name} is {} without a run of its fence", item.phase().name());
+            hold!(
+                run.is_some_and(|r| r.fence == item.fence),
+                "item {name} is {} without a run of its fence",
+                item.phase().name()
+            );
             let expected = if item.phase() == Phase::Assigned { RunState::Starting } else { RunState::Running };
-            hold!(run.is_some_and(|r| r.state == expected), "item {name} is {} but its run is not", item.phase().name());
+            hold!(
+                run.is_some_and(|r| r.state == expected),
+                "item {name} is {} but its run is not",
+                item.phase().name()
+            );
             hold!(
                 self.open_dependencies(item).next().is_none(),
                 "item {name} is {} before its dependencies are done",

@@ -21,7 +21,11 @@ fn an_agent_that_cannot_start_is_marked_with_the_fix_and_its_item_is_not() {
     w.report("a", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
     w.end("a", failed(FailureClass::Setup, "`claude` is not logged in; run `claude login`"));
     assert_eq!((status(&w, "a1"), w.said("agent_offline")), (AgentStatus::Error, 1));
-    assert_eq!((w.phase("a"), w.agent_of("a"), w.item("a").attempts), (Phase::Assigned, "a2".into(), 0), "the next one takes it");
+    assert_eq!(
+        (w.phase("a"), w.agent_of("a"), w.item("a").attempts),
+        (Phase::Assigned, "a2".into(), 0),
+        "the next one takes it"
+    );
     assert!(inbox::requests(&w.state).iter().any(|r| r.text.contains("run `claude login`")));
     w.end("a", failed(FailureClass::Setup, "no such program"));
     assert_eq!((w.phase("a"), w.waits("a"), w.item("a").attempts), (Phase::Ready, vec![WaitCode::AgentOffline], 0));

@@ -13,7 +13,9 @@ use musher_core::mission::{MissionItem, MissionState, Policy};
 use musher_core::run::{FailureClass, Outcome, RunState, Verdict};
 use proptest::prelude::*;
 
-use crate::world::{World, agent, clean, conflict, failed, finished, item, made, rebase_conflict, red, settings, tokens, verdict, words};
+use crate::world::{
+    World, agent, clean, conflict, failed, finished, item, made, rebase_conflict, red, settings, tokens, verdict, words,
+};
 
 /// Numbers that decide; proptest makes the list shorter until only what breaks a rule is left.
 struct Choices {
@@ -222,7 +224,10 @@ fn hold_the_rules(w: &World, seen: &mut Seen) {
         let live = items.iter().filter(|i| i.is_live()).count();
         assert!(live <= entry.row.policy.max_parallel_items as usize, "{live} items of a mission at work");
         if entry.row.state == MissionState::Completed {
-            assert!(!items.is_empty() && items.iter().all(|i| i.satisfies()), "completed with an item that is not done");
+            assert!(
+                !items.is_empty() && items.iter().all(|i| i.satisfies()),
+                "completed with an item that is not done"
+            );
         }
         for item in items {
             slots.extend(item.slot);
@@ -285,7 +290,8 @@ fn one_step(c: &mut Choices, w: &mut World, closed: &mut Vec<EffectId>) {
         14 => w.restart_and_compare(),
         _ => {
             if !closed.is_empty() {
-                let late = Command::Report(c.of(closed), Report::RunFinished { outcome: some_outcome(c), usage: tokens(1) });
+                let late =
+                    Command::Report(c.of(closed), Report::RunFinished { outcome: some_outcome(c), usage: tokens(1) });
                 assert!(matches!(w.refused(late), Refused::Stale { .. }));
             }
         }

@@ -208,7 +208,9 @@ fn a_stopped_run_is_asked_once_and_again_only_more_sternly() {
     let run = w.run_of("a");
     w.refused(Command::StopRun(run, Stop::Interrupt));
     w.start("a");
-    for (how, asked) in [(Stop::Interrupt, 1), (Stop::Interrupt, 1), (Stop::Kill, 2), (Stop::Interrupt, 2), (Stop::Kill, 2)] {
+    for (how, asked) in
+        [(Stop::Interrupt, 1), (Stop::Interrupt, 1), (Stop::Kill, 2), (Stop::Interrupt, 2), (Stop::Kill, 2)]
+    {
         w.ok(Command::StopRun(run, how));
         let stops = w.effects_of("a").iter().filter(|e| **e == "stop_run").count();
         assert_eq!((stops, w.said("run_stopping")), (asked, asked), "{how:?}");

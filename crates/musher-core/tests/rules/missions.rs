@@ -170,7 +170,10 @@ fn a_budget_stops_what_runs_and_starts_nothing_more() {
         w.end(key, Outcome::Cancelled);
     }
     assert_eq!((w.all_in(Phase::Ready).len(), w.waits("a")), (2, vec![WaitCode::Quota]));
-    assert_eq!((w.mission_state(id), w.blocked_reason(id)), (MissionState::Blocked, "mission tokens limit exceeded".into()));
+    assert_eq!(
+        (w.mission_state(id), w.blocked_reason(id)),
+        (MissionState::Blocked, "mission tokens limit exceeded".into())
+    );
     let (w, _) = spent(101);
     assert_eq!(w.effects_of("b"), ["start_run"]);
     let (w, _) = spent(0);
@@ -188,7 +191,8 @@ fn who_waits_for_a_review_in_a_mission_whose_budget_is_used_up_is_told_so() {
     let clean = w.clean();
     w.inspect("a", clean);
     w.gate("a", musher_core::command::GateVerdict::Green);
-    let reviewer = musher_core::agent::AgentSpec { roles: crate::world::words(&["reviewer"]), ..crate::world::agent("r") };
+    let reviewer =
+        musher_core::agent::AgentSpec { roles: crate::world::words(&["reviewer"]), ..crate::world::agent("r") };
     w.agent(reviewer);
     assert_eq!((w.item("a").review_run, w.blocked_reason(id)), (None, "mission tokens limit exceeded".to_owned()));
     let item = w.id("a");

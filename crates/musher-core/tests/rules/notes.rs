@@ -11,12 +11,20 @@ use crate::world::{World, ann, failed, item};
 
 #[test]
 fn pause_and_hold_pause_with_the_senders_words_and_resume_and_retry_go_on() {
-    for (pause, resume) in [("pause for lunch", "resume"), ("HOLD for lunch", "Retry!"), ("hold for lunch", "continue"), ("pause for lunch", "recheck")] {
+    for (pause, resume) in [
+        ("pause for lunch", "resume"),
+        ("HOLD for lunch", "Retry!"),
+        ("hold for lunch", "continue"),
+        ("pause for lunch", "recheck"),
+    ] {
         let mut w = World::with_agents(1);
         let id = w.mission(vec![item("a", &[])]);
         w.start("a");
         assert_eq!(w.note(id, pause), "paused");
-        assert_eq!((w.mission_state(id), w.blocked_reason(id)), (MissionState::Paused, "Paused by ann: for lunch".into()));
+        assert_eq!(
+            (w.mission_state(id), w.blocked_reason(id)),
+            (MissionState::Paused, "Paused by ann: for lunch".into())
+        );
         assert_eq!(w.effects_of("a"), ["start_run"]);
         assert!(w.note(id, resume).starts_with("resumed"));
         assert_eq!((w.mission_state(id), w.said("note_applied")), (MissionState::Running, 2));
@@ -80,7 +88,10 @@ fn redirect_before_the_agent_started_moves_the_item_at_once() {
     let mut w = World::with_agents(2);
     let id = w.mission(vec![item("a", &[])]);
     w.note(id, "redirect a to a2");
-    assert_eq!((w.phase("a"), w.agent_of("a"), w.effects_of("a")), (Phase::Assigned, "a2".into(), vec!["create_worktree"]));
+    assert_eq!(
+        (w.phase("a"), w.agent_of("a"), w.effects_of("a")),
+        (Phase::Assigned, "a2".into(), vec!["create_worktree"])
+    );
     w.report("a", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
     assert_eq!(w.state.runs().len(), 1);
 }

@@ -72,9 +72,15 @@ fn ready_items_are_taken_by_priority_then_age_then_place_in_the_plan() {
     let mut w = World::new();
     let with = |key: &str, priority| MissionItem { priority, ..item(key, &[]) };
     let ten = Policy { max_parallel_items: 10, ..policy() };
-    w.mission_with(ten.clone(), vec![with("low", Priority::Low), with("m1", Priority::Medium), with("m2", Priority::Medium)]);
+    w.mission_with(
+        ten.clone(),
+        vec![with("low", Priority::Low), with("m1", Priority::Medium), with("m2", Priority::Medium)],
+    );
     w.pass(Duration::from_secs(1));
-    w.mission_with(ten, vec![with("m3", Priority::Medium), with("high", Priority::High), with("now", Priority::Critical)]);
+    w.mission_with(
+        ten,
+        vec![with("m3", Priority::Medium), with("high", Priority::High), with("now", Priority::Critical)],
+    );
     let mut order = Vec::new();
     for n in 0..6 {
         w.agent(crate::world::agent(&format!("a{n}")));
@@ -89,7 +95,10 @@ fn items_whose_touches_overlap_do_not_run_at_once_and_others_pass_them() {
     let mut w = World::with_agents(3);
     let touching = |key: &str, glob: &str| MissionItem { touches: words(&[glob]), ..item(key, &[]) };
     let three = Policy { max_parallel_items: 3, ..policy() };
-    w.mission_with(three, vec![touching("api", "src/api/**"), touching("users", "src/api/users.rs"), touching("web", "web/**")]);
+    w.mission_with(
+        three,
+        vec![touching("api", "src/api/**"), touching("users", "src/api/users.rs"), touching("web", "web/**")],
+    );
     assert_eq!(w.all_in(Phase::Assigned), ["api", "web"]);
     assert_eq!(w.waits("users"), [WaitCode::TouchesOverlap]);
     w.work("api");

@@ -182,7 +182,8 @@ fn an_approval_is_cleared_by_a_new_commit() {
 
 #[test]
 fn a_reviewer_without_a_verdict_has_a_person_asked() {
-    for outcome in [finished("looks nice"), failed(FailureClass::Agent, "crashed"), Outcome::Lost { while_down: false }] {
+    for outcome in [finished("looks nice"), failed(FailureClass::Agent, "crashed"), Outcome::Lost { while_down: false }]
+    {
         let mut w = under_review();
         w.end("a", outcome.clone());
         assert_eq!((w.waits("a"), w.said("review_requested")), (vec![WaitCode::Approval], 1), "{outcome:?}");

@@ -7,7 +7,9 @@ use std::time::Duration;
 use musher_core::agenda;
 use musher_core::agent::AgentSpec;
 use musher_core::change::TextKey;
-use musher_core::command::{Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report};
+use musher_core::command::{
+    Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report,
+};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::entropy::Entropy;
@@ -389,10 +391,9 @@ impl World {
         let tree = format!("t{}", self.trees);
         match &effect.kind {
             EffectKind::CreateWorktree => Report::WorktreeReady { base_commit: "base".into() },
-            EffectKind::StartRun(_) => Report::RunFinished {
-                outcome: verdict(Verdict::Approved("fine".into())),
-                usage: tokens(10),
-            },
+            EffectKind::StartRun(_) => {
+                Report::RunFinished { outcome: verdict(Verdict::Approved("fine".into())), usage: tokens(10) }
+            }
             EffectKind::StopRun(..) => Report::RunStopped,
             EffectKind::Inspect => Report::Inspected(clean(&tree)),
             EffectKind::Gate { .. } => Report::GateFinished(GateVerdict::Green),

@@ -68,15 +68,10 @@ impl Night {
             return Ok(());
         }
         let stops = matches!(effect.kind, EffectKind::StopRun(..));
-        if !stops && self.fails(self.world.odds.driver) {
-            // A driver that could not work has changed nothing; a run that it once started lives on and is attached to.
-            let attached =
-                matches!(effect.kind, EffectKind::StartRun(run) if self.outside.processes.contains_key(&run));
-            if !attached && !self.landed(effect) {
-                self.coverage.saw(Fault::DriverFailed);
-                self.report(effect, Report::DriverFailed { error: "git is missing".into() });
-                return Ok(());
-            }
+        if !stops && self.fails(self.world.odds.driver) && !self.is_done(effect) {
+            self.coverage.saw(Fault::DriverFailed);
+            self.report(effect, Report::DriverFailed { error: "git is missing".into() });
+            return Ok(());
         }
         let report = match &effect.kind {
             EffectKind::StartRun(run) => return self.start(effect, *run, reissued),
@@ -276,7 +271,7 @@ impl Night {
             }
             None if self.state()?.run(run).is_some() => {
                 self.outside.unwanted.insert(run);
-                self.push(100 * MS, Happening::Act { effect: effect.clone(), life: self.life, reissued: false });
+                self.push(5 * MINUTE, Happening::Act { effect: effect.clone(), life: self.life, reissued: false });
                 return Ok(None);
             }
             Some(false) | None => {}
@@ -350,13 +345,13 @@ impl Night {
         Ok(Report::Rebased(Rebase::Done { head: branch.head(id).into() }))
     }
 
-    /// Whether this landing has happened already.
-    fn landed(&self, effect: &Effect) -> bool {
+    /// Whether an earlier life did it and did not live to say so. A driver that then fails would hide it.
+    fn is_done(&self, effect: &Effect) -> bool {
         match &effect.kind {
             EffectKind::Land { commit, .. } => self.outside.landed(effect.item).any(|landed| landed == &**commit),
-            EffectKind::CreateWorktree
-            | EffectKind::StartRun(_)
-            | EffectKind::StopRun(..)
+            EffectKind::StartRun(run) => self.outside.processes.contains_key(run),
+            EffectKind::CreateWorktree => self.outside.worktrees.contains_key(&effect.item),
+            EffectKind::StopRun(..)
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge

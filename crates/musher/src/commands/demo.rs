@@ -67,9 +67,13 @@ async fn play(folder: &Path, cx: &Context) -> Outcome {
         output::json(end.document())?;
         return Ok(end.exit());
     }
-    output::line("");
-    for line in crate::live::lines(end.document(), musher_engine::Clock::now(&musher_engine::SystemClock), (100, 100)) {
-        output::line(&line);
+    // On a terminal the live view has just drawn it.
+    if crate::live::Screen::open().is_none() {
+        output::line("");
+        let now = musher_engine::Clock::now(&musher_engine::SystemClock);
+        for line in crate::live::lines(end.document(), now, (100, 100)) {
+            output::line(&line);
+        }
     }
     if let Ok(inbox) = inbox {
         for entry in &inbox.inbox {

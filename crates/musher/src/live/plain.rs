@@ -35,7 +35,8 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         }
         Happened::ItemAssigned { attempt: 1 } => quiet(format!("taken{by}")),
         Happened::ItemAssigned { attempt } => quiet(format!("taken{by}, attempt {attempt}")),
-        Happened::ItemVerified { files, insertions, deletions, .. } => {
+        Happened::ItemVerified { .. } => None,
+        Happened::ItemInspected { files, insertions, deletions, .. } => {
             plain(format!("changed {files} file(s), +{insertions} −{deletions}"))
         }
         Happened::ItemRefused { reason, .. } => bad(format!("refused: {}", one_line(reason, WIDE))),

@@ -1,5 +1,6 @@
 //! The engine: one thread that owns the world and its store, and everything that talks to it.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -161,7 +162,7 @@ impl Engine {
             drivers: drivers.clone(),
         };
         let engine = Self { inner: Arc::new(inner) };
-        let writer = Writer { machine, inbox, clock, orders, seq: seq_sender, paths };
+        let writer = Writer { machine, ordered: BTreeSet::new(), inbox, clock, orders, seq: seq_sender, paths };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run())
@@ -289,6 +290,8 @@ fn wanted_folders(state: &State) -> Vec<String> {
 
 struct Writer {
     machine: Machine,
+    /// The effects that the runner was told of and that are open.
+    ordered: BTreeSet<EffectId>,
     inbox: Receiver<Message>,
     clock: Arc<dyn Clock>,
     orders: mpsc::UnboundedSender<Order>,
@@ -319,6 +322,7 @@ impl Writer {
                     again = false;
                     failed = true;
                     self.broken(&broken, replies);
+                    self.reconcile();
                 }
             }
             for message in messages {
@@ -414,11 +418,21 @@ impl Writer {
         }
     }
 
-    fn order(&self, effects: &[musher_core::effect::Effect], closed: &[EffectId], reissued: bool) {
+    /// After a batch that failed, what is on disk is the truth: a commit that said it failed may have landed all the same.
+    fn reconcile(&mut self) {
+        let open: Vec<_> = self.machine.state().effects().cloned().collect();
+        let gone: Vec<_> = self.ordered.iter().filter(|id| !open.iter().any(|e| e.id == **id)).copied().collect();
+        let new: Vec<_> = open.into_iter().filter(|e| !self.ordered.contains(&e.id)).collect();
+        self.order(&new, &gone, true);
+    }
+
+    fn order(&mut self, effects: &[musher_core::effect::Effect], closed: &[EffectId], reissued: bool) {
         for id in closed {
+            self.ordered.remove(id);
             let _ = self.orders.send(Order::Close(*id));
         }
         for effect in effects {
+            self.ordered.insert(effect.id);
             let state = self.machine.state();
             let job = job::of(state, effect, &self.paths, reissued);
             let needs = job.as_ref().and_then(|job| needs_of(state, job, &self.paths));

@@ -82,6 +82,13 @@ pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Re
         return Err(refuse("release", item, "only held items can be released"));
     };
     let to = *resume_to;
+    if to == Phase::Verifying && state.mission(item.mission).is_some_and(|m| m.free_slots() == 0) {
+        return Err(refuse(
+            "release",
+            item,
+            "its mission has as many items at work as it may; ask again when one is done",
+        ));
+    }
     let mut row = item.clone();
     let mut change = Change::default();
     row.state = match to {

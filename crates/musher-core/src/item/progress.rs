@@ -375,7 +375,9 @@ fn failure_of(outcome: &Outcome) -> Option<Failure> {
 /// Asks for the removal of the worktree, if there is one.
 pub(crate) fn remove_worktree(row: &mut Item, cx: &mut Context) -> Change {
     let mut change = Change::default();
-    if row.worktree == Worktree::Ready {
+    // One whose making failed may lie there half or, if only the answer was lost, whole: its slot says that it was begun.
+    let begun = row.worktree == Worktree::None && row.slot.is_some();
+    if row.worktree == Worktree::Ready || begun {
         row.worktree = Worktree::Removing;
         change.effects.push(cx.effect(row.id, EffectKind::RemoveWorktree { discard: false }));
     }

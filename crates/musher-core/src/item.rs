@@ -324,6 +324,7 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Box<str>>,
     /// How urgent.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub priority: Priority,
     /// Capabilities that an agent must have, all of them.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -352,6 +353,7 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub satisfied: bool,
     /// Runs that counted and failed since it was last given a fresh start.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub attempts: u32,
     /// Not dispatched before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -368,7 +370,7 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_run: Option<RunId>,
     /// Its worktree.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub worktree: Worktree,
     /// The slot of its worktree: ten ports of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -395,19 +397,19 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Box<str>>,
     /// Merge failures in a row.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub merge_failures: u32,
     /// How often in a row its merge had to wait for the base; sets the next wait.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub merge_tries: u32,
     /// Resolver runs so far.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub resolver_runs: u32,
     /// Empty runs in a row, and in all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub empty_runs: (u32, u32),
     /// What all its runs have used.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub usage: Usage,
     /// When it was made.
     pub created_at: Timestamp,

@@ -177,6 +177,12 @@ impl Outcome {
     }
 }
 
+/// Whether a row may leave a field out: reading gives it back. Most rows are written several times, and most of their
+/// counters never move.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -189,6 +195,7 @@ pub struct Run {
     /// The agent.
     pub agent: AgentId,
     /// Why it was started.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub purpose: Purpose,
     /// The item's fence when it was assigned.
     pub fence: Fence,
@@ -208,7 +215,7 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// What it has used so far.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub usage: Usage,
     /// When the agent was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]

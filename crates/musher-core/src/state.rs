@@ -51,8 +51,9 @@ pub struct World {
     pub settings: Option<Box<ProjectSettings>>,
     /// Missions that are not archived.
     pub missions: Vec<Mission>,
-    /// Their items.
-    pub items: Vec<Item>,
+    /// Their items, each in a box of its own, which is what the state keeps: a list of whole rows would be as large
+    /// again while it is taken over.
+    pub items: Vec<Box<Item>>,
     /// Their live runs.
     pub runs: Vec<Run>,
     /// All agents.
@@ -127,7 +128,8 @@ pub struct State {
     settings: ProjectSettings,
     configured: bool,
     missions: BTreeMap<MissionId, MissionEntry>,
-    items: IdMap<ItemId, Item>,
+    /// Boxed: a map keeps up to half of its places free, and a row is some 600 bytes.
+    items: IdMap<ItemId, Box<Item>>,
     runs: IdMap<RunId, Run>,
     agents: BTreeMap<AgentId, Agent>,
     effects: BTreeMap<EffectId, Effect>,
@@ -161,14 +163,19 @@ impl State {
         let change = Change {
             settings: world.settings,
             missions: world.missions,
-            items,
+            ..Change::default()
+        };
+        state.apply(change);
+        for row in items {
+            state.put_item(row);
+        }
+        state.apply(Change {
             runs: world.runs,
             agents: world.agents,
             effects: world.effects,
             gates: world.gates,
             ..Change::default()
-        };
-        state.apply(change);
+        });
         // In-degrees need every item to be there first.
         let pending: Vec<ItemId> = state.items.values().filter(|i| i.phase() == Phase::Pending).map(|i| i.id).collect();
         for id in pending {
@@ -199,7 +206,7 @@ impl State {
 
     /// An item.
     pub fn item(&self, id: ItemId) -> Option<&Item> {
-        self.items.get(&id)
+        self.items.get(&id).map(Box::as_ref)
     }
 
     /// How many items are in memory.
@@ -389,7 +396,7 @@ impl State {
             self.put_mission(row);
         }
         for row in change.items {
-            self.put_item(row);
+            self.put_item(Box::new(row));
         }
         for row in change.runs {
             self.put_run(row);
@@ -463,7 +470,7 @@ impl State {
         }
     }
 
-    fn put_item(&mut self, row: Item) {
+    fn put_item(&mut self, row: Box<Item>) {
         let id = row.id;
         let mission = row.mission;
         let old = self.items.remove(&id);

@@ -230,15 +230,26 @@ fn watch_config(engine: Engine, paths: Paths) {
     tokio::spawn(async move {
         while changes.recv().await.is_some() {
             tokio::time::sleep(SETTLE).await;
+            // A branch without the file was checked out, or an editor is writing it: nobody is sent home for that.
+            if !paths.config().exists() {
+                warn!("`musher.toml` is gone; the last good config stays in force");
+                continue;
+            }
             match project::read_config(&paths) {
                 Ok(config) => match configure(&engine, &config).await {
                     Ok(()) => info!("the config was read anew"),
-                    Err(failure) => warn!(?failure, "the new config was refused"),
+                    Err(failure) => warn!("{}; the new config was refused", words(&failure)),
                 },
-                Err(failure) => warn!(?failure, "the config is broken; the last good one stays in force"),
+                Err(failure) => warn!("{}; the last good config stays in force", words(&failure)),
             }
         }
     });
+}
+
+#[cfg(target_os = "linux")]
+fn words(failure: &crate::error::Failure) -> String {
+    let (what, why) = failure.words();
+    format!("{what}: {why}")
 }
 
 /// Elsewhere a restart reads the config anew.

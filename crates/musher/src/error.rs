@@ -36,6 +36,13 @@ impl Exit {
         }
     }
 
+    /// The exit code that another musher ended with.
+    pub(crate) fn of(code: i32) -> Option<Self> {
+        let all =
+            [Self::Failed, Self::Usage, Self::NotFound, Self::Refused, Self::NoDaemon, Self::Ended, Self::Interrupted];
+        all.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
+
     const fn title(self) -> &'static str {
         match self {
             Self::Failed => "failed",
@@ -165,7 +172,13 @@ impl From<serde_json::Error> for Failure {
 }
 
 /// What clap has to say: help and version are no failures, everything else is a matter of usage.
-pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let (what, more) = text.trim().split_once("\n\n").unwrap_or((text.trim(), ""));
+        let failure = Failure::usage(what.trim_start_matches("error: "));
+        return ExitCode::from(if more.is_empty() { failure } else { failure.fix(more) }.report(true));
+    }
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { 0 })
 }

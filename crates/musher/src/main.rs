@@ -20,7 +20,10 @@ use clap::Parser;
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return error::usage(&error),
+        Err(error) => {
+            let json = std::env::args_os().any(|argument| argument == "--json");
+            return error::usage(&error, json);
+        }
     };
     // The run host is started for every agent: it does without the runtime and everything else.
     if let cli::Command::RunHost(args) = &cli.command {

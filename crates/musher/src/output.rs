@@ -51,9 +51,12 @@ pub(crate) fn paint(text: &str, tone: Tone) -> String {
     if tone == Tone::Plain || !coloured() { text.to_owned() } else { format!("{}{text}\u{1b}[0m", tone.code()) }
 }
 
-/// What others wrote, made harmless for a terminal: no control characters but line breaks and tabs.
+/// What others wrote, made harmless for a terminal: no control characters but line breaks and tabs, and none that turn
+/// the direction of writing, which make a line read otherwise than it is.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let harms = |c: char| (c.is_control() && c != '\n' && c != '\t') || turns(c);
+    text.chars().map(|c| if harms(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// One line of what others wrote, cut to a width.
@@ -143,6 +146,7 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_move_the_cursor() {
         assert_eq!(harmless("a\u{1b}[2Jb\u{7}"), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(harmless("a\u{202e}b"), "a\u{fffd}b");
         assert_eq!(one_line("first\nsecond", 20), "first");
         assert_eq!(one_line("abcdef", 4), "abc…");
     }

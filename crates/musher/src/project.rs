@@ -37,6 +37,9 @@ pub(crate) fn root_of(folder: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn open(folder: &Path) -> Result<Repository, Failure> {
+    if !folder.exists() {
+        return Err(Failure::usage(format!("there is no folder `{}`", folder.display())).fix("name one that exists"));
+    }
     Repository::open(folder).map_err(|error| {
         let exit = match &error {
             OpenError::NotARepository { .. } | OpenError::Bare { .. } => Exit::Usage,

@@ -67,14 +67,6 @@ async fn play(folder: &Path, cx: &Context) -> Outcome {
         output::json(end.document())?;
         return Ok(end.exit());
     }
-    // On a terminal the live view has just drawn it.
-    if crate::live::Screen::open().is_none() {
-        output::line("");
-        let now = musher_engine::Clock::now(&musher_engine::SystemClock);
-        for line in crate::live::lines(end.document(), now, (100, 100)) {
-            output::line(&line);
-        }
-    }
     if let Ok(inbox) = inbox {
         for entry in &inbox.inbox {
             output::line(&paint(&entry.text, Tone::Bad));

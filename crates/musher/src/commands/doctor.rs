@@ -81,6 +81,7 @@ async fn checks(cx: &Context) -> Vec<Check> {
     };
     let paths = Paths::of(root);
     checks.push(disk(&paths));
+    checks.push(state(&paths));
     if !paths.config().exists() {
         checks.push(fail("config", "there is no musher.toml", "`musher init` writes a first one"));
         return checks;
@@ -106,6 +107,17 @@ fn disk(paths: &Paths) -> Check {
         }
         Ok(free) => pass("disk", format!("{} GiB free", free >> 30)),
         Err(error) => fail("disk", error.to_string(), error.fix()),
+    }
+}
+
+/// Whether the state can be kept where it belongs.
+fn state(paths: &Paths) -> Check {
+    let folder = if paths.state.exists() { &paths.state } else { &paths.root };
+    match nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK) {
+        Ok(()) => pass("state", paths.state.display().to_string()),
+        Err(error) => {
+            fail("state", format!("`{}`: {}", folder.display(), error.desc()), "own the folder or mount it writable")
+        }
     }
 }
 

@@ -15,12 +15,13 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let explanation = cx.client().await?.explain(&args.id).await?;
     cx.say(&explanation, || {
         let state = &explanation.state;
-        output::line(&format!("{} is {}", args.id, output::paint(state, Tone::of_state(state))));
+        output::line(&format!("{} is {}", args.id, output::paint(&state.replace('_', " "), Tone::of_state(state))));
         for wait in &explanation.waits {
             output::line(&format!("  {}: {}", wait.code, output::harmless(&wait.text).replace('\n', "\n    ")));
         }
         if explanation.waits.is_empty() {
-            output::line("  nothing holds it");
+            let over = matches!(state.as_str(), "done" | "completed" | "failed" | "cancelled");
+            output::line(if over { "  it has ended; nothing more comes" } else { "  nothing holds it" });
         }
     })
 }

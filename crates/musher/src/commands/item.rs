@@ -60,10 +60,11 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
             let query = ItemQuery { mission: mission.clone(), state: state.clone(), limit: None };
             let list = client.items(&query).await?;
             return cx.say(&list, || {
-                let mut table = Table::new(&["id", "item", "state", "agent", "why"]);
+                let mut table = Table::new(&["id", "mission", "item", "state", "agent", "why"]);
                 for item in &list.items {
                     table.row(vec![
                         (item.short_id.clone(), Tone::Strong),
+                        (item.mission.short(), Tone::Quiet),
                         (item.key.clone(), Tone::Plain),
                         (item.state.replace('_', " "), Tone::of_state(&item.state)),
                         (item.agent.clone().unwrap_or_default(), Tone::Plain),

@@ -197,7 +197,8 @@ async fn post(start: &StartMission, cx: &Context) -> Outcome {
     let done = MissionDocument { mission: cx.client().await?.start_mission(start).await? };
     cx.say(&done, || {
         let id = &done.mission.short_id;
-        output::line(&format!("mission {id} is {}: {}", done.mission.state.replace('_', " "), done.mission.goal));
+        let state = done.mission.state.replace('_', " ");
+        output::line(&format!("mission {id} is {state}: {}", output::one_line(&done.mission.goal, 80)));
         if done.mission.state == "awaiting_approval" {
             output::line(&format!("`musher mission graph {id}` shows it, `musher mission approve {id}` starts it"));
         } else {
@@ -210,10 +211,16 @@ async fn post(start: &StartMission, cx: &Context) -> Outcome {
 pub(crate) async fn wait(start: &StartMission, cx: &Context) -> Outcome {
     let connection = cx.client_or_local().await?;
     let ended = start_and_follow(start, &connection.client, cx).await;
+    let alone = connection.local.is_some();
     connection.close().await;
     let end = ended?;
     if cx.json {
         output::json(end.document())?;
+    } else if let End::AtRest(show) = &end
+        && end.exit() != 0
+    {
+        let up = if alone { "`musher up --detach`, then " } else { "" };
+        output::line(&format!("next: {up}`musher explain {}` says why and what would help", show.mission.short_id));
     }
     Ok(end.exit())
 }

@@ -9,6 +9,7 @@ use crate::connect::Context;
 use crate::daemon::{Daemon, Listen};
 use crate::error::{Exit, Failure, Outcome};
 use crate::output;
+use crate::project::Project;
 
 /// Start the daemon of this repository: dispatcher and API
 #[derive(Debug, clap::Args)]
@@ -29,10 +30,7 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
 }
 
 async fn foreground(args: &Args, cx: &Context) -> Outcome {
-    let project = cx.project()?;
-    if !project.is_set_up() {
-        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix("`musher init` writes a first one"));
-    }
+    let project = set_up(cx)?;
     let level = std::env::var("MUSHER_LOG").unwrap_or_else(|_| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
     tracing_subscriber::fmt()
@@ -61,6 +59,14 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     Ok(0)
 }
 
+fn set_up(cx: &Context) -> Result<Project, Failure> {
+    let project = cx.project()?;
+    if !project.is_set_up() {
+        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix("`musher init` writes a first one"));
+    }
+    Ok(project)
+}
+
 fn where_to_listen(args: &Args, server: &musher_core::config::ServerSettings) -> Result<Listen, Failure> {
     if let Some(address) = args.listen {
         return Ok(Listen::There(address));
@@ -76,13 +82,19 @@ fn where_to_listen(args: &Args, server: &musher_core::config::ServerSettings) ->
 
 /// Starts the daemon in a session of its own and waits for the line that says that it answers.
 async fn detached(args: &Args, cx: &Context) -> Outcome {
-    let project = cx.project()?;
+    let project = set_up(cx)?;
     if crate::connect::reach(&project.paths).await.is_ok() {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
     }
-    std::fs::create_dir_all(&project.paths.state)?;
-    let log = std::fs::File::options().create(true).append(true).open(project.paths.log())?;
+    let opened = std::fs::create_dir_all(&project.paths.state)
+        .and_then(|()| std::fs::File::options().create(true).append(true).open(project.paths.log()));
+    let log = opened.map_err(|error| {
+        Failure::failed(format!("`{}` cannot be written", project.paths.state.display()))
+            .why(error.to_string())
+            .fix("own the folder or mount it writable")
+    })?;
+    let before = log.metadata().map_or(0, |m| m.len());
     let mut command = std::process::Command::new(std::env::current_exe()?);
     command.arg("-C").arg(&project.paths.root).args(["up", "--ready-on-stdout"]);
     if let Some(address) = args.listen {
@@ -96,20 +108,41 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
         let _ = std::io::BufRead::read_line(&mut stdout, &mut said);
     }
     if said.is_empty() {
-        let _ = child.wait();
-        return Err(Failure::failed("the daemon did not start").why(last_words(&project.paths.log())));
+        let code = child.wait()?.code();
+        return Err(why_not(&last_words(&project.paths.log(), before), code));
     }
     cx.say(&serde_json::json!({"pid": child.id()}), || output::line(said.trim_end()))
 }
 
-/// The end of the log: what the daemon said before it gave up.
-fn last_words(log: &std::path::Path) -> String {
+/// The daemon's own error and exit code, as if it had been started in the foreground.
+fn why_not(words: &str, code: Option<i32>) -> Failure {
+    let exit = code.and_then(Exit::of).unwrap_or(Exit::Failed);
+    let lines = format!("\n{words}");
+    let Some((_, error)) = lines.rsplit_once("\nerror: ") else {
+        let failure = Failure::new(exit, "the daemon did not start").fix("`musher up` shows what it says");
+        return if words.is_empty() { failure } else { failure.why(words) };
+    };
+    let (rest, fix) = error.split_once("\n  fix: ").map_or((error, None), |(rest, fix)| (rest, Some(fix)));
+    let (what, why) = rest.split_once("\n  why: ").map_or((rest, None), |(what, why)| (what, Some(why)));
+    let plain = |text: &str| text.replace("\n       ", "\n");
+    let mut failure = Failure::new(exit, format!("the daemon did not start: {what}"));
+    if let Some(why) = why {
+        failure = failure.why(plain(why));
+    }
+    if let Some(fix) = fix {
+        failure = failure.fix(plain(fix));
+    }
+    failure
+}
+
+/// The end of the log after this place: what the daemon said before it gave up.
+fn last_words(log: &std::path::Path, after: u64) -> String {
     const TAIL: u64 = 2_000;
     let mut text = Vec::new();
     if let Ok(mut file) = std::fs::File::open(log) {
         use std::io::Seek;
         let length = file.metadata().map_or(0, |m| m.len());
-        let _ = file.seek(std::io::SeekFrom::Start(length.saturating_sub(TAIL)));
+        let _ = file.seek(std::io::SeekFrom::Start(length.saturating_sub(TAIL).max(after)));
         let _ = file.take(TAIL).read_to_end(&mut text);
     }
     String::from_utf8_lossy(&text).trim().to_owned()

@@ -61,6 +61,7 @@ pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) 
     let mut tick = tokio::time::interval(TICK);
     loop {
         if let Some(end) = follower.end(interrupts) {
+            follower.close(client).await?;
             return Ok(end);
         }
         tokio::select! {
@@ -90,6 +91,8 @@ struct Follower {
     agents: HashMap<AgentId, String>,
     /// Items whose worktree is there and not yet settled.
     worktrees: HashSet<ItemId>,
+    /// The place of the last event that was told.
+    told: u64,
 }
 
 impl Follower {
@@ -97,7 +100,7 @@ impl Follower {
         let show = client.mission(&id.to_string()).await?;
         let screen = if audience == Audience::Person { Screen::open() } else { None };
         let agents = client.agents().await?.agents.into_iter().map(|a| (a.id, a.name)).collect();
-        Ok(Self { id, audience, screen, show, agents, worktrees: HashSet::new() })
+        Ok(Self { id, audience, screen, show, agents, worktrees: HashSet::new(), told: 0 })
     }
 
     async fn refresh(&mut self, client: &Client) -> Result<(), Failure> {
@@ -112,8 +115,27 @@ impl Follower {
         }
     }
 
+    /// Tells what led to this end and has not been told yet, then how the mission stands.
+    async fn close(&mut self, client: &Client) -> Result<(), Failure> {
+        if self.audience == Audience::Script {
+            return Ok(());
+        }
+        let mission = Some(self.id.to_string());
+        let page = EventQuery { after: self.told, mission, ..EventQuery::default() };
+        client.events(&page).await?.iter().for_each(|event| self.happened(event));
+        self.draw();
+        if self.screen.is_none() {
+            output::line("");
+            for line in super::lines(&self.show, SystemClock.now(), (100, usize::MAX)) {
+                output::line(&line);
+            }
+        }
+        Ok(())
+    }
+
     /// Says what happened, for people who read along.
     fn happened(&mut self, event: &Event) {
+        self.told = event.seq;
         if let Some(item) = event.item {
             match event.kind.as_str() {
                 "worktree_created" => drop(self.worktrees.insert(item)),

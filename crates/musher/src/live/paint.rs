@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Stdout, Write};
 
 use crossterm::cursor::{Hide, MoveToColumn, MoveUp, Show};
-use crossterm::terminal::{Clear, ClearType};
+use crossterm::terminal::{Clear, ClearType, DisableLineWrap, EnableLineWrap};
 use crossterm::{execute, queue};
 
 /// The lines that are redrawn. Its drop leaves the last drawing and shows the cursor again.
@@ -35,9 +35,12 @@ impl Screen {
         let (_, height) = Self::size();
         let shown = &lines[..lines.len().min(height.saturating_sub(1))];
         let _ = self.erase();
+        // A line that is wider than it seemed (CJK, emoji) is cut: a wrapped one would not be erased again.
+        let _ = queue!(self.out, DisableLineWrap);
         for line in shown {
             let _ = write!(self.out, "{line}\r\n");
         }
+        let _ = queue!(self.out, EnableLineWrap);
         self.drawn = u16::try_from(shown.len()).unwrap_or(u16::MAX);
         let _ = self.out.flush();
     }

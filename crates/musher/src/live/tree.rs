@@ -14,8 +14,7 @@ const KEY: usize = 28;
 pub(crate) fn lines(show: &MissionShow, now: Timestamp, (width, height): (usize, usize)) -> Vec<String> {
     let mut lines = vec![head(show, now, width)];
     let depths = depths(&show.items);
-    let mut items: Vec<&Item> = show.items.iter().collect();
-    items.sort_by_key(|item| depths.get(item.key.as_str()).copied().unwrap_or(0));
+    let mut items = below(&show.items, &depths);
     let room = height.saturating_sub(3);
     let hidden = items.len().saturating_sub(room);
     if hidden > 0 {
@@ -71,7 +70,7 @@ fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) 
     {
         rest.push_str(&format!(" {}", commit.chars().take(8).collect::<String>()));
     }
-    if item.attempts > 0 && item.state != "done" {
+    if item.attempts > 0 && !matches!(item.state.as_str(), "done" | "failed" | "blocked" | "cancelled") {
         rest.push_str(&format!(" attempt {}", item.attempts + 1));
     }
     let cost = dollars(item.cost_usd);
@@ -117,6 +116,27 @@ fn rank(state: &str) -> u8 {
         "pending" => 3,
         _ => 4,
     }
+}
+
+/// The items, each below the one that it is indented under: the deepest that it depends on, the last of equals.
+fn below<'a>(items: &'a [Item], depths: &HashMap<&str, usize>) -> Vec<&'a Item> {
+    let depth = |key: &str| depths.get(key).copied().unwrap_or(0);
+    let mut under: HashMap<&str, Vec<&Item>> = HashMap::new();
+    let mut stack = Vec::new();
+    for item in items.iter().rev() {
+        match item.depends_on.iter().max_by_key(|key| depth(key)) {
+            Some(parent) => under.entry(parent).or_default().push(item),
+            None => stack.push(item),
+        }
+    }
+    let mut ordered = Vec::with_capacity(items.len());
+    while let Some(item) = stack.pop() {
+        ordered.push(item);
+        stack.extend(under.remove(item.key.as_str()).unwrap_or_default());
+    }
+    // Nothing is left, unless a newer daemon knows of dependencies elsewhere.
+    ordered.extend(under.into_values().flatten());
+    ordered
 }
 
 /// How many items stand above each: the longest way to it.

@@ -131,8 +131,10 @@ pub enum GateVerdict {
         /// The last 8,000 bytes of its output.
         tail: Box<str>,
     },
-    /// Its process vanished: it says nothing, and runs again.
+    /// Its process vanished while musher or the machine was down: it says nothing, and runs again.
     Lost,
+    /// Its process was killed under musher's eyes, perhaps by itself: it says nothing, and that counts.
+    Died,
 }
 
 /// What came of making a merge.
@@ -201,6 +203,8 @@ pub enum Command {
         /// Effects issued again.
         effects: u32,
     },
+    /// A wish for a mission was refused for its state: nothing changes, and the log says so.
+    NoteIgnored(MissionId, Box<str>),
     /// The project's settings, as the config now says.
     Configure(Box<ProjectSettings>),
     /// The agents of the config, all of them.

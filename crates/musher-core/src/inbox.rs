@@ -6,7 +6,7 @@ use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase};
 use crate::mission::MissionState;
 use crate::review;
-use crate::state::State;
+use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 
 /// What sort of answer is wanted.
@@ -57,9 +57,7 @@ pub fn requests(state: &State) -> Vec<Request> {
             MissionState::AwaitingApproval => {
                 (Ask::Graph, vec![format!("musher mission approve {id}"), format!("musher mission stop {id}")])
             }
-            MissionState::Blocked => {
-                (Ask::Blocked, vec![format!("musher explain {id}"), format!("musher mission note {id} \"resume\"")])
-            }
+            MissionState::Blocked => (Ask::Blocked, unblocking(state, entry)),
             MissionState::Planning
             | MissionState::Running
             | MissionState::Paused
@@ -96,6 +94,40 @@ pub fn requests(state: &State) -> Vec<Request> {
     requests
 }
 
+/// How many of a mission's items are named with what would free them.
+const FREED: usize = 3;
+
+/// What would let a blocked mission go on, by what blocks it.
+fn unblocking(state: &State, entry: &MissionEntry) -> Vec<String> {
+    let mission = entry.row.id.short();
+    let stuck = entry.items.iter().filter_map(|id| state.item(*id)).filter(|item| !item.satisfied);
+    let mut replies: Vec<String> = stuck
+        .filter_map(|item| {
+            let id = item.id.short();
+            match item.phase() {
+                Phase::Held => Some(format!("musher item release {id}")),
+                Phase::Cancelled => Some(format!("musher item skip {id}")),
+                Phase::Failed | Phase::Blocked => Some(format!("musher item retry {id}")),
+                Phase::Pending
+                | Phase::Ready
+                | Phase::Assigned
+                | Phase::Running
+                | Phase::Verifying
+                | Phase::Waiting
+                | Phase::Merging
+                | Phase::MergeFailed
+                | Phase::Done => None,
+            }
+        })
+        .take(FREED)
+        .collect();
+    if replies.is_empty() {
+        replies.push(format!("musher explain {mission}"));
+    }
+    replies.push(format!("musher mission stop {mission}"));
+    replies
+}
+
 fn of_item(state: &State, item: &Item) -> Option<Request> {
     let id = item.id.short();
     let (ask, text, replies) = match &item.state {
@@ -110,7 +142,8 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
             vec![format!("musher explain {id}"), format!("musher item retry {id}"), format!("musher item skip {id}")],
         ),
         ItemState::Merging(MergeStage::Held { why, .. }) => {
-            (Ask::Checkout, format!("The merge of {} waits: {why}", item.key), Vec::new())
+            // Nothing has to be typed: the merge goes on by itself once the checkout is clean.
+            (Ask::Checkout, format!("The merge of {} waits: {why}", item.key), vec!["git status".to_owned()])
         }
         _ => return None,
     };

@@ -390,6 +390,9 @@ pub struct Item {
     /// Accepted without a merge when it leaves the waiting state.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_merge: bool,
+    /// A person gave it a fresh start: a gate that was red on its tree is asked once more, for the world may have changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub regate: bool,
     /// What its next run has to mend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,

@@ -96,7 +96,9 @@ fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Cont
         // The gate was taken away just now: this merge was made for the base, which it must not reach.
         return Ok(prepare(state, row, cx));
     }
-    let known = gate.and_then(|gate| state.gate_record(&prepared.tree, gate));
+    let known = gate
+        .and_then(|gate| state.gate_record(&prepared.tree, gate))
+        .filter(|record| record.green || !row.regate);
     if let Some(record) = known {
         let said = Happened::GateFinished { tree: record.tree.clone(), green: record.green, cached: true };
         change.events.push(cx.about(&row, said));
@@ -114,6 +116,7 @@ fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Cont
         change.events.push(cx.about(&row, Happened::GateStarted { tree: tree.clone() }));
         change.effects.push(cx.effect(row.id, EffectKind::Gate { on, tree, gate }));
         row.state = ItemState::Merging(MergeStage::Gating(prepared.clone()));
+        row.regate = false;
     }
     row.updated_at = cx.now;
     change.items.push(row);

@@ -1,7 +1,7 @@
 //! Notes: words of an operator to a mission. The first word decides; anything else is told to the agents.
 
 use crate::change::{Change, TextKey};
-use crate::command::{Answer, Refused};
+use crate::command::{Actor, Answer, Command, Refused};
 use crate::dispatch;
 use crate::effect::Stop;
 use crate::event::Happened;
@@ -128,12 +128,35 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
             Ok(change)
         }
         Err(Refused::State { verb, noun, state: met, .. }) => {
-            let text = format!("ignored {verb} from {} while {noun} was {met}", cx.actor.text());
-            let event = cx.about_mission(id, Happened::CommandIgnored { text: text.clone().into() });
-            Ok(Change { events: vec![event], answer: Answer::Note(text), ..Change::default() })
+            let text = ignored_text(verb, noun, met, cx.actor);
+            Ok(Change { answer: Answer::Note(text.clone()), ..ignored(id, &text, cx) })
         }
         Err(other) => Err(other),
     }
+}
+
+fn ignored_text(verb: &str, noun: &str, met: &str, actor: &Actor) -> String {
+    format!("ignored {verb} from {} while {noun} was {met}", actor.text())
+}
+
+/// The log's line for a wish that a mission's state refuses.
+pub fn ignored(id: MissionId, text: &str, cx: &Context) -> Change {
+    let event = cx.about_mission(id, Happened::CommandIgnored { text: text.into() });
+    Change { events: vec![event], ..Change::default() }
+}
+
+/// What is to be said of a refused command beside its refusal: a wish for a mission that does not fit its state leaves
+/// an event.
+pub fn of_refusal(command: &Command, refused: &Refused, actor: &Actor) -> Option<Command> {
+    let id = match command {
+        Command::ApproveMission(id)
+        | Command::PauseMission(id, ..)
+        | Command::ResumeMission(id)
+        | Command::StopMission(id, _) => *id,
+        _ => return None,
+    };
+    let Refused::State { verb, noun, state, .. } = refused else { return None };
+    Some(Command::NoteIgnored(id, ignored_text(verb, noun, state, actor).into()))
 }
 
 fn act(

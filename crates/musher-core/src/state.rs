@@ -51,9 +51,8 @@ pub struct World {
     pub settings: Option<Box<ProjectSettings>>,
     /// Missions that are not archived.
     pub missions: Vec<Mission>,
-    /// Their items, each in a box of its own, which is what the state keeps: a list of whole rows would be as large
-    /// again while it is taken over.
-    pub items: Vec<Box<Item>>,
+    /// Their items.
+    pub items: Vec<Item>,
     /// Their live runs.
     pub runs: Vec<Run>,
     /// All agents.
@@ -159,19 +158,23 @@ impl State {
         let mut state = Self { dispatch_due: true, ..Self::default() };
         let mut items = world.items;
         // A store answers in its own order; a mission lists its items in the order of the plan.
-        items.sort_by_key(|item| (item.mission, item.number));
+        let place = |item: &Item| (item.mission, item.number);
+        if !items.is_sorted_by_key(place) {
+            items.sort_by_key(place);
+        }
         let change = Change {
             settings: world.settings,
             missions: world.missions,
+            agents: world.agents,
             ..Change::default()
         };
         state.apply(change);
+        state.items.reserve(items.len());
         for row in items {
-            state.put_item(row);
+            state.put_item(Box::new(row));
         }
         state.apply(Change {
             runs: world.runs,
-            agents: world.agents,
             effects: world.effects,
             gates: world.gates,
             ..Change::default()
@@ -278,7 +281,7 @@ impl State {
 
     /// The dependencies of an item that are not satisfied yet.
     pub fn open_dependencies<'a>(&'a self, item: &'a Item) -> impl Iterator<Item = &'a Item> {
-        item.depends_on.iter().filter_map(|id| self.items.get(id)).filter(|d| !d.satisfies())
+        item.depends_on.iter().filter_map(|id| self.item(*id)).filter(|d| !d.satisfies())
     }
 
     /// The merge queue, next first.
@@ -293,7 +296,7 @@ impl State {
 
     /// The items that an agent works on, or that are being checked.
     pub fn live_items(&self) -> impl Iterator<Item = &Item> {
-        self.live.iter().filter_map(|id| self.items.get(id))
+        self.live.iter().filter_map(|id| self.item(*id))
     }
 
     /// The lowest slot that no worktree has.
@@ -484,8 +487,8 @@ impl State {
                 entry.items.push(id);
             }
         }
-        let satisfied_now = row.satisfies() && !old.as_ref().is_some_and(Item::satisfies);
-        self.count(old.as_ref(), &row);
+        let satisfied_now = row.satisfies() && !old.as_deref().is_some_and(Item::satisfies);
+        self.count(old.as_deref(), &row);
         let is_pending = row.phase() == Phase::Pending;
         self.index(&row);
         self.items.insert(id, row);
@@ -579,7 +582,7 @@ impl State {
 
     fn index_pending(&mut self, id: ItemId) {
         // One that is not here yet, for the rows of a mission come one by one, is not satisfied either.
-        let satisfied = |dependency: &ItemId| self.items.get(dependency).is_some_and(Item::satisfies);
+        let satisfied = |dependency: &ItemId| self.item(*dependency).is_some_and(Item::satisfies);
         if let Some(item) = self.items.get(&id)
             && item.phase() == Phase::Pending
             && item.depends_on.iter().all(satisfied)

@@ -60,6 +60,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
         Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
+        Command::NoteIgnored(id, text) => Ok(note::ignored(*id, text, cx)),
         Command::SyncAgents(specs) => Ok(agent::sync(state, specs, cx)),
         Command::AddAgent(spec) => agent::add(state, spec, cx),
         Command::PauseAgent(id) => agent::pause(state, *id, cx),

@@ -80,11 +80,13 @@ pub fn says_no_change_needed(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Finished { no_change_needed: Some(_), .. })
 }
 
-fn gate_or_go_on(state: &State, row: Item, tree: &str, cx: &mut Context) -> Result<Change, Refused> {
-    let Some(gate) = gate_of(state, &row) else {
+fn gate_or_go_on(state: &State, mut row: Item, tree: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let Some(gate) = gate_of(state, &row).map(str::to_owned) else {
         return go_on(state, row, Change::default(), cx);
     };
-    let Some(record) = state.gate_record(tree, gate) else {
+    let gate = gate.as_str();
+    let Some(record) = state.gate_record(tree, gate).filter(|record| record.green || !row.regate) else {
+        row.regate = false;
         let on = GateOn::Item;
         let mut change = Change::default();
         change.effects.push(cx.effect(row.id, EffectKind::Gate { on, tree: tree.into(), gate: gate.into() }));
@@ -121,6 +123,7 @@ pub fn gate_finished(
             let effect = cx.effect(item.id, again);
             return Ok(Change { effects: vec![effect], ..Change::default() });
         }
+        GateVerdict::Died => return died(state, item, on, cx),
         GateVerdict::Green => None,
         GateVerdict::Red { exit, tail } => Some(red(&format!("the gate is red: {exit}"), tail)),
         GateVerdict::TimedOut { tail } => {
@@ -150,6 +153,21 @@ pub fn gate_finished(
     change.gates.push(record);
     change.events.insert(0, said);
     Ok(change)
+}
+
+/// The gate's process was killed: nothing is known of the tree, so nothing is filed, but it is not tried for ever.
+fn died(state: &State, item: &Item, on: &GateOn, cx: &mut Context) -> Result<Change, Refused> {
+    let message = "the gate's process was killed";
+    match on {
+        GateOn::Merge(_) => merge::held(state, item, message, cx),
+        GateOn::Item if item.phase() != Phase::Verifying => {
+            Err(Refused::Stale { what: "its item is not being verified" })
+        }
+        GateOn::Item => {
+            let failure = Failure { class: FailureClass::Lost, message: message.into(), detail: Box::default() };
+            retry::failed(state, item, item.run, &failure, cx)
+        }
+    }
 }
 
 /// Every check is passed: on to whoever must say yes, or into the merge queue.

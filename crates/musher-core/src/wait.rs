@@ -129,7 +129,7 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         )),
         ItemState::Held { reason, .. } => waits.push(wait(
             WaitCode::Held,
-            format!("held: {reason}; `musher item release {}` puts it back", item.id.short()),
+            format!("{reason}; `musher item release {}` puts it back", item.id.short()),
         )),
         ItemState::Assigned
         | ItemState::Running
@@ -144,7 +144,7 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
 
 fn dependency(on: &Item) -> Wait {
     let ended = match on.phase() {
-        Phase::Failed | Phase::Cancelled => ", which will not be done; retry it, or `musher item skip` it",
+        Phase::Failed | Phase::Cancelled => ", so it will not be done; `musher item skip` counts it as done",
         Phase::Pending
         | Phase::Ready
         | Phase::Assigned

@@ -37,6 +37,8 @@ pub struct EngineConfig {
     pub drivers: Drivers,
     /// Where the repository and its state are.
     pub paths: Paths,
+    /// What is said before anything is decided: the settings and agents of today, not those of the last start.
+    pub first: Vec<Input>,
 }
 
 impl std::fmt::Debug for EngineConfig {
@@ -141,7 +143,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads the world, ends processes that nobody owns, issues every open effect again, and starts the loop.
     pub async fn start(config: EngineConfig) -> Result<(Self, StartReport), StartError> {
-        let EngineConfig { store, clock, seed, drivers, paths } = config;
+        let EngineConfig { store, clock, seed, drivers, paths, first } = config;
         let machine = tokio::task::spawn_blocking(move || Machine::load(store, seed))
             .await
             .map_err(|e| StartError::Thread(std::io::Error::other(e)))??;
@@ -165,7 +167,7 @@ impl Engine {
         let writer = Writer { machine, ordered: BTreeSet::new(), inbox, clock, orders, seq: seq_sender, paths };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || writer.run())
+            .spawn(move || writer.run(&first))
             .map_err(StartError::Thread)?;
         if let Ok(mut slot) = engine.inner.thread.lock() {
             *slot = Some(thread);
@@ -275,7 +277,7 @@ fn wanted_folders(state: &State) -> Vec<String> {
     state
         .effects()
         .flat_map(|effect| match &effect.kind {
-            EffectKind::StartRun(run) => vec![run.to_string()],
+            EffectKind::StartRun(run) => vec![run.to_string(), format!("setup-{}", effect.id)],
             EffectKind::Gate { .. } => vec![job::gate_name(effect.id)],
             EffectKind::CreateWorktree => vec![format!("setup-{}", effect.id)],
             EffectKind::RemoveWorktree { .. } => vec![format!("teardown-{}", effect.id)],
@@ -299,13 +301,33 @@ struct Writer {
     paths: Paths,
 }
 
+/// A daemon whose writer is gone would only look alive, and hold the lock: better none, and a start anew.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// How long the writer waits before it tries again what could not be written.
 const AFTER_FAILURE: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Writer {
-    fn run(mut self) {
+    fn run(mut self, first: &[Input]) {
+        let _guard = AbortOnPanic;
+        let old: BTreeSet<EffectId> = self.machine.state().effects().map(|e| e.id).collect();
+        let begun = self.machine.batch(first, self.clock.now());
+        if let Err(broken) = &begun {
+            self.broken(broken, Vec::new());
+        }
         let open: Vec<_> = self.machine.state().effects().cloned().collect();
-        self.order(&open, &[], true);
+        for effect in open {
+            let reissued = old.contains(&effect.id);
+            self.order(&[effect], &[], reissued);
+        }
         let mut again = true;
         let mut failed = false;
         loop {
@@ -420,6 +442,9 @@ impl Writer {
 
     /// After a batch that failed, what is on disk is the truth: a commit that said it failed may have landed all the same.
     fn reconcile(&mut self) {
+        if !self.machine.is_loaded() {
+            return;
+        }
         let open: Vec<_> = self.machine.state().effects().cloned().collect();
         let gone: Vec<_> = self.ordered.iter().filter(|id| !open.iter().any(|e| e.id == **id)).copied().collect();
         let new: Vec<_> = open.into_iter().filter(|e| !self.ordered.contains(&e.id)).collect();

@@ -212,6 +212,8 @@ pub struct RunJob {
     pub was_running: bool,
     /// How its worktree is made again, if an agent has deleted it.
     pub create: CreateWorktree,
+    /// The setup that such a worktree needs, and its marker.
+    pub setup: Option<(Script, PathBuf)>,
 }
 
 /// A shell script: a gate, a setup, a teardown.
@@ -248,8 +250,10 @@ pub enum ScriptEnd {
         /// The last 8,000 bytes.
         tail: String,
     },
-    /// Its host vanished; nothing is known.
+    /// It was ended from outside, or its host vanished while musher or the machine was down; nothing is known.
     Lost,
+    /// Its host died alone, under musher's eyes: the script may have killed it.
+    Died,
     /// It could not be started.
     Failed(String),
 }
@@ -290,7 +294,7 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
         EffectKind::RemoveWorktree { discard } => {
             Job::Git(Box::new(GitJob::RemoveWorktree(at.remove(*discard))), at.teardown(effect.id))
         }
-        EffectKind::StartRun(run) => Job::Run(Box::new(at.run(*run, reissued)?)),
+        EffectKind::StartRun(run) => Job::Run(Box::new(at.run(effect.id, *run, reissued)?)),
         EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),
         EffectKind::Gate { on, gate, .. } => at.gate(effect.id, on, gate),
     })
@@ -411,7 +415,7 @@ impl At<'_> {
         }
     }
 
-    fn run(&self, id: RunId, reissued: bool) -> Option<RunJob> {
+    fn run(&self, effect: EffectId, id: RunId, reissued: bool) -> Option<RunJob> {
         let run = self.state.run(id)?;
         Some(RunJob {
             run: id,
@@ -429,6 +433,7 @@ impl At<'_> {
             reissued,
             was_running: run.state == RunState::Running,
             create: self.create(),
+            setup: self.setup(effect).setup,
         })
     }
 

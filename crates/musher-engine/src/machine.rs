@@ -8,6 +8,7 @@ use musher_core::command::{Actor, Answer, Command, Refused};
 use musher_core::effect::Effect;
 use musher_core::entropy::Entropy;
 use musher_core::id::{EffectId, ItemId, Seq};
+use musher_core::note;
 use musher_core::state::{State, Violation};
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
@@ -67,6 +68,7 @@ pub struct Machine {
     state: State,
     store: Box<dyn Store>,
     entropy: Entropy,
+    loaded: bool,
 }
 
 impl std::fmt::Debug for Machine {
@@ -79,12 +81,17 @@ impl Machine {
     /// Loads the world from the store. The seed must differ from start to start, or ids would repeat.
     pub fn load(mut store: Box<dyn Store>, seed: u64) -> Result<Self, StoreError> {
         let state = State::from_world(store.load()?);
-        Ok(Self { state, store, entropy: Entropy::from_seed(seed) })
+        Ok(Self { state, store, entropy: Entropy::from_seed(seed), loaded: true })
     }
 
     /// The world in memory.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether memory is what is on disk; not after a failure that could not be recovered from yet.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded
     }
 
     /// The store, to make readers of.
@@ -103,8 +110,12 @@ impl Machine {
         if done.is_err() {
             // After a failed commit nobody knows what is durable: what is on disk is the truth. Never retry an fsync.
             let _ = self.store.rollback();
+            // Until it can be read, nothing is known, and nothing is shown.
+            self.state = State::default();
+            self.loaded = false;
             let world = self.store.load().map_err(Broken::Store)?;
             self.state = State::from_world(world);
+            self.loaded = true;
         }
         done
     }
@@ -141,8 +152,16 @@ impl Machine {
         touched: &mut Vec<ItemId>,
     ) -> Result<Answer, Rejected> {
         let mut cx = Context { now, entropy: &mut self.entropy, actor };
-        let change = step(&self.state, command, &mut cx)?;
-        self.write(change, batch, touched).map_err(Rejected::Unwritten)
+        match step(&self.state, command, &mut cx) {
+            Ok(change) => self.write(change, batch, touched).map_err(Rejected::Unwritten),
+            Err(refused) => {
+                if let Some(said) = note::of_refusal(command, &refused, actor) {
+                    let change = step(&self.state, &said, &mut cx)?;
+                    self.write(change, batch, touched).map_err(Rejected::Unwritten)?;
+                }
+                Err(refused.into())
+            }
+        }
     }
 
     fn write(&mut self, change: Change, batch: &mut Batch, touched: &mut Vec<ItemId>) -> Result<Answer, StoreError> {

@@ -1,8 +1,9 @@
 //! How effects reach their drivers, and how their results come back as commands.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use musher_core::change::TextKey;
@@ -14,7 +15,7 @@ use musher_core::prompt::{self, Parts};
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage};
 use musher_core::state::State;
 use musher_core::verify;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
@@ -75,8 +76,10 @@ pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<Prompt
 
 struct Live {
     task: AbortHandle,
-    /// The folder of a script that must be ended with its effect.
-    script: Option<PathBuf>,
+    /// The folders of scripts that must be ended with the effect.
+    scripts: Vec<PathBuf>,
+    /// Nobody wants it any more: what has not begun does not begin.
+    closed: Arc<AtomicBool>,
 }
 
 /// Carries effects out, each in a task of its own.
@@ -84,6 +87,8 @@ pub(crate) struct Runner {
     drivers: Drivers,
     engine: Engine,
     live: HashMap<EffectId, Live>,
+    /// Worktrees in which something is at work, or waits for its turn.
+    places: HashMap<PathBuf, Weak<Mutex<()>>>,
 }
 
 /// The first and the longest wait before a report that could not be written is said again.
@@ -91,7 +96,7 @@ const REPORT_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration
 
 impl Runner {
     pub(crate) fn new(drivers: Drivers, engine: Engine) -> Self {
-        Self { drivers, engine, live: HashMap::new() }
+        Self { drivers, engine, live: HashMap::new(), places: HashMap::new() }
     }
 
     pub(crate) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
@@ -101,6 +106,7 @@ impl Runner {
                 Order::Close(effect) => self.close(effect),
             }
         }
+        // The engine stops: what runs in hosts goes on there, and the next start takes it over.
         for live in self.live.values() {
             live.task.abort();
         }
@@ -109,12 +115,20 @@ impl Runner {
     fn start(&mut self, effect: EffectId, job: Option<Box<Job>>, needs: Option<Box<PromptNeeds>>) {
         // Ended tasks are dropped here and not by a message of their own: the map stays as small as what is open.
         self.live.retain(|_, live| !live.task.is_finished());
-        let script = match job.as_deref() {
-            Some(Job::Gate(script, _)) => Some(script.folder.clone()),
-            _ => None,
-        };
+        let scripts = job.as_deref().map(scripts_of).unwrap_or_default();
+        let place = job.as_deref().and_then(place_of).map(|path| self.place(path));
+        let closed = Arc::new(AtomicBool::new(false));
         let worker = Worker { drivers: self.drivers.clone(), engine: self.engine.clone(), effect };
+        let unwanted = Arc::clone(&closed);
         let task = tokio::spawn(async move {
+            // One at a time in a worktree: also what nobody wants any more is waited for, until nothing of it is left.
+            let _turn = match place {
+                Some(place) => Some(place.lock_owned().await),
+                None => None,
+            };
+            if unwanted.load(Ordering::Acquire) {
+                return;
+            }
             let report = match job {
                 Some(job) => worker.carry_out(*job, needs.map(|n| *n)).await,
                 None => Some(Report::DriverFailed { error: "what it was about is gone".into() }),
@@ -123,17 +137,55 @@ impl Runner {
                 worker.say(report).await;
             }
         });
-        self.live.insert(effect, Live { task: task.abort_handle(), script });
+        self.live.insert(effect, Live { task: task.abort_handle(), scripts, closed });
     }
 
     fn close(&mut self, effect: EffectId) {
         let Some(live) = self.live.remove(&effect) else { return };
-        if let Some(folder) = live.script
-            && !live.task.is_finished()
-        {
-            live.task.abort();
+        live.closed.store(true, Ordering::Release);
+        if live.task.is_finished() {
+            return;
+        }
+        // Never aborted: whoever is next in that worktree waits until the script is really gone.
+        for folder in live.scripts {
             tokio::spawn(self.drivers.runs.stop(folder, Stop::Kill));
         }
+    }
+
+    fn place(&mut self, path: PathBuf) -> Arc<Mutex<()>> {
+        self.places.retain(|_, place| place.strong_count() > 0);
+        if let Some(place) = self.places.get(&path).and_then(Weak::upgrade) {
+            return place;
+        }
+        let place = Arc::new(Mutex::new(()));
+        self.places.insert(path, Arc::downgrade(&place));
+        place
+    }
+}
+
+/// The worktree that a job needs to itself.
+fn place_of(job: &Job) -> Option<PathBuf> {
+    match job {
+        Job::Git(job, _) => match &**job {
+            GitJob::CreateWorktree(job) => Some(job.path.clone()),
+            GitJob::Inspect(job) => Some(job.path.clone()),
+            GitJob::Rebase(job) => Some(job.path.clone()),
+            GitJob::RemoveWorktree(job) => Some(job.path.clone()),
+            GitJob::PrepareMerge(_) | GitJob::Land(_) => None,
+        },
+        Job::Run(job) => Some(job.worktree.clone()),
+        Job::Gate(script, _) => Some(script.cwd.clone()),
+        Job::Stop(..) => None,
+    }
+}
+
+/// The scripts that a job may start, by their folders.
+fn scripts_of(job: &Job) -> Vec<PathBuf> {
+    match job {
+        Job::Git(_, hooks) => hooks.setup.iter().chain(&hooks.teardown).map(|(s, _)| s.folder.clone()).collect(),
+        Job::Run(job) => job.setup.iter().map(|(script, _)| script.folder.clone()).collect(),
+        Job::Gate(script, _) => vec![script.folder.clone()],
+        Job::Stop(..) => Vec::new(),
     }
 }
 
@@ -175,7 +227,7 @@ impl Worker {
         }
         let report = self.drivers.git.carry_out(job).await;
         match (&report, hooks.setup) {
-            (Report::WorktreeReady { .. }, Some((script, marker))) => match self.set_up(script, marker).await {
+            (Report::WorktreeReady { .. }, Some((script, marker))) => match self.set_up(script, &marker).await {
                 Ok(()) => report,
                 Err(error) => Report::WorktreeFailed { disk: false, error: error.into() },
             },
@@ -183,18 +235,19 @@ impl Worker {
         }
     }
 
-    /// Runs the setup once a worktree; the marker says that it ran.
-    async fn set_up(&self, script: Script, marker: PathBuf) -> Result<(), String> {
-        if tokio::fs::try_exists(&marker).await.unwrap_or(false) {
+    /// Runs the setup once a worktree; the marker says in which folder it ran, for an agent may have deleted that.
+    async fn set_up(&self, script: Script, marker: &Path) -> Result<(), String> {
+        let folder = identity(&script.cwd).map_err(|e| format!("the worktree cannot be looked at: {e}"))?;
+        if tokio::fs::read_to_string(marker).await.is_ok_and(|kept| kept == folder) {
             return Ok(());
         }
         match self.drivers.runs.script(script).await {
             ScriptEnd::Exited { ok: true, .. } => {
-                tokio::fs::write(&marker, b"").await.map_err(|e| format!("the setup's marker cannot be written: {e}"))
+                tokio::fs::write(marker, folder).await.map_err(|e| format!("the setup's marker cannot be written: {e}"))
             }
             ScriptEnd::Exited { ok: false, exit, tail } => Err(format!("the setup failed: {exit}\n{tail}")),
             ScriptEnd::TimedOut { .. } => Err("the setup took too long".to_owned()),
-            ScriptEnd::Lost => Err("the setup's process vanished".to_owned()),
+            ScriptEnd::Lost | ScriptEnd::Died => Err("the setup's process vanished".to_owned()),
             ScriptEnd::Failed(error) => Err(format!("the setup could not be started: {error}")),
         }
     }
@@ -208,7 +261,8 @@ impl Worker {
         }
         if !job.was_running && !job.worktree.join(".git").exists() {
             // An agent deleted it, or its link; the branch is still there.
-            let made = self.drivers.git.carry_out(GitJob::CreateWorktree(job.create.clone())).await;
+            let hooks = Hooks { setup: job.setup.clone(), teardown: None };
+            let made = self.git(GitJob::CreateWorktree(job.create.clone()), hooks).await;
             if let Report::WorktreeFailed { error, .. } | Report::DriverFailed { error } = made {
                 return no_worktree(&error);
             }
@@ -264,6 +318,14 @@ impl Worker {
     }
 }
 
+/// What tells a folder from one that is made in its place later.
+fn identity(folder: &Path) -> std::io::Result<String> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = folder.metadata()?;
+    let made = metadata.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    Ok(format!("{}:{}:{}", metadata.dev(), metadata.ino(), made.unwrap_or_default().as_nanos()))
+}
+
 /// Says a report until it is on disk or refused.
 async fn say(engine: &Engine, effect: EffectId, report: Report) {
     let mut wait = REPORT_AGAIN.0;
@@ -298,6 +360,7 @@ fn gate_report(end: ScriptEnd) -> Report {
         ScriptEnd::Exited { ok: false, exit, tail } => GateVerdict::Red { exit: exit.into(), tail: tail.into() },
         ScriptEnd::TimedOut { tail } => GateVerdict::TimedOut { tail: tail.into() },
         ScriptEnd::Lost => GateVerdict::Lost,
+        ScriptEnd::Died => GateVerdict::Died,
         ScriptEnd::Failed(error) => return Report::DriverFailed { error: error.into() },
     })
 }

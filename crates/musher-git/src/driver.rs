@@ -41,7 +41,12 @@ impl GitDriver {
     ) -> Work<Result<T, Words>> {
         let turn = Arc::clone(&self.turn);
         Box::pin(async move {
-            let _turn = turn.lock().await;
+            // The turn goes with the work, not with whoever waits for it: a caller that goes away frees nothing.
+            let turn = turn.lock_owned().await;
+            let work = move || {
+                let _turn = turn;
+                work()
+            };
             tokio::task::spawn_blocking(work)
                 .await
                 .unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))

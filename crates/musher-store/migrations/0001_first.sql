@@ -85,7 +85,9 @@ CREATE TABLE events (
     body    TEXT NOT NULL
 ) STRICT;
 
-CREATE INDEX events_by_item ON events (mission, item);
+-- In the order of the log, so that a commit adds at the end of a mission and nowhere else; `item` is there so that the
+-- history of one item is picked from the index alone.
+CREATE INDEX events_by_mission ON events (mission, seq, item);
 
 -- The outbox: open ones only, `n` is the order in which they were decided.
 CREATE TABLE effects (
@@ -107,12 +109,12 @@ FROM missions;
 
 CREATE VIEW items_v AS
 SELECT lower(hex(id)) AS id, lower(hex(mission)) AS mission, body ->> 'key' AS key, phase, body ->> 'title' AS title,
-       body ->> 'attempts' AS attempts, body ->> 'last_error' AS last_error, body ->> 'updated_at' AS updated_at
+       coalesce(body ->> 'attempts', 0) AS attempts, body ->> 'last_error' AS last_error, body ->> 'updated_at' AS updated_at
 FROM items;
 
 CREATE VIEW runs_v AS
 SELECT lower(hex(id)) AS id, lower(hex(item)) AS item, body ->> 'agent' AS agent, body ->> 'state' AS state,
-       body ->> 'purpose' AS purpose, body ->> 'attempt' AS attempt, body ->> 'started_at' AS started_at,
+       coalesce(body ->> 'purpose', 'work') AS purpose, body ->> 'attempt' AS attempt, body ->> 'started_at' AS started_at,
        body ->> 'finished_at' AS finished_at, body -> 'outcome' AS outcome
 FROM runs;
 

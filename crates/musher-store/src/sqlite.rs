@@ -155,11 +155,13 @@ impl Store for SqliteStore {
     fn load(&mut self) -> Result<World, StoreError> {
         self.abandon();
         self.stage = Stage::Broken;
+        // Every page is read once. A large cache would lie between the rows in memory, and leave holes when it is freed.
+        self.conn.execute_batch("PRAGMA cache_size = -256")?;
         let world = load::world(&self.conn)?;
+        self.conn.execute_batch(&format!("PRAGMA cache_size = -{}", schema::CACHE_KIB))?;
         self.seq = load::last_seq(&self.conn)?;
         self.next_effect = load::next_effect(&self.conn)?;
         self.batch.continue_from(self.seq);
-        // Loading fills the page cache with rows that are now in the caller's memory.
         self.conn.release_memory()?;
         self.stage = Stage::Closed;
         Ok(world)

@@ -10,7 +10,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
 use musher_core::config::Config;
 use musher_engine::driver::Drivers;
-use musher_engine::{Clock, Engine, EngineConfig, Paths, StartReport, SystemClock};
+use musher_engine::{Clock, Engine, Input, EngineConfig, Paths, StartReport, SystemClock};
 use musher_git::driver::GitDriver;
 use musher_server::{About, Client, Server};
 use musher_store::SqliteStore;
@@ -73,10 +73,10 @@ impl Daemon {
             seed: seed(),
             drivers,
             paths: paths.clone(),
+            first: first_words(&config),
         };
         let (engine, found) =
             Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
-        configure(&engine, &config).await?;
         note_start(&engine, found).await?;
         let server = listen_on(&engine, &paths, listen).await?;
         watch_config(engine.clone(), paths.clone());
@@ -173,6 +173,14 @@ async fn listen_on(engine: &Engine, paths: &Paths, listen: Listen) -> Result<Ser
     Ok(server)
 }
 
+/// What the configuration says, as commands.
+fn first_words(config: &Config) -> Vec<Input> {
+    let specs: Vec<AgentSpec> = config.enabled_agents().map(musher_core::config::AgentConfig::spec).collect();
+    [Command::Configure(Box::new(config.project.clone())), Command::SyncAgents(specs)]
+        .map(|command| Input { actor: Actor::Operator("config".into()), command })
+        .into()
+}
+
 /// Tells the engine what the configuration says.
 async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
     let say = async |command| {
@@ -181,9 +189,9 @@ async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
             Failure::caused(Exit::Failed, &error).fix(fix)
         })
     };
-    say(Command::Configure(Box::new(config.project.clone()))).await?;
-    let specs: Vec<AgentSpec> = config.enabled_agents().map(musher_core::config::AgentConfig::spec).collect();
-    say(Command::SyncAgents(specs)).await?;
+    for input in first_words(config) {
+        say(input.command).await?;
+    }
     Ok(())
 }
 

@@ -43,7 +43,7 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
     let mut change = Change::default();
     for spec in specs {
         match state.agent_named(&spec.name) {
-            Some(known) if known.spec == *spec && known.source == Source::Config => {}
+            Some(known) if known.spec == *spec && known.source == Source::Config && known.error.is_none() => {}
             Some(known) => {
                 let row = Agent {
                     spec: spec.clone(),

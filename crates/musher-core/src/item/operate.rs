@@ -39,6 +39,7 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
     go(&mut row, ItemEvent::Free, ItemState::Ready, cx)
         .map_err(|_| refuse("retry", item, "only failed and blocked items can be retried"))?;
     row.attempts = 0;
+    row.regate = true;
     row.empty_runs = (0, 0);
     row.merge_failures = 0;
     row.resolver_runs = 0;
@@ -192,6 +193,10 @@ pub(crate) fn cancelled(
 /// Ends what is under way for an item that leaves: its run is stopped, its checks and merges are closed.
 fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Change {
     let mut change = Change { closed: close_effects(state, row.id), ..Change::default() };
+    if row.worktree == Worktree::Creating {
+        // Whatever of it there is has its slot, by which it is made anew or removed.
+        row.worktree = Worktree::None;
+    }
     let hosted: Vec<RunId> = state
         .effects_of(row.id)
         .filter_map(|e| match e.kind {
@@ -207,7 +212,7 @@ fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Chan
         })
         .collect();
     if hosted.is_empty() {
-        // Whatever was assigned has no host yet; the worktree may still be on its way and is dealt with when it comes.
+        // Whatever was assigned has no host yet.
         change.extend(give_back(state, row, cx));
     }
     for run in hosted {
@@ -252,7 +257,8 @@ pub fn stop_run(state: &State, id: RunId, how: Stop, cx: &mut Context) -> Result
 pub fn discard(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = find(state, id)?;
     let mut row = item.clone();
-    let kept = matches!(item.worktree, Worktree::Kept(_) | Worktree::Ready);
+    let begun = item.worktree == Worktree::None && item.slot.is_some();
+    let kept = begun || matches!(item.worktree, Worktree::Kept(_) | Worktree::Ready);
     let ended = item.is_terminal() && state.runs_of(id).is_empty();
     if !(ended && kept) {
         return Err(refuse("discard the worktree of", item, "only worktrees of ended items can be discarded"));

@@ -386,8 +386,11 @@ pub(crate) fn remove_worktree(row: &mut Item, cx: &mut Context) -> Change {
 
 /// A worktree that nobody needs any more, unless a run other than the one that has just ended is still in it.
 pub(crate) fn worktree_leftover(state: &State, row: &mut Item, ended: Option<RunId>, cx: &mut Context) -> Change {
-    let free = state.runs_of(row.id).iter().all(|run| Some(*run) == ended);
-    if free { remove_worktree(row, cx) } else { Change::default() }
+    // Only a run that has a host is in it; one that was given back with its item never began.
+    let occupied = state
+        .effects_of(row.id)
+        .any(|effect| matches!(effect.kind, EffectKind::StartRun(run) if Some(run) != ended));
+    if occupied { Change::default() } else { remove_worktree(row, cx) }
 }
 
 /// The open effects of an item that no longer matter, except those that must come to their end: a run's own, its
@@ -396,13 +399,13 @@ pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::Effec
     state
         .effects_of(item)
         .filter(|e| match e.kind {
-            EffectKind::Inspect
+            EffectKind::CreateWorktree
+            | EffectKind::Inspect
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
             | EffectKind::Land { .. } => true,
-            EffectKind::CreateWorktree
-            | EffectKind::StartRun(_)
+            EffectKind::StartRun(_)
             | EffectKind::StopRun(..)
             | EffectKind::RemoveWorktree { .. } => false,
         })

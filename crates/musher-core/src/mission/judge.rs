@@ -6,8 +6,8 @@ use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::Stop;
 use crate::event::Happened;
-use crate::id::MissionId;
-use crate::item::{Item, ItemState, Phase, Waiting};
+use crate::id::{ItemId, MissionId};
+use crate::item::{Item, ItemState, Phase, Waiting, Worktree};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 use crate::time::Timestamp;
@@ -155,6 +155,11 @@ fn in_words(state: &State, entry: &MissionEntry) -> String {
 fn archive(state: &State, entry: &MissionEntry, now: Timestamp) -> Change {
     let retention = std::time::Duration::from_secs(state.settings().done_retention_secs);
     let due = entry.row.ended_at.is_some_and(|ended| ended.after(retention) <= now);
+    let kept = |id: &ItemId| state.item(*id).is_some_and(|i| matches!(i.worktree, Worktree::Kept(_)));
+    if due && entry.items.iter().any(kept) {
+        // What holds unique work stays within reach of `musher gc` until someone has decided about it.
+        return Change::default();
+    }
     let at_rest = entry.items.iter().all(|i| state.runs_of(*i).is_empty() && state.effects_of(*i).next().is_none());
     if due && at_rest {
         return Change { archived: vec![entry.row.id], ..Change::default() };

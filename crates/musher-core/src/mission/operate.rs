@@ -7,7 +7,7 @@ use crate::dispatch;
 use crate::effect::Stop;
 use crate::event::Happened;
 use crate::id::MissionId;
-use crate::item::{self, Cancelled, Item, ItemState, MergeStage};
+use crate::item::{self, Cancelled, Item, ItemState, MergeStage, Phase};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 
@@ -105,6 +105,13 @@ pub(crate) fn end(
     let mut change = Change::default();
     change.events.push(cx.about_mission(id, happened));
     for item in entry.items.iter().filter_map(|i| state.item(*i)) {
+        if item.phase() == Phase::Failed {
+            // The dead letter ends with its mission: nobody will retry it there, so its worktree may go.
+            let mut row = item.clone();
+            change.extend(item::worktree_leftover(state, &mut row, None, cx));
+            change.items.push(row);
+            continue;
+        }
         if item.is_terminal() || matches!(item.state, ItemState::Merging(MergeStage::Landing(_))) {
             continue;
         }

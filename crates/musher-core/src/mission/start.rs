@@ -175,6 +175,7 @@ fn made(
         merged: None,
         approval: None,
         no_merge: wish.skip,
+        regate: false,
         fix: None,
         last_error: None,
         merge_failures: 0,

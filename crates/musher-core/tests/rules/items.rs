@@ -228,5 +228,5 @@ fn a_held_item_says_whose_words_hold_it() {
     let id = w.id("a");
     w.ok(Command::HoldItem(id, "until the API is decided".into()));
     assert!(matches!(&w.item("a").state, ItemState::Held { resume_to: Phase::Ready, .. }));
-    assert!(musher_core::wait::of_item(&w.state, id)[0].text.starts_with("held: until the API is decided"));
+    assert!(musher_core::wait::of_item(&w.state, id)[0].text.starts_with("until the API is decided"));
 }

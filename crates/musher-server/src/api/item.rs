@@ -87,6 +87,9 @@ pub struct ItemShow {
     /// Its prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+    /// What its next run is told of the last failure: the tail of the gate's output, the conflict, a reviewer's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lesson: Option<String>,
 }
 
 /// Items.

@@ -104,11 +104,19 @@ fn phases(words: Option<&str>) -> Result<Vec<Phase>, Problem> {
         .collect()
 }
 
+/// An item's prompt, and what its next run is told of the last failure.
+type Texts = (Option<String>, Option<String>);
+
 /// An item with its runs and its prompt, from wherever it is.
 async fn found(app: &App, id: ItemId) -> Result<ItemShow, Problem> {
     let (stored, runs, body) = app
         .readers()
-        .ask(move |reader| Ok((reader.item(id)?, reader.runs_of(id)?, reader.text(TextKey::Body(id))?)))
+        .ask(move |reader| {
+            let item = reader.item(id)?;
+            let failed = item.as_ref().and_then(|item| item.fix).map(musher_core::item::Fix::run);
+            let lesson = failed.map(|run| reader.text(TextKey::Lesson(run))).transpose()?.flatten();
+            Ok((item, reader.runs_of(id)?, (reader.text(TextKey::Body(id))?, lesson)))
+        })
         .await?;
     let paths = app.engine().paths().clone();
     let kept = (runs.clone(), body.clone());
@@ -129,9 +137,9 @@ async fn found(app: &App, id: ItemId) -> Result<ItemShow, Problem> {
     Ok(shown(view::item::item_alone(&row, &lookup, app.engine().paths()), &runs, body, &lookup))
 }
 
-fn shown(item: crate::api::Item, runs: &[Run], body: Option<String>, lookup: &impl view::Lookup) -> ItemShow {
+fn shown(item: crate::api::Item, runs: &[Run], (body, lesson): Texts, lookup: &impl view::Lookup) -> ItemShow {
     let waits = lookup.waits(item.id);
-    ItemShow { item, runs: runs.iter().map(|run| view::run::run(run, lookup)).collect(), waits, body }
+    ItemShow { item, runs: runs.iter().map(|run| view::run::run(run, lookup)).collect(), waits, body, lesson }
 }
 
 /// Shows an item with its runs and waits

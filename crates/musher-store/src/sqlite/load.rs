@@ -3,6 +3,7 @@
 use musher_core::change::GateRecord;
 use musher_core::id::{MissionId, Seq};
 use musher_core::item::Item;
+use musher_core::mission::Mission;
 use musher_core::state::World;
 use musher_core::time::Timestamp;
 use rusqlite::{Connection, Row};
@@ -14,7 +15,7 @@ use crate::store::GATES_KEPT;
 /// Reads the active world in one transaction.
 pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
     let snapshot = conn.unchecked_transaction()?;
-    let missions: Vec<(MissionId, _)> = missions(&snapshot)?;
+    let missions = missions(&snapshot)?;
     let mut world = World {
         settings: all(&snapshot, "settings", "SELECT body FROM settings", ())?.pop(),
         runs: all(&snapshot, "run", "SELECT body FROM runs WHERE live = 1 ORDER BY id", ())?,
@@ -25,7 +26,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
     };
     for (id, row) in missions {
         world.missions.push(row);
-        world.items.extend(items_of(&snapshot, id)?);
+        add_items(&snapshot, id, &mut world.items)?;
     }
     // Both lists are in the order of their ids: the active missions are found by halving.
     let active = |id| world.missions.binary_search_by_key(&id, |m| m.id).is_ok();
@@ -33,7 +34,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
     Ok(world)
 }
 
-fn missions<T: DeserializeOwned>(conn: &Connection) -> Result<Vec<(MissionId, T)>, StoreError> {
+fn missions(conn: &Connection) -> Result<Vec<(MissionId, Mission)>, StoreError> {
     let mut select = conn.prepare_cached("SELECT id, body FROM missions WHERE archived = 0 ORDER BY id")?;
     let mut rows = select.query(())?;
     let mut found = Vec::new();
@@ -45,10 +46,21 @@ fn missions<T: DeserializeOwned>(conn: &Connection) -> Result<Vec<(MissionId, T)
 
 /// The items of a mission in the order of the plan.
 pub(super) fn items_of(conn: &Connection, mission: MissionId) -> Result<Vec<Item>, StoreError> {
-    let sql = "SELECT body FROM items WHERE mission = ?1 ORDER BY id";
-    let mut items: Vec<Item> = all(conn, "item", sql, (mission.as_bytes(),))?;
-    items.sort_by_key(|item| item.number);
+    let mut items = Vec::new();
+    add_items(conn, mission, &mut items)?;
     Ok(items)
+}
+
+/// Adds the items of a mission to those of others, so that a start holds one list of them and not two.
+fn add_items(conn: &Connection, mission: MissionId, items: &mut Vec<Item>) -> Result<(), StoreError> {
+    let from = items.len();
+    let mut select = conn.prepare_cached("SELECT body FROM items WHERE mission = ?1 ORDER BY id")?;
+    let mut rows = select.query((mission.as_bytes(),))?;
+    while let Some(row) = rows.next()? {
+        items.push(body(row, 0, "item")?);
+    }
+    items[from..].sort_unstable_by_key(|item| (item.number, item.id));
+    Ok(())
 }
 
 /// The last event's place; 0 when there is none.

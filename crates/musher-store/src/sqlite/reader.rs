@@ -166,6 +166,7 @@ impl Reader for SqliteReader {
     fn cost_since(&self, since: Timestamp) -> Result<Usage, StoreError> {
         #[derive(serde::Deserialize)]
         struct Used {
+            #[serde(default)]
             usage: Usage,
         }
         // A run's id begins with the millisecond of its assignment.
@@ -205,7 +206,7 @@ impl Question {
             wanted += &format!(" AND item = ?{}", params.len());
         }
         let in_tail = last.0.saturating_sub(filter.after.0) <= TAIL;
-        let way = if in_tail || mission.is_none() { "NOT INDEXED" } else { "INDEXED BY events_by_item" };
+        let way = if in_tail || mission.is_none() { "NOT INDEXED" } else { "INDEXED BY events_by_mission" };
         // The places first: sorting a mission's events then moves numbers, not bodies.
         let sql = format!(
             "SELECT seq, at, kind, actor, mission, item, agent, run, body FROM events WHERE seq IN

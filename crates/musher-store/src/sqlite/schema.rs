@@ -22,6 +22,9 @@ pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;
 /// The oldest SQLite without the bug that corrupts a database when its write-ahead log starts again.
 const OLDEST_SQLITE: i32 = 3_053_000;
 
+/// The writer's page cache.
+pub(super) const CACHE_KIB: u32 = 8 << 10;
+
 /// How long a statement waits for another program's lock (someone's SQL shell).
 const BUSY_MS: u32 = 5_000;
 
@@ -86,7 +89,7 @@ pub(super) fn connect(file: &Path, found: Found) -> Result<Connection, OpenError
     if found == Found::Nothing {
         conn.execute_batch("PRAGMA page_size = 8192").map_err(failed)?;
     }
-    common_pragmas(&conn, 8 << 10).map_err(failed)?;
+    common_pragmas(&conn, CACHE_KIB).map_err(failed)?;
     let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(failed)?;
     if mode != "wal" {
         let folder = file.parent().unwrap_or(file).to_owned();

@@ -115,6 +115,12 @@ fn show(shown: &ItemShow) {
     for wait in &shown.waits {
         output::line(&format!("  waits    {}: {}", wait.code, output::harmless(&wait.text)));
     }
+    if let Some(lesson) = &shown.lesson {
+        output::line("  what its next run is told of the last failure:");
+        for line in output::harmless(lesson).lines() {
+            output::line(&format!("    {line}"));
+        }
+    }
     if !shown.runs.is_empty() {
         let mut table = Table::new(&["  run", "agent", "attempt", "purpose", "outcome", "took", "what it said"]);
         for run in &shown.runs {

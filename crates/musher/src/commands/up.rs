@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
+use musher_server::Client;
+
 use crate::connect::Context;
 use crate::daemon::{Daemon, Listen};
 use crate::error::{Exit, Failure, Outcome};
@@ -35,7 +37,8 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lossy(std::io::stderr()))
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let listen = where_to_listen(args, &project.config.server)?;
@@ -80,10 +83,25 @@ fn where_to_listen(args: &Args, server: &musher_core::config::ServerSettings) ->
     Ok(Listen::IfFree(address))
 }
 
+/// Standard error that loses what it cannot write: a full disk must not end the daemon by way of its log.
+struct Lossy(std::io::Stderr);
+
+impl std::io::Write for Lossy {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 /// Starts the daemon in a session of its own and waits for the line that says that it answers.
 async fn detached(args: &Args, cx: &Context) -> Outcome {
     let project = set_up(cx)?;
-    if crate::connect::reach(&project.paths).await.is_ok() {
+    if Client::new(project.paths.socket()).status().await.is_ok() {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
     }

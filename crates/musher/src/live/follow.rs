@@ -167,7 +167,7 @@ impl Follower {
 
     fn is_quiet(&self) -> bool {
         let count = |state: &str| self.show.mission.counts.get(state).copied().unwrap_or(0);
-        count("assigned") + count("running") == 0
+        count("assigned") + count("running") + count("verifying") + count("merging") == 0
     }
 
     /// Whether there is nothing more to follow.

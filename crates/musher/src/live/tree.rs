@@ -73,6 +73,11 @@ fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) 
     if item.attempts > 0 && !matches!(item.state.as_str(), "done" | "failed" | "blocked" | "cancelled") {
         rest.push_str(&format!(" attempt {}", item.attempts + 1));
     }
+    if item.state == "ready"
+        && let Some(at) = item.not_before.filter(|at| *at > now)
+    {
+        rest.push_str(&format!(" in {}", span(at.since(now).as_secs() + 1)));
+    }
     let cost = dollars(item.cost_usd);
     if !cost.is_empty() {
         rest.push_str(&format!(" {cost}"));

@@ -100,18 +100,18 @@ CREATE INDEX missions_active ON missions (id) WHERE archived = 0;
 CREATE INDEX items_by_id ON items (id);
 CREATE INDEX runs_by_id ON runs (id);
 CREATE INDEX runs_live ON runs (id) WHERE live = 1;
-CREATE INDEX events_by_item ON events (mission, item);
+CREATE INDEX events_by_mission ON events (mission, seq, item);
 CREATE VIEW missions_v AS
 SELECT lower(hex(id)) AS id, state, archived, body ->> 'goal' AS goal, body ->> 'owner' AS owner,
        body ->> 'created_at' AS created_at, body ->> 'ended_at' AS ended_at
 FROM missions;
 CREATE VIEW items_v AS
 SELECT lower(hex(id)) AS id, lower(hex(mission)) AS mission, body ->> 'key' AS key, phase, body ->> 'title' AS title,
-       body ->> 'attempts' AS attempts, body ->> 'last_error' AS last_error, body ->> 'updated_at' AS updated_at
+       coalesce(body ->> 'attempts', 0) AS attempts, body ->> 'last_error' AS last_error, body ->> 'updated_at' AS updated_at
 FROM items;
 CREATE VIEW runs_v AS
 SELECT lower(hex(id)) AS id, lower(hex(item)) AS item, body ->> 'agent' AS agent, body ->> 'state' AS state,
-       body ->> 'purpose' AS purpose, body ->> 'attempt' AS attempt, body ->> 'started_at' AS started_at,
+       coalesce(body ->> 'purpose', 'work') AS purpose, body ->> 'attempt' AS attempt, body ->> 'started_at' AS started_at,
        body ->> 'finished_at' AS finished_at, body -> 'outcome' AS outcome
 FROM runs;
 CREATE VIEW events_v AS

@@ -135,3 +135,67 @@ fn completions_and_schemas_are_printed() {
         repo.musher(&arguments).ok().json();
     }
 }
+
+#[test]
+fn what_changed_in_the_config_while_the_daemon_was_down_is_in_force_before_anything_is_decided() {
+    let repo = Repo::with(&config("", "max_retries = 5"), "echo old >>\"$MUSHER_WORKTREE/../../ran\"; exit 1");
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "task"]).ok();
+    repo.follow(0).until("item_retrying");
+    repo.musher(&["down"]).ok();
+    drop(daemon);
+    let other = config("", "max_retries = 5").replace("agent.sh", "other.sh");
+    repo.write("musher.toml", &other);
+    repo.write("other.sh", "echo new >>\"$MUSHER_WORKTREE/../../ran\"; echo work >work");
+    let daemon = repo.up();
+    repo.follow(0).until("mission_completed");
+    assert_eq!(repo.read(".musher/ran"), "old\nnew\n");
+    daemon.kill();
+}
+
+#[test]
+fn two_gates_never_run_in_one_worktree_even_when_the_first_is_slow_to_die() {
+    // The first gate ignores being asked to end; it marks when it is gone only by no longer writing.
+    let gate = "gate = \"\"\"sh -c 'trap \\\"\\\" TERM; d=$MUSHER_WORKTREE/../../gates; \
+                mkdir $d 2>/dev/null || echo two >>$d.violations; n=0; \
+                while [ $n -lt 20 ]; do sleep 0.05; n=$((n+1)); done; rmdir $d'\"\"\"";
+    let repo = Repo::with(&config(gate, "").replace("gate = \"true\"\n", ""), AGENT);
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "task"]).ok();
+    let mut follower = repo.follow(0);
+    let item = follower.until("gate_started")["item"].as_str().unwrap().to_owned();
+    repo.musher(&["item", "hold", &item]).ok();
+    repo.musher(&["item", "release", &item]).ok();
+    follower.until("mission_completed");
+    assert_eq!(repo.read(".musher/gates.violations"), "");
+    daemon.kill();
+}
+
+#[test]
+fn a_gate_that_was_red_is_asked_again_after_item_retry() {
+    let repo = Repo::with(&config("", "max_retries = 1").replace("gate = \"true\"", "gate = \"test -e ../../fixed\""), AGENT);
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "task"]).ok();
+    let mut follower = repo.follow(0);
+    let item = follower.until("item_dead_lettered")["item"].as_str().unwrap().to_owned();
+    let shown = repo.musher(&["item", "show", &item, "--json"]).ok().json();
+    assert!(shown["lesson"].as_str().unwrap().contains("the gate is red"), "{shown}");
+    // What was wrong lay outside of the work: the same tree is judged anew.
+    repo.write(".musher/fixed", "");
+    repo.musher(&["item", "retry", &item]).ok();
+    follower.until("mission_completed");
+    daemon.kill();
+}
+
+#[test]
+fn a_wish_that_a_missions_state_refuses_leaves_an_event() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    let daemon = repo.up();
+    let started = repo.musher(&["mission", "start", "--text", "task", "--json"]).ok().json();
+    let mission = started["mission"]["id"].as_str().unwrap().to_owned();
+    repo.follow(0).until("mission_completed");
+    repo.musher(&["mission", "resume", &mission]).refused(4, "completed");
+    let events = repo.musher(&["events", "--json", "--kind", "command_ignored"]).ok().out;
+    assert!(events.contains("ignored resume from") && events.contains("while mission was completed"), "{events}");
+    daemon.kill();
+}

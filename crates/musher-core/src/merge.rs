@@ -96,9 +96,8 @@ fn gate_or_land(state: &State, mut row: Item, prepared: &Prepared, cx: &mut Cont
         // The gate was taken away just now: this merge was made for the base, which it must not reach.
         return Ok(prepare(state, row, cx));
     }
-    let known = gate
-        .and_then(|gate| state.gate_record(&prepared.tree, gate))
-        .filter(|record| record.green || !row.regate);
+    let known =
+        gate.and_then(|gate| state.gate_record(&prepared.tree, gate)).filter(|record| record.green || !row.regate);
     if let Some(record) = known {
         let said = Happened::GateFinished { tree: record.tree.clone(), green: record.green, cached: true };
         change.events.push(cx.about(&row, said));

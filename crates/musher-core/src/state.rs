@@ -162,23 +162,14 @@ impl State {
         if !items.is_sorted_by_key(place) {
             items.sort_by_key(place);
         }
-        let change = Change {
-            settings: world.settings,
-            missions: world.missions,
-            agents: world.agents,
-            ..Change::default()
-        };
+        let change =
+            Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
         state.apply(change);
         state.items.reserve(items.len());
         for row in items {
             state.put_item(Box::new(row));
         }
-        state.apply(Change {
-            runs: world.runs,
-            effects: world.effects,
-            gates: world.gates,
-            ..Change::default()
-        });
+        state.apply(Change { runs: world.runs, effects: world.effects, gates: world.gates, ..Change::default() });
         // In-degrees need every item to be there first.
         let pending: Vec<ItemId> = state.items.values().filter(|i| i.phase() == Phase::Pending).map(|i| i.id).collect();
         for id in pending {

@@ -127,10 +127,8 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
             WaitCode::Blocked,
             format!("{reason}; `musher item retry {}` gives it a fresh start", item.id.short()),
         )),
-        ItemState::Held { reason, .. } => waits.push(wait(
-            WaitCode::Held,
-            format!("{reason}; `musher item release {}` puts it back", item.id.short()),
-        )),
+        ItemState::Held { reason, .. } => waits
+            .push(wait(WaitCode::Held, format!("{reason}; `musher item release {}` puts it back", item.id.short()))),
         ItemState::Assigned
         | ItemState::Running
         | ItemState::Verifying

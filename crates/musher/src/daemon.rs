@@ -10,7 +10,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
 use musher_core::config::Config;
 use musher_engine::driver::Drivers;
-use musher_engine::{Clock, Engine, Input, EngineConfig, Paths, StartReport, SystemClock};
+use musher_engine::{Clock, Engine, EngineConfig, Input, Paths, StartReport, SystemClock};
 use musher_git::driver::GitDriver;
 use musher_server::{About, Client, Server};
 use musher_store::SqliteStore;

@@ -387,9 +387,8 @@ pub(crate) fn remove_worktree(row: &mut Item, cx: &mut Context) -> Change {
 /// A worktree that nobody needs any more, unless a run other than the one that has just ended is still in it.
 pub(crate) fn worktree_leftover(state: &State, row: &mut Item, ended: Option<RunId>, cx: &mut Context) -> Change {
     // Only a run that has a host is in it; one that was given back with its item never began.
-    let occupied = state
-        .effects_of(row.id)
-        .any(|effect| matches!(effect.kind, EffectKind::StartRun(run) if Some(run) != ended));
+    let occupied =
+        state.effects_of(row.id).any(|effect| matches!(effect.kind, EffectKind::StartRun(run) if Some(run) != ended));
     if occupied { Change::default() } else { remove_worktree(row, cx) }
 }
 
@@ -405,9 +404,7 @@ pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::Effec
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
             | EffectKind::Land { .. } => true,
-            EffectKind::StartRun(_)
-            | EffectKind::StopRun(..)
-            | EffectKind::RemoveWorktree { .. } => false,
+            EffectKind::StartRun(_) | EffectKind::StopRun(..) | EffectKind::RemoveWorktree { .. } => false,
         })
         .map(|e| e.id)
         .collect()

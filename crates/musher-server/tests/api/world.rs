@@ -148,7 +148,14 @@ impl World {
         let drivers = Drivers { git: Arc::new(FakeGit), runs: runs.clone() };
         let store = SqliteStore::open(&paths.state, SystemClock.now()).unwrap();
         let socket = paths.socket();
-        let config = EngineConfig { store: Box::new(store), clock: Arc::new(SystemClock), seed: 7, drivers, paths, first: Vec::new() };
+        let config = EngineConfig {
+            store: Box::new(store),
+            clock: Arc::new(SystemClock),
+            seed: 7,
+            drivers,
+            paths,
+            first: Vec::new(),
+        };
         let (engine, _) = Engine::start(config).await.unwrap();
         let settings = ProjectSettings { min_free_bytes: 0, ..ProjectSettings::default() };
         let actor = Actor::Operator("test".into());

@@ -154,6 +154,11 @@ impl Follower {
         let time = event.at.to_string();
         let time = time.get(11..19).unwrap_or_default();
         let key = event.item.map_or("", |id| self.key(id));
+        let used = time.len() + key.chars().count().max(14) + 3;
+        let text = match &self.screen {
+            Some(_) => output::one_line(&text, Screen::size().0.saturating_sub(used)),
+            None => text,
+        };
         let line = format!("{} {key:<14} {}", paint(time, Tone::Quiet), paint(&text, tone));
         match &mut self.screen {
             Some(screen) => screen.lasting(&line),

@@ -173,7 +173,8 @@ fn two_gates_never_run_in_one_worktree_even_when_the_first_is_slow_to_die() {
 
 #[test]
 fn a_gate_that_was_red_is_asked_again_after_item_retry() {
-    let repo = Repo::with(&config("", "max_retries = 1").replace("gate = \"true\"", "gate = \"test -e ../../fixed\""), AGENT);
+    let repo =
+        Repo::with(&config("", "max_retries = 1").replace("gate = \"true\"", "gate = \"test -e ../../fixed\""), AGENT);
     let daemon = repo.up();
     repo.musher(&["mission", "start", "--text", "task"]).ok();
     let mut follower = repo.follow(0);

@@ -166,17 +166,21 @@ pub fn next(state: &State) -> Option<(ItemId, AgentId)> {
 
 /// The first item of a class, over all open missions, that nothing of its own holds back.
 fn free_item(state: &State, class: &Class) -> Option<Rank> {
-    let (_, heads) = state.ready().heads().find(|(c, _)| *c == class)?;
-    heads
-        .iter()
-        .filter_map(|(_, mission)| {
-            state
-                .ready()
-                .queue(*mission, class)
-                .take(OVERLAP_LOOK)
-                .find(|rank| state.item(rank.item).is_some_and(|item| held_back(state, item).is_none()))
-        })
-        .min()
+    let heads = state.ready().heads_of(class)?;
+    let mut best: Option<Rank> = None;
+    for (head, mission) in heads {
+        // In order, so that the cost does not grow with the missions: nothing behind this head comes before the best.
+        if best.is_some_and(|rank| rank < *head) {
+            break;
+        }
+        let mut queue = state.ready().queue(*mission, class).take(OVERLAP_LOOK);
+        let free = queue.find(|rank| state.item(rank.item).is_some_and(|item| held_back(state, item).is_none()));
+        best = match (best, free) {
+            (Some(best), Some(free)) => Some(best.min(free)),
+            (best, free) => best.or(free),
+        };
+    }
+    best
 }
 
 /// What of its own keeps a ready item from every agent: an earlier run that is still ending, a worktree that is being

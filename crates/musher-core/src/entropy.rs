@@ -2,21 +2,32 @@
 
 /// A deterministic stream of 64-bit numbers (SplitMix64). Good for ids and jitter, not for secrets.
 #[derive(Clone, Debug)]
-pub struct Entropy(u64);
+pub struct Entropy {
+    stream: u64,
+    /// The last millisecond that an id was made in, and how many were made in it before.
+    moment: (u64, u32),
+}
 
 impl Entropy {
     /// Starts the stream of this seed.
     pub fn from_seed(seed: u64) -> Self {
-        Self(seed)
+        Self { stream: seed, moment: (0, 0) }
     }
 
     /// Draws the next number.
     pub fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.stream = self.stream.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.stream;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    /// Counts the ids of a millisecond, from 0.
+    pub(crate) fn next_in(&mut self, millis: u64) -> u32 {
+        let count = if self.moment.0 == millis { self.moment.1.wrapping_add(1) } else { 0 };
+        self.moment = (millis, count);
+        count
     }
 
     /// Draws a number below `bound`; 0 when the bound is 0.

@@ -17,7 +17,8 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Makes a new id; its first 48 bits are the moment in milliseconds, the rest comes from the entropy.
+            /// Makes a new id; its first 48 bits are the moment in milliseconds, then comes a
+            /// counter within it, and then chance.
             pub fn new(now: Timestamp, entropy: &mut Entropy) -> Self {
                 Self(v7(now, entropy))
             }
@@ -102,10 +103,19 @@ pub fn matches_prefix(full: &str, short: &str, typed: &str) -> bool {
     typed.len() >= 4 && (full.starts_with(&typed) || short.starts_with(&typed))
 }
 
+/// The moment, then a counter within its millisecond, then 48 bits of chance (RFC 9562, section 6.2, method 1).
+///
+/// The counter is for the disk: the items of a mission are made in one moment, and with it their ids have the order of
+/// the plan. Items that are worked on together then lie together in every table and index that is kept by their ids,
+/// and a commit touches far fewer pages.
 fn v7(now: Timestamp, entropy: &mut Entropy) -> Uuid {
+    let counter = entropy.next_in(now.as_millis());
     let mut random = [0u8; 10];
     random[..8].copy_from_slice(&entropy.next_u64().to_le_bytes());
     random[8..].copy_from_slice(&entropy.next_u64().to_le_bytes()[..2]);
+    // Version and variant lie over the first four and the first two bits: twelve bits of the counter, then fourteen.
+    random[..2].copy_from_slice(&((counter >> 14) as u16 & 0x0fff).to_be_bytes());
+    random[2..4].copy_from_slice(&(counter as u16 & 0x3fff).to_be_bytes());
     uuid::Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid()
 }
 
@@ -119,6 +129,13 @@ mod tests {
         let early = ItemId::new(Timestamp::from_micros(1_000_000), &mut entropy);
         let late = ItemId::new(Timestamp::from_micros(2_000_000), &mut entropy);
         assert!(early < late);
+    }
+
+    #[test]
+    fn ids_of_one_moment_sort_in_the_order_in_which_they_were_made() {
+        let mut entropy = Entropy::from_seed(1);
+        let made: Vec<_> = (0..20_000).map(|_| ItemId::new(Timestamp::from_micros(7), &mut entropy)).collect();
+        assert!(made.is_sorted_by(|a, b| a < b));
     }
 
     #[test]

@@ -70,6 +70,11 @@ impl ReadyIndex {
         self.heads.iter()
     }
 
+    /// The first items of a class in every mission that may dispatch, in order.
+    pub(crate) fn heads_of(&self, class: &Class) -> Option<&BTreeSet<(Rank, MissionId)>> {
+        self.heads.get(class)
+    }
+
     /// The items of a class in a mission, in order.
     pub(crate) fn queue(&self, mission: MissionId, class: &Class) -> impl Iterator<Item = Rank> {
         self.queues.get(&mission).and_then(|q| q.get(class)).into_iter().flatten().copied()

@@ -30,7 +30,7 @@ pub(super) fn measure(options: &Options, figures: &mut Vec<Figure>) -> Result<()
     let mut first = None;
     for size in sizes {
         file.grow(&folder, *size)?;
-        let (middle, p99, deciding) = dispatches(&folder, if options.quick { 100 } else { 500 })?;
+        let (middle, p99, deciding) = dispatches(&folder, if options.quick { 100 } else { 400 })?;
         figures.push(Figure::plain(format!("one dispatch, {size} items on file, median"), middle * 1e6, "µs"));
         figures.push(Figure::plain("… p99", p99 * 1e6, "µs"));
         figures.push(Figure::plain("… median without the commit", deciding * 1e6, "µs"));

@@ -60,7 +60,7 @@ fn everything_is_merged_once(repo: &Repo) {
 
 /// How long an agent works, so that as many kills as are asked for fall into the time of the mission.
 fn steps(kills: u64) -> String {
-    (kills + 3).to_string()
+    (2 * kills + 3).to_string()
 }
 
 /// How often a process is killed; the environment may ask for more.

@@ -42,7 +42,24 @@ impl Night {
         };
         let takes = self.chance.between(low, high);
         // A repository is worked on by one git job at a time, in the order in which they were asked for.
-        let from = if is_git { self.git_free.max(self.now) } else { self.now };
+        let mut from = if is_git { self.git_free.max(self.now) } else { self.now };
+        // And in a worktree by one job of any sort: the runner keeps the next one waiting, also behind one that nobody
+        // wants any more.
+        let in_worktree = match effect.kind {
+            EffectKind::CreateWorktree
+            | EffectKind::StartRun(_)
+            | EffectKind::Inspect
+            | EffectKind::Rebase
+            | EffectKind::RemoveWorktree { .. } => true,
+            EffectKind::StopRun(..)
+            | EffectKind::Gate { .. }
+            | EffectKind::PrepareMerge
+            | EffectKind::Land { .. } => false,
+        };
+        if in_worktree {
+            from = from.max(self.place_free.get(&effect.item).copied().unwrap_or(self.now));
+            self.place_free.insert(effect.item, from + takes);
+        }
         if is_git {
             self.git_free = from + takes;
         }

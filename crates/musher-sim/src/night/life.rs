@@ -71,6 +71,7 @@ impl Night {
         self.landing.clear();
         self.outside.unwanted.clear();
         self.git_free = 0;
+        self.place_free.clear();
         self.owed = false;
         self.held_off = 0;
         if reboot {

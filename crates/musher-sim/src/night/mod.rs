@@ -108,6 +108,8 @@ struct Night {
     watching: BTreeMap<RunId, Effect>,
     landing: BTreeSet<EffectId>,
     git_free: i64,
+    /// Until when a worktree is worked in, by item.
+    place_free: BTreeMap<musher_core::id::ItemId, i64>,
     held_off: i64,
     step: u64,
     dawn: bool,
@@ -169,6 +171,7 @@ impl Night {
             watching: BTreeMap::new(),
             landing: BTreeSet::new(),
             git_free: 0,
+            place_free: BTreeMap::new(),
             held_off: 0,
             step: 0,
             dawn: false,

@@ -51,10 +51,9 @@ impl Night {
             | EffectKind::Inspect
             | EffectKind::Rebase
             | EffectKind::RemoveWorktree { .. } => true,
-            EffectKind::StopRun(..)
-            | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
-            | EffectKind::Land { .. } => false,
+            EffectKind::StopRun(..) | EffectKind::Gate { .. } | EffectKind::PrepareMerge | EffectKind::Land { .. } => {
+                false
+            }
         };
         if in_worktree {
             from = from.max(self.place_free.get(&effect.item).copied().unwrap_or(self.now));

@@ -11,6 +11,8 @@ use musher_core::effect::Stop;
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
 use musher_engine::driver::{Reports, Runs, Swept, Work};
 use musher_engine::job::{RunJob, Script, ScriptEnd};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -27,6 +29,8 @@ use crate::supervise::{
 const TAIL_BYTES: usize = 8_000;
 /// How much of the output file is read for that tail, in bytes.
 const TAIL_READ_BYTES: u64 = 64 << 10;
+/// How long a host that has taken its folder is given to say so, before it is looked for again.
+const CLAIM_LOOK: Duration = Duration::from_millis(20);
 /// How often at most an agent's being heard is written down.
 const HEARD_EVERY: Duration = Duration::from_secs(30);
 /// What a project's own scripts get from musher's environment. They run what agents wrote, so it is no more than
@@ -92,7 +96,11 @@ impl Runs for ProcessDriver {
 
     fn script(&self, job: Script) -> Work<ScriptEnd> {
         let shared = Arc::clone(&self.shared);
-        Box::pin(async move { shared.script(&job).await })
+        Box::pin(async move {
+            let end = shared.script(&job).await;
+            shared.settled(&job.folder);
+            end
+        })
     }
 
     fn sweep(&self, runs: PathBuf, keep: Vec<String>) -> Work<Swept> {
@@ -134,8 +142,8 @@ impl Shared {
             .map_err(|e| failed(FailureClass::Lost, said(&e, e.fix())))?;
         std::fs::write(prompt_file(&job.folder), &job.prompt)
             .map_err(|e| failed(FailureClass::Lost, format!("the prompt cannot be written: {e}")))?;
-        match launch(&self.host, &folder).await {
-            Ok(()) | Err(LaunchError::Used) => Ok(()),
+        match self.launch(&folder).await {
+            Ok(()) => Ok(()),
             Err(LaunchError::Program { failure: StartFailure::Folder, message }) => {
                 Err(failed(FailureClass::Agent, format!("the worktree cannot be entered: {message}")))
             }
@@ -206,15 +214,28 @@ impl Shared {
             match inspect(&run) {
                 Ok(HostStatus::NeverStarted) => launched.await,
                 Ok(HostStatus::Alive) => {
-                    if let Err(error) = supervise::stop(&run, how).await {
-                        warn!(folder = %folder.display(), %error, "a run could not be stopped");
-                    }
+                    ask_to_end(&run, how).await;
                     break;
                 }
                 Ok(HostStatus::Finished(_) | HostStatus::Lost { .. }) | Err(_) => break,
             }
         }
         self.settled(folder);
+    }
+
+    /// Launches the host of a folder, or finds the one that has it. A daemon that was killed may have left one that has
+    /// taken the folder and not yet said so: it is waited for, since a second one must never start beside it.
+    async fn launch(&self, folder: &RunFolder) -> Result<(), LaunchError> {
+        loop {
+            match launch(&self.host, folder).await {
+                Err(LaunchError::Used) => {}
+                other => return other,
+            }
+            match inspect(folder)? {
+                HostStatus::NeverStarted => tokio::time::sleep(CLAIM_LOOK).await,
+                HostStatus::Alive | HostStatus::Finished(_) | HostStatus::Lost { .. } => return Ok(()),
+            }
+        }
     }
 
     fn is_unwanted(&self, folder: &Path) -> bool {
@@ -232,6 +253,9 @@ impl Shared {
         let folder = RunFolder::at(&job.folder);
         match inspect(&folder) {
             Ok(HostStatus::NeverStarted) => {
+                if self.is_unwanted(&job.folder) {
+                    return ScriptEnd::Lost;
+                }
                 if let Err(error) = self.start_script(job).await {
                     return ScriptEnd::Failed(error);
                 }
@@ -249,7 +273,7 @@ impl Shared {
             Ok(Some(exit)) => script_end(&folder, &exit),
             Ok(None) => {
                 let _ = lost(&folder, false).await;
-                ScriptEnd::Lost
+                ScriptEnd::Died
             }
             Err(error) => ScriptEnd::Failed(error),
         }
@@ -280,8 +304,8 @@ impl Shared {
             ..HostSpec::new(job.name.clone(), argv, &job.cwd)
         };
         let folder = RunFolder::prepare(&job.folder, &spec, b"").map_err(|e| said(&e, e.fix()))?;
-        match launch(&self.host, &folder).await {
-            Ok(()) | Err(LaunchError::Used) => Ok(()),
+        match self.launch(&folder).await {
+            Ok(()) => Ok(()),
             Err(error) => Err(said(&error, error.fix())),
         }
     }
@@ -464,6 +488,44 @@ fn tail(folder: &RunFolder) -> String {
     musher_core::retry::tail(&text, TAIL_BYTES).to_owned()
 }
 
+/// How long a host is given to answer a wish.
+const TALK: Duration = Duration::from_secs(2);
+/// How long a host that nobody wants is given to end its tree, and then the tree without it.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// Asks a host to end its agent: by its socket, or by a signal where the socket is gone or does not answer.
+async fn ask_to_end(run: &RunFolder, how: HostStop) {
+    let answer = tokio::time::timeout(TALK, supervise::stop(run, how)).await;
+    if let Ok(Ok(())) = answer {
+        return;
+    }
+    warn!(folder = %run.path().display(), "the run host does not answer; it is told by a signal");
+    signal_host(run, Signal::SIGTERM);
+}
+
+/// Signals a host that was found alive by its pid and its start time.
+fn signal_host(run: &RunFolder, signal: Signal) {
+    if let (Ok(HostStatus::Alive), Ok(Some(record))) = (inspect(run), run.host())
+        && let Err(error) = kill(Pid::from_raw(record.host.pid), signal)
+    {
+        warn!(folder = %run.path().display(), %error, "the run host cannot be signalled");
+    }
+}
+
+/// Ends what lives in a folder that nobody wants; bounded, so that one that cannot be ended does not hold up the rest.
+async fn sweep_away(folder: &RunFolder) {
+    ask_to_end(folder, HostStop::Kill).await;
+    let silent: Reports = Arc::new(|_| {});
+    let over = tokio::time::timeout(SWEEP, follow(folder, &silent)).await;
+    if matches!(over, Ok(Ok(Some(_)))) {
+        return;
+    }
+    signal_host(folder, Signal::SIGKILL);
+    if tokio::time::timeout(SWEEP, lost(folder, true)).await.is_err() {
+        warn!(folder = %folder.path().display(), "a run that nobody wants cannot be ended");
+    }
+}
+
 /// Ends what lives in run folders that nobody wants, and looks which of the wanted are lost.
 async fn sweep(runs: &Path, keep: &HashSet<String>) -> Swept {
     let mut swept = Swept::default();
@@ -475,13 +537,7 @@ async fn sweep(runs: &Path, keep: &HashSet<String>) -> Swept {
             (true, Ok(HostStatus::Lost { .. })) => swept.lost += 1,
             (false, Ok(HostStatus::Alive)) => {
                 swept.ended += 1;
-                if let Err(error) = supervise::stop(&folder, HostStop::Kill).await {
-                    warn!(folder = %folder.path().display(), %error, "a run that nobody wants could not be stopped");
-                }
-                let silent: Reports = Arc::new(|_| {});
-                if !matches!(follow(&folder, &silent).await, Ok(Some(_))) {
-                    let _ = lost(&folder, true).await;
-                }
+                sweep_away(&folder).await;
             }
             (false, Ok(HostStatus::Lost { .. })) => {
                 if matches!(end_tree(&folder).await, Ok(ended) if ended > 0) {

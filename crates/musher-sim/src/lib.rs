@@ -5,7 +5,7 @@
 //! agents are simulated, so a night of twelve hours takes milliseconds and the same seed is the same night.
 //!
 //! Open [`night`] for the loop, [`outside`] for what is true whatever musher believes, [`checker`] for what must hold,
-//! [`variant`] for the defects that the checker has to catch, [`bench`] for the benchmarks.
+//! [`variant`] for the defects that the checker has to catch, [`mod@bench`] for the benchmarks.
 
 pub mod bench;
 pub mod campaign;

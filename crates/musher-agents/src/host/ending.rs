@@ -121,6 +121,6 @@ fn send(id: Identity, signal: Signal) {
         let _ = handle.signal(Signal::SIGCONT);
     }
     if let Err(error) = sent {
-        eprintln!("process {} cannot be ended: {error}", id.pid);
+        super::complain(&format!("process {} cannot be ended: {error}", id.pid));
     }
 }

@@ -59,3 +59,9 @@ pub mod names {
 
 /// The variable by which every process of a run is known.
 pub const MARKER: &str = "MUSHER_RUN";
+
+/// Says something to the host's log. A log on a full disk must not end the host, as a failing `eprintln!` would.
+fn complain(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

@@ -319,7 +319,7 @@ impl Run {
         }
         self.spool.write();
         if let Err(error) = self.spool.sync() {
-            eprintln!("the output may not be on the disk: {error}");
+            super::complain(&format!("the output may not be on the disk: {error}"));
         }
     }
 
@@ -340,7 +340,7 @@ impl Run {
             match write_json(Path::new(names::EXIT), &exit, Durable::Yes) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                Err(error) => eprintln!("cannot write how it ended, trying again: {error}"),
+                Err(error) => super::complain(&format!("cannot write how it ended, trying again: {error}")),
             }
             // The disk is full, and nothing tells when it no longer is.
             std::thread::sleep(EXIT_PAUSE);

@@ -83,13 +83,13 @@ pub fn run_host(folder: &Path) -> i32 {
     match host(folder) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("error: {error}");
+            super::complain(&format!("error: {error}"));
             let mut cause = std::error::Error::source(&error);
             while let Some(why) = cause {
-                eprintln!("  why: {why}");
+                super::complain(&format!("  why: {why}"));
                 cause = why.source();
             }
-            eprintln!("  fix: {}", error.fix());
+            super::complain(&format!("  fix: {}", error.fix()));
             error.code()
         }
     }

@@ -9,6 +9,9 @@
 //!
 //! This crate decides nothing: what an end means for an item is said elsewhere.
 
+// A host's log may lie on a full disk, and the macros panic where they cannot write.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod command;
 pub mod driver;
 pub mod host;

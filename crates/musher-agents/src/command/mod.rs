@@ -10,4 +10,4 @@ pub use result::{
     AgentResult, Class, MAX_ARTIFACTS, MAX_RESULT_BYTES, ResultError, Review, SUMMARY_CHARS, Used, parse_result,
     read_result, summary,
 };
-pub use template::{PLACEHOLDERS, Template, TemplateError, Values, resolve_program};
+pub use template::{Template, TemplateError, Values, resolve_program};

@@ -2,30 +2,12 @@
 
 use std::path::Path;
 
-/// The placeholders of a command, in the order in which messages name them.
-pub const PLACEHOLDERS: [&str; 7] = ["root", "prompt", "prompt_file", "worktree", "item", "run", "attempt"];
+use musher_core::config::{PLACEHOLDERS, UnknownPlaceholder, expand};
 
 /// A command whose placeholders are all known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    words: Vec<Vec<Piece>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
-    Value(Placeholder),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Placeholder {
-    Root,
-    Prompt,
-    PromptFile,
-    Worktree,
-    Item,
-    Run,
-    Attempt,
+    words: Vec<String>,
 }
 
 /// What the placeholders of a command stand for.
@@ -53,19 +35,13 @@ pub enum TemplateError {
     /// There is no program.
     #[error("the command is empty")]
     Empty,
-    /// A name in braces means nothing.
-    #[error("`{{{name}}}` in `{word}` is no placeholder")]
-    Unknown {
-        /// The name.
-        name: String,
+    /// A brace is no placeholder.
+    #[error("in `{word}`: {problem}")]
+    Brace {
         /// The word of the command in which it stands.
         word: String,
-    },
-    /// A brace has no partner.
-    #[error("a brace in `{word}` has no partner")]
-    Unpaired {
-        /// The word of the command in which it stands.
-        word: String,
+        /// What is wrong with it.
+        problem: UnknownPlaceholder,
     },
 }
 
@@ -74,11 +50,7 @@ impl TemplateError {
     pub fn fix(&self) -> String {
         match self {
             Self::Empty => "name a program: `command = [\"my-agent\", \"{prompt_file}\"]`".to_owned(),
-            Self::Unknown { .. } => {
-                let known = PLACEHOLDERS.map(|name| format!("{{{name}}}")).join(" ");
-                format!("use one of {known}; a brace that is meant as such is written twice: `{{{{`, `}}}}`")
-            }
-            Self::Unpaired { .. } => "write a brace that is meant as such twice: `{{`, `}}`".to_owned(),
+            Self::Brace { problem, .. } => problem.fix(),
         }
     }
 }
@@ -92,68 +64,40 @@ impl Template {
         if words.first().is_none_or(|program| program.as_ref().is_empty()) {
             return Err(TemplateError::Empty);
         }
-        let words = words.iter().map(|word| pieces(word.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Self { words })
+        for word in words {
+            let known = |name: &str| PLACEHOLDERS.contains(&name).then(String::new);
+            let word = word.as_ref();
+            expand(word, known).map_err(|problem| TemplateError::Brace { word: word.to_owned(), problem })?;
+        }
+        Ok(Self { words: words.iter().map(|word| word.as_ref().to_owned()).collect() })
     }
 
     /// The command with its values in place. Values are not looked into: a prompt may hold braces.
-    pub fn fill(&self, values: &Values<'_>) -> Vec<String> {
-        self.words.iter().map(|word| word.iter().map(|piece| piece.fill(values)).collect()).collect()
+    ///
+    /// # Errors
+    /// A placeholder that has no value.
+    pub fn fill(&self, values: &Values<'_>) -> Result<Vec<String>, TemplateError> {
+        let fill = |word: &String| {
+            let filled = expand(word, |name| values.of(name));
+            filled.map_err(|problem| TemplateError::Brace { word: word.clone(), problem })
+        };
+        self.words.iter().map(fill).collect()
     }
 }
 
-impl Piece {
-    fn fill(&self, values: &Values<'_>) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Value(Placeholder::Root) => values.root.to_owned(),
-            Self::Value(Placeholder::Prompt) => values.prompt.to_owned(),
-            Self::Value(Placeholder::PromptFile) => values.prompt_file.to_owned(),
-            Self::Value(Placeholder::Worktree) => values.worktree.to_owned(),
-            Self::Value(Placeholder::Item) => values.item.to_owned(),
-            Self::Value(Placeholder::Run) => values.run.to_owned(),
-            Self::Value(Placeholder::Attempt) => values.attempt.to_string(),
-        }
+impl Values<'_> {
+    fn of(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "root" => self.root.to_owned(),
+            "prompt" => self.prompt.to_owned(),
+            "prompt_file" => self.prompt_file.to_owned(),
+            "worktree" => self.worktree.to_owned(),
+            "item" => self.item.to_owned(),
+            "run" => self.run.to_owned(),
+            "attempt" => self.attempt.to_string(),
+            _ => return None,
+        })
     }
-}
-
-fn placeholder(name: &str) -> Option<Placeholder> {
-    Some(match name {
-        "root" => Placeholder::Root,
-        "prompt" => Placeholder::Prompt,
-        "prompt_file" => Placeholder::PromptFile,
-        "worktree" => Placeholder::Worktree,
-        "item" => Placeholder::Item,
-        "run" => Placeholder::Run,
-        "attempt" => Placeholder::Attempt,
-        _ => return None,
-    })
-}
-
-fn pieces(word: &str) -> Result<Vec<Piece>, TemplateError> {
-    let unpaired = || TemplateError::Unpaired { word: word.to_owned() };
-    let (mut pieces, mut text, mut rest) = (Vec::new(), String::new(), word);
-    while let Some(at) = rest.find(['{', '}']) {
-        text.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            text.push_str(brace);
-            rest = after;
-            continue;
-        }
-        if brace == "}" {
-            return Err(unpaired());
-        }
-        let (name, after) = rest.split_once('}').ok_or_else(unpaired)?;
-        let unknown = || TemplateError::Unknown { name: name.to_owned(), word: word.to_owned() };
-        pieces.push(Piece::Text(std::mem::take(&mut text)));
-        pieces.push(Piece::Value(placeholder(name).ok_or_else(unknown)?));
-        rest = after;
-    }
-    text.push_str(rest);
-    pieces.push(Piece::Text(text));
-    Ok(pieces)
 }
 
 /// Where a program is. One that is given with a slash and relative lies in the folder of `musher.toml`, so that it need
@@ -184,33 +128,37 @@ mod tests {
     #[test]
     fn every_placeholder_is_filled_in_and_values_are_not_looked_into() {
         let words: Vec<String> = PLACEHOLDERS.iter().map(|name| format!("<{{{name}}}>")).collect();
-        let filled = Template::parse(&words).unwrap().fill(&VALUES);
+        let filled = Template::parse(&words).unwrap().fill(&VALUES).unwrap();
         assert_eq!(filled, ["</r>", "<do {item} {{x}}>", "</p>", "</w>", "<i1>", "<r1>", "<3>"]);
     }
 
     #[test]
     fn braces_written_twice_are_braces() {
         let template = Template::parse(&["awk", "{{print ${{1}}}} {item}{run}", ""]).unwrap();
-        assert_eq!(template.fill(&VALUES), ["awk", "{print ${1}} i1r1", ""]);
+        assert_eq!(template.fill(&VALUES).unwrap(), ["awk", "{print ${1}} i1r1", ""]);
     }
 
     #[test]
     fn a_command_that_cannot_be_filled_in_is_refused_with_a_fix() {
-        let unknown = |name: &str, word: &str| TemplateError::Unknown { name: name.into(), word: word.into() };
-        let unpaired = |word: &str| TemplateError::Unpaired { word: word.into() };
+        let brace = |word: &str, problem| TemplateError::Brace { word: word.into(), problem };
+        let unknown = |name: &str| UnknownPlaceholder::Name(name.into());
         let cases = [
             (vec![], TemplateError::Empty),
             (vec![""], TemplateError::Empty),
-            (vec!["a", "{promt}"], unknown("promt", "{promt}")),
-            (vec!["a", "${}"], unknown("", "${}")),
-            (vec!["a", "x{item"], unpaired("x{item")),
-            (vec!["a", "x}"], unpaired("x}")),
+            (vec!["a", "{promt}"], brace("{promt}", unknown("promt"))),
+            (vec!["a", "${}"], brace("${}", unknown(""))),
+            (vec!["a", "x{item"], brace("x{item", UnknownPlaceholder::Open)),
         ];
         for (words, problem) in cases {
+            assert!(!problem.fix().is_empty());
             assert_eq!(Template::parse(&words), Err(problem));
         }
-        let fix = unknown("promt", "{promt}").fix();
-        assert!(PLACEHOLDERS.iter().all(|name| fix.contains(&format!("{{{name}}}"))), "{fix}");
+        assert!(Template::parse(&["a", "{promt}"]).unwrap_err().fix().contains("{prompt}"));
+    }
+
+    #[test]
+    fn what_the_configuration_takes_can_be_run() {
+        assert_eq!(Template::parse(&["a", "b}c"]).unwrap().fill(&VALUES).unwrap(), ["a", "b}c"]);
     }
 
     #[test]

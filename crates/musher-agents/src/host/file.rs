@@ -42,6 +42,11 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize, durable: Durable) 
     write_atomically(path, &serde_json::to_vec(value)?, durable)
 }
 
+/// Whether the system said that the disk, or the user's share of it, is full.
+pub(crate) fn is_no_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Reads a JSON file; none if there is no such file.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     let file = match File::open(path) {

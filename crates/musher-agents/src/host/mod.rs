@@ -11,6 +11,7 @@
 //! | `out.ndjson` | the host | every line of output, [`OutputRecord`] |
 //! | `host.sock` | the host | takes input and stops, tells of growth |
 //! | `exit.json` | the host | how it ended, [`ExitRecord`]; written when nothing of the agent lives any more |
+//! | `stop.json` | the daemon | the wish for an end, where the socket does not answer; SIGTERM follows |
 //! | `host.lock` | the host | held for as long as the host lives |
 //!
 //! It is one thread around one `poll`, and wakes for nothing but output, input, a dead process or a limit that is due.
@@ -30,10 +31,12 @@ mod start;
 pub use control::{Answer, Request};
 pub use record::{ExitRecord, HostRecord, OutputRecord, Reason, StartFailure, Stop, Stream};
 pub use spec::{HostSpec, InvalidSpec};
-pub use start::{HostError, USED, run_host};
+pub use start::{HostError, NO_ROOM, USED, run_host};
 
-pub(crate) use file::{Durable, read_json, write_atomically};
+pub(crate) use file::{Durable, is_no_room, read_json, write_atomically, write_json};
+pub(crate) use record::stamp;
 pub(crate) use spec::Secret;
+pub(crate) use start::{open_lock, take};
 
 /// The names of the files in a run folder.
 pub mod names {
@@ -53,6 +56,8 @@ pub mod names {
     pub const EXIT: &str = "exit.json";
     /// Held by the host for life.
     pub const LOCK: &str = "host.lock";
+    /// How the end was asked for, where the socket did not answer.
+    pub const STOP: &str = "stop.json";
     /// What the host itself had to complain of.
     pub const LOG: &str = "host.log";
 }

@@ -140,6 +140,23 @@ pub struct ExitRecord {
     pub last_line: Option<String>,
 }
 
+impl ExitRecord {
+    /// The end of a run in which no agent ever ran.
+    pub(crate) fn without_agent(run: String, reason: Reason, started_at: String) -> Self {
+        Self {
+            run,
+            code: None,
+            signal: None,
+            reason,
+            started_at,
+            ended_at: stamp(),
+            leftovers_killed: 0,
+            output_bytes: 0,
+            last_line: None,
+        }
+    }
+}
+
 /// The present moment, RFC 3339, UTC, with microseconds.
 pub(crate) fn stamp() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

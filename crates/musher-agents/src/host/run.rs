@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use super::agent::Agent;
 use super::control::{Control, Request};
 use super::ending::Ending;
-use super::file::{Durable, write_json};
+use super::file::{Durable, read_json, write_json};
 use super::names;
 use super::record::{ExitRecord, Reason, Stop, stamp};
 use super::spec::HostSpec;
@@ -233,7 +233,7 @@ impl Run {
             self.reap()?;
         }
         if came.shutdown {
-            self.end(Reason::Shutdown, Instant::now())?;
+            self.end(called_off(), Instant::now())?;
         }
         Ok(())
     }
@@ -347,4 +347,10 @@ impl Run {
         }
         write_json(Path::new(names::EXIT), &exit, Durable::Yes).map_err(HostError::io("write how it ended"))
     }
+}
+
+/// Why the host is signalled: it may be the daemon, which found no way through the socket and has left a word.
+fn called_off() -> Reason {
+    let word = read_json(Path::new(names::STOP)).ok().flatten();
+    word.map_or(Reason::Shutdown, |how| Reason::Stopped { how })
 }

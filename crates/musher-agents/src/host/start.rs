@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::agent;
 use super::control::Control;
-use super::file::{Durable, read_json, write_json};
+use super::file::{Durable, is_no_room, read_json, write_json};
 use super::mask::Masks;
 use super::names;
 use super::record::{ExitRecord, HostRecord, Reason, StartFailure, stamp};
@@ -20,6 +21,9 @@ use crate::sys::{self, Identity, Signals};
 
 /// The exit code of a host whose folder is, or was, another host's.
 pub const USED: i32 = 3;
+
+/// The exit code of a host that found no room on the disk to begin.
+pub const NO_ROOM: i32 = 4;
 
 /// Why a host gave up. The agent, if there is one, dies with it.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +66,10 @@ impl HostError {
     }
 
     /// The exit code of the process.
-    pub const fn code(&self) -> i32 {
+    pub fn code(&self) -> i32 {
         match self {
             Self::Used(_) => USED,
+            Self::Io { source, .. } if is_no_room(source) => NO_ROOM,
             Self::NoSpec { .. } | Self::Invalid(_) => 2,
             Self::Io { .. } => 1,
         }
@@ -121,14 +126,27 @@ fn host(folder: &Path) -> Result<(), HostError> {
 
 /// Makes this the folder's only host, for ever.
 fn lock(folder: &Path) -> Result<Flock<File>, HostError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(names::LOCK);
-    let file = file.map_err(HostError::io("open its lock"))?;
+    let file = open_lock(Path::new(names::LOCK)).map_err(HostError::io("open its lock"))?;
     let used = || HostError::Used(folder.to_owned());
-    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| used())?;
+    let lock = take(file).map_err(HostError::io("take its lock"))?.ok_or_else(used)?;
     if Path::new(names::EXIT).exists() || Path::new(names::HOST).exists() {
         return Err(used());
     }
     Ok(lock)
+}
+
+/// Opens the lock of a run folder.
+pub(crate) fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// Takes the lock of a run folder; none if another process has it.
+pub(crate) fn take(file: File) -> io::Result<Option<Flock<File>>> {
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, error)) => Err(error.into()),
+    }
 }
 
 fn read_spec() -> Result<(HostSpec, Secret), HostError> {
@@ -173,18 +191,21 @@ fn ready() {
 }
 
 fn not_started(spec: &HostSpec, started_at: String, failure: StartFailure, message: String) -> Result<(), HostError> {
-    let exit = ExitRecord {
-        run: spec.run.clone(),
-        code: None,
-        signal: None,
-        reason: Reason::NotStarted { failure, message },
-        started_at,
-        ended_at: stamp(),
-        leftovers_killed: 0,
-        output_bytes: 0,
-        last_line: None,
-    };
+    let exit = ExitRecord::without_agent(spec.run.clone(), Reason::NotStarted { failure, message }, started_at);
     write_json(Path::new(names::EXIT), &exit, Durable::Yes).map_err(HostError::io("write how it ended"))?;
     let _ = fs::remove_file(names::SOCKET);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_has_an_exit_code_of_its_own() {
+        let code = |kind: io::ErrorKind| HostError::io("claim the run folder")(kind.into()).code();
+        assert_eq!(code(io::ErrorKind::StorageFull), NO_ROOM);
+        assert_eq!(code(io::ErrorKind::QuotaExceeded), NO_ROOM);
+        assert_eq!(code(io::ErrorKind::PermissionDenied), 1);
+    }
 }

@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 
 use super::folder::{FolderError, HostStatus, RunFolder, inspect};
 use crate::host::MARKER;
-use crate::sys::{self, Handle, Identity};
+use crate::sys::{self, Ground, Handle, Identity};
 
 /// How long processes have to end after being asked, if the folder does not say.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// How long killed processes have to disappear, each round.
-const KILL_WAIT: Duration = Duration::from_secs(2);
+pub(super) const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// How often what is left is killed before that is called a failure.
 const ROUNDS: usize = 5;
@@ -59,7 +59,8 @@ fn list(processes: &[Identity]) -> String {
 /// Ends every process of a run whose host is dead, makes sure that none is left, and answers how many there were.
 ///
 /// A process belongs to the run if `MUSHER_RUN` names the run in the environment that it was started with, if it is the
-/// recorded agent or of its session, or if it descends from one of these. After a reboot there is nothing to end.
+/// recorded agent or of its session, or if it descends from one of these; so does an orphan, younger than the run, that
+/// stands in the folder in which the agent ran and is no person's. After a reboot there is nothing to end.
 ///
 /// # Errors
 /// The host is alive, or it is not sure that nothing is left: then no other run may have the worktree.
@@ -71,7 +72,8 @@ pub async fn end_tree(folder: &RunFolder) -> Result<usize, EndError> {
     }
     let (Some(spec), Some(record)) = (folder.spec()?, folder.host()?) else { return Ok(0) };
     let marker = format!("{MARKER}={}", spec.run);
-    let find = || sys::remains(&marker, record.agent).map_err(EndError::Processes);
+    let ground = Ground::new(&spec.cwd, record.host.start);
+    let find = || sys::remains(&marker, record.agent, &ground).map_err(EndError::Processes);
     let mut ended = BTreeSet::new();
     let found = find()?;
     ended.extend(found.iter().map(|p| p.id));

@@ -4,9 +4,13 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use crate::host::{self, Durable, ExitRecord, HostRecord, HostSpec, InvalidSpec, Secret, names};
+use crate::host::{self, Durable, ExitRecord, HostRecord, HostSpec, InvalidSpec, Reason, Secret, Stop, names, stamp};
 use crate::sys;
+
+/// Making a folder and refusing it exclude each other: one that is made would replace one that was just refused.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// A folder in which one host runs, or ran, one agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +66,11 @@ impl FolderError {
         }
     }
 
+    /// Whether it is for want of room on the disk.
+    pub fn is_no_room(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if host::is_no_room(source))
+    }
+
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
@@ -84,6 +93,7 @@ impl RunFolder {
     pub fn prepare(path: impl Into<PathBuf>, spec: &HostSpec, stdin: &[u8]) -> Result<Self, FolderError> {
         spec.check()?;
         let folder = Self { path: std::path::absolute(path.into()).map_err(FolderError::io("find", Path::new("")))? };
+        let _turn = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
         if folder.is_whole() {
             return Ok(folder);
         }
@@ -129,6 +139,57 @@ impl RunFolder {
         self.read(names::EXIT)
     }
 
+    /// Whether the end of the run was asked for past its socket, so that a host that did not end by itself was ended.
+    pub fn is_stopped(&self) -> bool {
+        self.path.join(names::STOP).exists()
+    }
+
+    /// Writes down how the end is asked for, for a host that cannot be told by its socket.
+    pub(super) fn mark_stopped(&self, how: Stop) {
+        let path = self.path.join(names::STOP);
+        if let Err(error) = host::write_json(&path, &how, Durable::No) {
+            // Then the run counts as lost instead of stopped; it ends all the same.
+            tracing::warn!(path = %path.display(), %error, "a stop cannot be written down");
+        }
+    }
+
+    /// Whether a process has taken the folder, be it a host that has not said so yet.
+    pub(super) fn is_held(&self) -> Result<bool, FolderError> {
+        let path = self.path.join(names::LOCK);
+        let file = match fs::OpenOptions::new().write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(FolderError::io("open", &path)(error)),
+        };
+        let taken = host::take(file).map_err(FolderError::io("lock", &path))?;
+        Ok(taken.is_none())
+    }
+
+    /// Ends a run before it began, for good: no host will ever start in the folder. Answers whether it came first; if
+    /// not, a host has the folder.
+    pub(super) fn refuse(&self, how: Stop) -> Result<bool, FolderError> {
+        let _turn = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut make = DirBuilder::new();
+        make.mode(0o700).recursive(true).create(&self.path).map_err(FolderError::io("make", &self.path))?;
+        let path = self.path.join(names::LOCK);
+        let file = host::open_lock(&path).map_err(FolderError::io("open", &path))?;
+        let Some(_lock) = host::take(file).map_err(FolderError::io("lock", &path))? else { return Ok(false) };
+        if self.is_used() {
+            return Ok(false);
+        }
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = self.path.join(names::EXIT);
+        let exit = ExitRecord::without_agent(name, Reason::Stopped { how }, stamp());
+        host::write_json(&path, &exit, Durable::Yes).map_err(FolderError::io("write", &path))?;
+        // Whoever finds it there again next time is only told that it is over.
+        let _ = fs::remove_file(self.path.join(names::SECRET));
+        Ok(true)
+    }
+
+    fn is_used(&self) -> bool {
+        self.path.join(names::HOST).exists() || self.path.join(names::EXIT).exists()
+    }
+
     fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, FolderError> {
         let path = self.path.join(name);
         host::read_json(&path).map_err(FolderError::io("read", &path))
@@ -136,11 +197,12 @@ impl RunFolder {
 
     /// Whether there is nothing to prepare any more.
     fn is_whole(&self) -> bool {
-        let used = self.path.join(names::HOST).exists() || self.path.join(names::EXIT).exists();
         let held = fs::metadata(self.path.join(names::STDIN)).map_or(0, |file| file.len());
         let spec = self.spec().ok().flatten();
         let secret: Option<Secret> = self.read(names::SECRET).ok().flatten();
-        used || (secret.is_some() && spec.is_some_and(|spec| spec.stdin_bytes == held))
+        let whole = secret.is_some() && spec.is_some_and(|spec| spec.stdin_bytes == held);
+        // Looked at last: a host says that it is there before it removes its secrets.
+        whole || self.is_used()
     }
 
     /// Where the folder is filled before it gets its name.

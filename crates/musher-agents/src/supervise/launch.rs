@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
 use super::folder::{FolderError, RunFolder};
-use crate::host::{Reason, StartFailure, USED, names};
+use crate::host::{NO_ROOM, Reason, StartFailure, USED, names};
 
 /// How much of a dead host's log is shown, in bytes.
 const LOG_TAIL_BYTES: u64 = 2_000;
@@ -32,6 +32,9 @@ pub enum LaunchError {
     /// The host itself could not be started.
     #[error("the run host could not be started")]
     Host(#[source] io::Error),
+    /// The host found no room on the disk to begin. What it started, if anything, died with it.
+    #[error("the disk has no room for the run")]
+    NoRoom,
     /// The host died before it started anything.
     #[error("the run host died at its start: {log}")]
     Died {
@@ -44,12 +47,22 @@ pub enum LaunchError {
 }
 
 impl LaunchError {
+    /// Whether it is for want of room on the disk: no fault of the agent or its command.
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            Self::NoRoom => true,
+            Self::Folder(error) => error.is_no_room(),
+            Self::Program { .. } | Self::Used | Self::Host(_) | Self::Died { .. } => false,
+        }
+    }
+
     /// Says what to do about it.
     pub const fn fix(&self) -> &'static str {
         match self {
             Self::Program { failure, .. } => failure.fix(),
             Self::Used => "attach to it; another run needs another folder",
             Self::Host(_) => "see that musher's own program is still in its place and may be executed",
+            Self::NoRoom => "make room on the disk",
             Self::Died { .. } => "see what it says; most often the disk is full or the folder is another user's",
             Self::Folder(error) => error.fix(),
         }
@@ -106,6 +119,9 @@ async fn await_start(
     let status = child.wait().await.map_err(LaunchError::Host)?;
     if status.code() == Some(USED) {
         return Err(LaunchError::Used);
+    }
+    if status.code() == Some(NO_ROOM) {
+        return Err(LaunchError::NoRoom);
     }
     match folder.exit()?.map(|exit| exit.reason) {
         Some(Reason::NotStarted { failure, message }) => Err(LaunchError::Program { failure, message }),

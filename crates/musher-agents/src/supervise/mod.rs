@@ -7,10 +7,14 @@ mod attach;
 mod end;
 mod folder;
 mod launch;
+mod settle;
+mod stop;
 mod talk;
 
 pub use attach::{AttachError, Attachment, Observation, attach};
 pub use end::{EndError, end_tree};
 pub use folder::{FolderError, HostStatus, RunFolder, inspect};
 pub use launch::{LaunchError, launch};
+pub use settle::settled;
+pub use stop::end;
 pub use talk::{TalkError, end_input, send_input, stop};

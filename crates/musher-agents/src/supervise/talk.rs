@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -13,6 +14,9 @@ use crate::sys;
 
 /// The longest line that a host is expected to send, in bytes.
 const MAX_ANSWER: u64 = 64 << 10;
+
+/// How long a host has for an answer. It has nothing else to do, so one that needs longer is stuck or stopped.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
 
 /// Why a host did not do as it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +47,7 @@ impl TalkError {
     }
 }
 
-/// Stops the agent. The end is told by an [`Attachment`](super::Attachment); stopping what is over does nothing.
+/// Asks the host to stop the agent; [`end`](super::end()) makes sure of it. The end is told by an [`Attachment`](super::Attachment); stopping what is over does nothing.
 ///
 /// # Errors
 /// The host is lost or did not answer.
@@ -91,6 +95,12 @@ async fn next_answer(host: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> io::R
 }
 
 async fn request(folder: &RunFolder, request: &Request) -> Result<(), TalkError> {
+    let silent = || io::Error::new(io::ErrorKind::TimedOut, "the host does not answer");
+    let answer = tokio::time::timeout(ANSWER_WAIT, converse(folder, request)).await;
+    answer.unwrap_or_else(|_| Err(TalkError::Io(silent())))
+}
+
+async fn converse(folder: &RunFolder, request: &Request) -> Result<(), TalkError> {
     let host = match connect(folder).await {
         Ok(host) => host,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {

@@ -1,8 +1,10 @@
 //! Linux: `/proc`, pidfds, the subreaper.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -13,7 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Identity, Process, Signalled};
+use super::{Ground, Identity, Process, Signalled};
 
 /// Makes orphans below this process its children, so that none can leave it.
 pub(crate) fn become_reaper() -> io::Result<()> {
@@ -57,10 +59,24 @@ pub(crate) fn tree(_agent: Identity) -> io::Result<Vec<Process>> {
     Ok(below(&processes()?, &[own]).into_iter().filter(|p| !p.zombie).collect())
 }
 
-/// The processes that belong to a run whose host died: those marked with it, its agent, its agent's session, and all
-/// below these. Never this process or one that it descends from.
-pub(crate) fn remains(marker: &str, agent: Option<Identity>) -> io::Result<Vec<Process>> {
+/// What the environment of a process holds that a person started, at a desk or from afar. No agent gets it unasked.
+const PERSONAL: [&str; 9] = [
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XDG_SESSION_ID",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "SSH_CONNECTION",
+    "TERM_PROGRAM",
+    "TMUX",
+    "STY",
+];
+
+/// The processes that belong to a run whose host died: those marked with it, its agent, its agent's session, strays on
+/// its ground, and all below these. Never this process or one that it descends from.
+pub(crate) fn remains(marker: &str, agent: Option<Identity>, ground: &Ground) -> io::Result<Vec<Process>> {
     let table = processes()?;
+    let above = ancestors(&table, nix::unistd::getpid().as_raw());
     // A session keeps its number from being given away. So its members are the agent's, unless another process leads it.
     let session = agent.filter(|a| table.iter().all(|p| p.id.pid != a.pid || p.id == *a));
     let ours = |p: &&Process| {
@@ -68,10 +84,10 @@ pub(crate) fn remains(marker: &str, agent: Option<Identity>) -> io::Result<Vec<P
             || session.is_some_and(|a| p.session == a.pid && p.id.start >= a.start)
             || marked(p.id.pid, marker)
     };
-    let mut found: Vec<Process> = table.iter().filter(ours).copied().collect();
+    let stray = |p: &&Process| is_stray(p, &table, &above) && stands_on(p, ground) && !is_personal(p, &table);
+    let mut found: Vec<Process> = table.iter().filter(|p| ours(p) || stray(p)).copied().collect();
     let roots: Vec<i32> = found.iter().map(|p| p.id.pid).collect();
     found.extend(below(&table, &roots));
-    let above = ancestors(&table, nix::unistd::getpid().as_raw());
     found.retain(|p| !p.zombie && !above.contains(&p.id.pid));
     Ok(found)
 }
@@ -188,6 +204,36 @@ fn below(table: &[Process], roots: &[i32]) -> Vec<Process> {
     }
 }
 
+/// Whether a process lost its parent in a session of its own: it is below the system's first process, or below one that
+/// takes orphans, which can only be one that this process descends from.
+fn is_stray(process: &Process, table: &[Process], above: &[i32]) -> bool {
+    let adopted = process.parent == 1 || above.iter().skip(1).any(|pid| *pid == process.parent);
+    let parent = table.iter().find(|p| p.id.pid == process.parent);
+    adopted && parent.is_none_or(|parent| parent.session != process.session)
+}
+
+/// Whether a process is younger than the run and stands in the folder in which the run worked.
+fn stands_on(process: &Process, ground: &Ground) -> bool {
+    // Unreadable means another user's, which no agent of ours can be.
+    let Ok(cwd) = fs::read_link(format!("/proc/{}/cwd", process.id.pid)) else { return false };
+    let name = cwd.as_os_str().as_bytes();
+    // So the system calls a folder that was deleted under a process.
+    let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+    process.id.start >= ground.since && Path::new(OsStr::from_bytes(name)).starts_with(&ground.folder)
+}
+
+/// Whether a process may be a person's (an editor, a multiplexer, a shell): it or one below it has a terminal, or its
+/// environment tells of a person's session. One that is marked with another run is that run's.
+fn is_personal(process: &Process, table: &[Process]) -> bool {
+    if process.terminal || below(table, &[process.id.pid]).iter().any(|p| p.terminal) {
+        return true;
+    }
+    let Ok(environ) = fs::read(format!("/proc/{}/environ", process.id.pid)) else { return true };
+    environ.split(|byte| *byte == 0).filter_map(|variable| variable.split(|byte| *byte == b'=').next()).any(|name| {
+        name == crate::host::MARKER.as_bytes() || PERSONAL.iter().any(|personal| name == personal.as_bytes())
+    })
+}
+
 /// Whether the environment that the process was started with names the run.
 fn marked(pid: i32, marker: &str) -> bool {
     // Unreadable means another user's, which no agent of ours can be.
@@ -218,6 +264,7 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
         id: Identity { pid, start: fields.get(19)?.parse().ok()? },
         parent: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
+        terminal: *fields.get(4)? != "0",
         zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
     })
 }
@@ -244,11 +291,16 @@ mod tests {
     #[test]
     fn the_remains_of_a_run_never_hold_this_process_or_its_ancestors() {
         let own = identity(std::process::id() as i32).unwrap();
-        assert!(remains("MUSHER_RUN=no-such-run", Some(own)).unwrap().iter().all(|p| p.id != own));
+        assert!(
+            remains("MUSHER_RUN=no-such-run", Some(own), &Ground::new(Path::new("/"), u64::MAX))
+                .unwrap()
+                .iter()
+                .all(|p| p.id != own)
+        );
     }
 
     fn made(pid: i32, parent: i32) -> Process {
-        Process { id: Identity { pid, start: 1 }, parent, session: pid, zombie: false }
+        Process { id: Identity { pid, start: 1 }, parent, session: pid, terminal: false, zombie: false }
     }
 
     #[test]
@@ -257,6 +309,19 @@ mod tests {
         let mut found: Vec<i32> = below(&table, &[7]).iter().map(|p| p.id.pid).collect();
         found.sort_unstable();
         assert_eq!(found, [5, 8, 9]);
+    }
+
+    #[test]
+    fn only_an_orphan_in_a_session_of_its_own_is_a_stray() {
+        let shell = made(6, 1);
+        let table = [made(1, 0), shell, made(7, 6), Process { session: 1, ..made(8, 1) }];
+        let strays: Vec<i32> =
+            table.iter().filter(|p| is_stray(p, &table, &[99, 98])).map(|process| process.id.pid).collect();
+        assert_eq!(strays, [6]);
+        assert!(is_stray(&made(9, 98), &table, &[99, 98]) && !is_stray(&made(9, 99), &table, &[99, 98]));
+        // A shell is the owner of its terminal, and so is what holds a terminal for others.
+        let shell = Process { terminal: true, ..made(11, 10) };
+        assert!(is_personal(&shell, &table) && is_personal(&made(10, 1), &[made(10, 1), shell]));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! host ends its agent's process group only, and nothing is ended for a host that died.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::SigSet;
@@ -34,8 +35,27 @@ pub(crate) struct Process {
     pub(crate) id: Identity,
     pub(crate) parent: i32,
     pub(crate) session: i32,
+    /// It has a controlling terminal.
+    pub(crate) terminal: bool,
     /// Dead, and not yet reaped by its parent.
     pub(crate) zombie: bool,
+}
+
+/// Where and since when a run has worked.
+#[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "there is no such table"))]
+pub(crate) struct Ground {
+    /// The agent's folder, as the system calls it.
+    pub(crate) folder: PathBuf,
+    /// When the host started, as in [`Identity::start`].
+    pub(crate) since: u64,
+}
+
+impl Ground {
+    pub(crate) fn new(folder: &Path, since: u64) -> Self {
+        // One that was deleted has no other name any more.
+        Self { folder: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), since }
+    }
 }
 
 /// What came in since the last look.

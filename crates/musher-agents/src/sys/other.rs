@@ -11,7 +11,7 @@ use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::Pid;
 use tokio::io::unix::AsyncFd;
 
-use super::{Identity, Process, Signalled};
+use super::{Ground, Identity, Process, Signalled};
 
 /// There is no subreaper.
 pub(crate) fn become_reaper() -> io::Result<()> {
@@ -41,12 +41,12 @@ pub(crate) fn lives(id: Identity) -> bool {
 /// The agent's process group, as one.
 pub(crate) fn tree(agent: Identity) -> io::Result<Vec<Process>> {
     let group = killpg(Pid::from_raw(agent.pid), None).is_ok();
-    let leader = Process { id: agent, parent: 0, session: agent.pid, zombie: false };
+    let leader = Process { id: agent, parent: 0, session: agent.pid, terminal: false, zombie: false };
     Ok(if group { vec![leader] } else { Vec::new() })
 }
 
 /// Without start times nothing can be proved to be the run's.
-pub(crate) fn remains(_marker: &str, _agent: Option<Identity>) -> io::Result<Vec<Process>> {
+pub(crate) fn remains(_marker: &str, _agent: Option<Identity>, _ground: &Ground) -> io::Result<Vec<Process>> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system does not tell when a process started"))
 }
 

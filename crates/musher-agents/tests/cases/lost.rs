@@ -99,3 +99,46 @@ pub(crate) fn a_live_host_is_not_ended_from_outside() {
         assert_eq!(end_tree(&folder).await.unwrap(), 0);
     });
 }
+
+/// Starts something that leaves its parent and its session, and answers its pid.
+fn escape(how: &str) -> String {
+    format!("{how} setsid sh -c 'sh -c \"echo pid \\$\\$; exec sleep 300\" &'")
+}
+
+pub(crate) fn what_has_forgotten_its_run_is_found_where_the_run_worked() {
+    run(async {
+        let folder = Bench::new(&format!("{}; sleep 300", escape("env -i PATH=\"$PATH\""))).launch().await;
+        let mut attachment = attach(&folder, 0).unwrap();
+        let pid = until(&mut attachment, "pid").await;
+        kill(host_of(&folder).host, Signal::SIGKILL);
+        until_lost(&mut attachment).await;
+        assert!(lives(&pid));
+        end_tree(&folder).await.unwrap();
+        assert!(!lives(&pid));
+    });
+}
+
+pub(crate) fn what_a_person_runs_in_the_folder_is_left_alone() {
+    run(async {
+        let bench = Bench::new("echo pid $$; sleep 300");
+        let folder = bench.launch().await;
+        let mut attachment = attach(&folder, 0).unwrap();
+        until(&mut attachment, "pid").await;
+        let theirs = std::process::Command::new("sh")
+            .args(["-c", &escape("env -i PATH=\"$PATH\" XDG_SESSION_ID=1")])
+            .current_dir(bench.home.path())
+            .stderr(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .spawn();
+        let mut theirs = theirs.unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(theirs.stdout.take().unwrap()), &mut line).unwrap();
+        theirs.wait().unwrap();
+        let pid = line.trim().trim_start_matches("pid ").to_owned();
+        kill(host_of(&folder).host, Signal::SIGKILL);
+        until_lost(&mut attachment).await;
+        end_tree(&folder).await.unwrap();
+        assert!(lives(&pid));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+    });
+}

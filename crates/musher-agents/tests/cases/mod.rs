@@ -1,6 +1,7 @@
 //! The cases, each named for the rule that it holds.
 
 mod bench;
+mod driver;
 mod ends;
 mod limits;
 mod lost;
@@ -66,4 +67,37 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_path_longer_than_a_sockets_address_works", starts::a_path_longer_than_a_sockets_address_works),
     ("a_host_that_dies_at_its_start_says_why", starts::a_host_that_dies_at_its_start_says_why),
     ("secrets_do_not_stay_on_disk", starts::secrets_do_not_stay_on_disk),
+    (
+        "what_has_forgotten_its_run_is_found_where_the_run_worked",
+        lost::what_has_forgotten_its_run_is_found_where_the_run_worked,
+    ),
+    ("what_a_person_runs_in_the_folder_is_left_alone", lost::what_a_person_runs_in_the_folder_is_left_alone),
+    (
+        "a_folder_whose_host_came_to_nothing_is_started_again",
+        driver::a_folder_whose_host_came_to_nothing_is_started_again,
+    ),
+    (
+        "a_start_waits_for_the_host_that_has_taken_the_folder",
+        driver::a_start_waits_for_the_host_that_has_taken_the_folder,
+    ),
+    ("what_is_stopped_before_it_begins_never_begins", driver::what_is_stopped_before_it_begins_never_begins),
+    ("a_stop_while_a_host_starts_is_not_lost", driver::a_stop_while_a_host_starts_is_not_lost),
+    ("a_stop_reaches_a_host_without_a_socket", driver::a_stop_reaches_a_host_without_a_socket),
+    (
+        "a_host_that_cannot_end_is_killed_when_it_is_stopped",
+        driver::a_host_that_cannot_end_is_killed_when_it_is_stopped,
+    ),
+    (
+        "a_script_whose_host_dies_alone_is_told_from_one_that_is_found_dead",
+        driver::a_script_whose_host_dies_alone_is_told_from_one_that_is_found_dead,
+    ),
+    (
+        "a_sweep_ends_hosts_that_do_not_answer_and_spares_the_wanted",
+        driver::a_sweep_ends_hosts_that_do_not_answer_and_spares_the_wanted,
+    ),
+    (
+        "a_start_without_room_on_the_disk_counts_for_nothing",
+        driver::a_start_without_room_on_the_disk_counts_for_nothing,
+    ),
+    ("a_log_on_a_full_disk_does_not_end_the_host", driver::a_log_on_a_full_disk_does_not_end_the_host),
 ];

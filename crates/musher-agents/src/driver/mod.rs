@@ -1,0 +1,108 @@
+//! The glue to the engine: a run or a script in, what came of it out. Decides nothing.
+
+mod end;
+mod outcome;
+mod run;
+mod script;
+mod start;
+mod sweep;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use musher_core::command::Report;
+use musher_core::effect::Stop;
+use musher_core::run::Usage;
+use musher_engine::driver::{Reports, Runs, Swept, Work};
+use musher_engine::job::{RunJob, Script, ScriptEnd};
+
+use crate::host::{ExitRecord, Stop as HostStop};
+use crate::supervise::{Attachment, Observation, RunFolder, attach};
+
+/// How often at most an agent's being heard is written down.
+const HEARD_EVERY: Duration = Duration::from_secs(30);
+
+/// Runs agents and scripts under run hosts.
+#[derive(Clone, Debug)]
+pub struct ProcessDriver {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    host: Vec<OsString>,
+    masks: Vec<String>,
+    environment: BTreeMap<String, String>,
+}
+
+impl ProcessDriver {
+    /// A driver that starts hosts with this argv (the run folder is added) and masks these values in all output.
+    #[must_use]
+    pub fn new(host: Vec<OsString>, masks: Vec<String>, environment: BTreeMap<String, String>) -> Self {
+        Self { shared: Arc::new(Shared { host, masks, environment }) }
+    }
+}
+
+impl Runs for ProcessDriver {
+    fn run(&self, job: RunJob, reports: Reports) -> Work<Report> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let (outcome, usage) = shared.run(&job, &reports).await;
+            Report::RunFinished { outcome, usage }
+        })
+    }
+
+    /// Returns when nothing lives in the folder and nothing ever will: what has not begun is refused for good, so that
+    /// neither a start waits for a stop nor a stop for a start.
+    fn stop(&self, folder: PathBuf, how: Stop) -> Work<()> {
+        let how = match how {
+            Stop::Interrupt => HostStop::Interrupt,
+            Stop::Kill => HostStop::Kill,
+        };
+        Box::pin(async move { end::stop(&RunFolder::at(folder), how).await })
+    }
+
+    fn script(&self, job: Script) -> Work<ScriptEnd> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.script(&job).await })
+    }
+
+    fn sweep(&self, runs: PathBuf, keep: Vec<String>) -> Work<Swept> {
+        Box::pin(async move { sweep::sweep(&runs, &keep.into_iter().collect()).await })
+    }
+}
+
+/// An error with its causes and its fix, one line.
+fn said(error: &dyn std::error::Error, fix: &str) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    format!("{text}; {fix}")
+}
+
+/// Reads a run to its end; nothing when its host is lost.
+async fn follow(folder: &RunFolder, reports: &Reports) -> Result<Option<ExitRecord>, String> {
+    let mut attachment: Attachment = attach(folder, 0).map_err(|e| said(&e, e.fix()))?;
+    let mut heard: Option<Instant> = None;
+    loop {
+        match attachment.next().await.map_err(|e| said(&e, e.fix()))? {
+            Some(Observation::Output { .. }) => {
+                if heard.is_none_or(|at| at.elapsed() >= HEARD_EVERY) {
+                    // The start itself counts as being heard, so the first output is not written down.
+                    if heard.is_some() {
+                        reports(Report::RunProgress { usage: Usage::default() });
+                    }
+                    heard = Some(Instant::now());
+                }
+            }
+            Some(Observation::Exited(exit)) => return Ok(Some(*exit)),
+            Some(Observation::HostLost) | None => return Ok(None),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What an end means to the engine, and what it said last.
+
+use std::path::{Path, PathBuf};
+
+use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
+use musher_engine::job::{RunJob, ScriptEnd};
+
+use super::said;
+use crate::command::{self, AgentResult, Class, Review, read_result};
+use crate::host::{ExitRecord, OutputRecord, Reason, StartFailure, Stream};
+use crate::supervise::RunFolder;
+
+/// How much of a failure's output is told to the next run, in bytes.
+const TAIL_BYTES: usize = 8_000;
+/// How much of the output file is read for that tail, in bytes.
+const TAIL_READ_BYTES: u64 = 64 << 10;
+
+pub(super) fn result_file(folder: &Path) -> PathBuf {
+    folder.join("result.json")
+}
+
+pub(super) fn failed(class: FailureClass, message: String) -> Outcome {
+    Outcome::Failed { class, message: message.into(), detail: Box::default() }
+}
+
+/// What an exit means for a run of the command driver.
+pub(super) fn ended(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usage) {
+    let limit = |class, what: &str, secs: u64| {
+        let message = format!("{what} {secs} s, its limit");
+        Outcome::Failed { class, message: message.into(), detail: tail(folder).into() }
+    };
+    let outcome = match &exit.reason {
+        Reason::Exited => return exited(job, folder, exit),
+        Reason::Deadline => limit(FailureClass::Limit, "it ran for", job.agent.limits.duration_secs),
+        Reason::Silence => limit(FailureClass::Timeout, "it was silent for", job.agent.limits.silence_secs),
+        Reason::Stopped { .. } => Outcome::Cancelled,
+        Reason::Shutdown => Outcome::Lost { while_down: true },
+        Reason::NotStarted { failure: StartFailure::Folder, message } => {
+            failed(FailureClass::Agent, format!("the worktree cannot be entered: {message}"))
+        }
+        Reason::NotStarted { failure, message } => failed(FailureClass::Setup, format!("{message}; {}", failure.fix())),
+    };
+    (outcome, Usage::default())
+}
+
+fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usage) {
+    let result = match read_result(&result_file(&job.folder)) {
+        Ok(result) => result,
+        Err(error) => {
+            let message = format!("its result file cannot be taken: {}", said(&error, error.fix()));
+            return (failed(FailureClass::Agent, message), Usage::default());
+        }
+    };
+    let usage = result.as_ref().map(used).unwrap_or_default();
+    let summary = command::summary(result.as_ref(), exit.last_line.as_deref());
+    if exit.code == Some(0) {
+        let verdict = (job.purpose == Purpose::Review).then(|| verdict(result.as_ref(), &summary)).flatten();
+        let no_change_needed = result.and_then(|r| r.no_change_needed).map(Into::into);
+        return (Outcome::Finished { summary: summary.into(), no_change_needed, verdict }, usage);
+    }
+    let class = match result.as_ref().and_then(|r| r.class) {
+        Some(Class::Setup) => FailureClass::Setup,
+        Some(Class::Timeout) => FailureClass::Timeout,
+        Some(Class::Limit) => FailureClass::Limit,
+        Some(Class::Gate) => FailureClass::Gate,
+        Some(Class::Empty) => FailureClass::Empty,
+        Some(Class::Agent) | None => FailureClass::Agent,
+    };
+    let message = if summary.is_empty() { exit_words(exit) } else { format!("{}: {summary}", exit_words(exit)) };
+    (Outcome::Failed { class, message: message.into(), detail: tail(folder).into() }, usage)
+}
+
+fn used(result: &AgentResult) -> Usage {
+    Usage {
+        input_tokens: result.usage.input_tokens,
+        output_tokens: result.usage.output_tokens,
+        cost_micro_usd: result.usage.cost_micro_usd,
+    }
+}
+
+/// A reviewer's answer: from the result file, or as the first word of its closing line.
+fn verdict(result: Option<&AgentResult>, summary: &str) -> Option<Verdict> {
+    if let Some(review) = result.and_then(|r| r.review.as_ref()) {
+        return Some(match review {
+            Review::Approved(text) => Verdict::Approved(text.as_str().into()),
+            Review::Rejected(text) => Verdict::Rejected(text.as_str().into()),
+        });
+    }
+    let (word, text) = summary.split_once(':').unwrap_or((summary, ""));
+    let text: Box<str> = text.trim().into();
+    match word.trim().to_ascii_lowercase().as_str() {
+        "approved" => Some(Verdict::Approved(text)),
+        "rejected" => Some(Verdict::Rejected(text)),
+        _ => None,
+    }
+}
+
+fn exit_words(exit: &ExitRecord) -> String {
+    match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exit {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".to_owned(),
+    }
+}
+
+pub(super) fn script_end(folder: &RunFolder, exit: &ExitRecord) -> ScriptEnd {
+    match &exit.reason {
+        Reason::Exited => ScriptEnd::Exited { ok: exit.code == Some(0), exit: exit_words(exit), tail: tail(folder) },
+        Reason::Deadline | Reason::Silence => ScriptEnd::TimedOut { tail: tail(folder) },
+        Reason::Stopped { .. } | Reason::Shutdown => ScriptEnd::Lost,
+        Reason::NotStarted { failure, message } => ScriptEnd::Failed(format!("{message}; {}", failure.fix())),
+    }
+}
+
+/// The end of what was said, as plain lines, at most [`TAIL_BYTES`].
+fn tail(folder: &RunFolder) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(folder.output())?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_READ_BYTES)))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_READ_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let mut text = String::new();
+    // The first line may be the end of a longer one; it is no record then and is passed over.
+    for line in bytes.split(|b| *b == b'\n') {
+        if let Ok(record) = serde_json::from_slice::<OutputRecord>(line)
+            && record.stream != Stream::Host
+        {
+            text.push_str(&record.text);
+            text.push('\n');
+        }
+    }
+    musher_core::retry::tail(&text, TAIL_BYTES).to_owned()
+}

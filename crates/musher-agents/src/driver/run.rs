@@ -1,0 +1,124 @@
+//! Runs of agents by the command driver.
+
+use std::path::{Path, PathBuf};
+
+use musher_core::command::Report;
+use musher_core::run::{FailureClass, Outcome, Usage};
+use musher_engine::driver::Reports;
+use musher_engine::job::RunJob;
+use tracing::warn;
+
+use super::outcome::{ended, failed, result_file};
+use super::start::{Begun, NotBegun, wait_for_room};
+use super::{Shared, end, follow};
+use crate::command::{Facts, Template, Values, environment, resolve_program};
+use crate::host::{HostSpec, Stop, is_no_room};
+use crate::slots::{DEFAULT_PORT_BASE, port_base};
+use crate::supervise::{self, HostStatus, RunFolder, settled};
+
+impl Shared {
+    pub(super) async fn run(&self, job: &RunJob, reports: &Reports) -> (Outcome, Usage) {
+        let folder = RunFolder::at(&job.folder);
+        let none = Usage::default();
+        if job.was_running && matches!(settled(&folder).await, Ok(HostStatus::NeverStarted)) {
+            return (Outcome::Lost { while_down: true }, none);
+        }
+        match self.begin(&folder, || self.prepare(job)).await {
+            Ok(Begun::Readable) => {}
+            Ok(Begun::Refused(exit)) => return ended(job, &folder, &exit),
+            Ok(Begun::Lost { here }) => return (lost(&folder, job.reissued && !here).await, none),
+            Err(why) => return (not_begun(&folder, why).await, none),
+        }
+        reports(Report::RunStarted);
+        match follow(&folder, reports).await {
+            Ok(Some(exit)) => ended(job, &folder, &exit),
+            Ok(None) => (lost(&folder, false).await, none),
+            Err(error) => {
+                // It may live, and the item will be given away.
+                if let Err(error) = supervise::end(&folder, Stop::Kill).await {
+                    warn!(folder = %folder.path().display(), %error, "a run that cannot be read cannot be ended");
+                }
+                (failed(FailureClass::Lost, error), none)
+            }
+        }
+    }
+
+    fn prepare(&self, job: &RunJob) -> Result<RunFolder, NotBegun> {
+        let spec = self.spec(job).map_err(NotBegun::Setup)?;
+        let folder = RunFolder::prepare(&job.folder, &spec, job.prompt.as_bytes());
+        let folder = folder.map_err(|e| NotBegun::folder(&e))?;
+        std::fs::write(prompt_file(&job.folder), &job.prompt).map_err(|error| {
+            let text = format!("the prompt cannot be written: {error}");
+            if is_no_room(&error) { NotBegun::NoRoom(text) } else { NotBegun::Other(text) }
+        })?;
+        Ok(folder)
+    }
+
+    fn spec(&self, job: &RunJob) -> Result<HostSpec, String> {
+        let template = Template::parse(&job.agent.command).map_err(|e| format!("{e}; {}", e.fix()))?;
+        let (item, run, mission) = (job.item.to_string(), job.run.to_string(), job.mission.to_string());
+        let root = job.root.to_string_lossy();
+        let worktree = job.worktree.to_string_lossy();
+        let prompt_file = prompt_file(&job.folder);
+        let prompt_file = prompt_file.to_string_lossy();
+        let result = result_file(&job.folder);
+        let values = Values {
+            root: &root,
+            prompt: &job.prompt,
+            prompt_file: &prompt_file,
+            worktree: &worktree,
+            item: &item,
+            run: &run,
+            attempt: job.attempt,
+        };
+        let mut argv = template.fill(&values).map_err(|e| format!("{e}; {}", e.fix()))?;
+        if let Some(program) = argv.first_mut() {
+            *program = resolve_program(&job.root, program);
+        }
+        let facts = Facts {
+            item: &item,
+            run: &run,
+            mission: &mission,
+            attempt: job.attempt,
+            worktree: &worktree,
+            base: &job.base,
+            prompt_file: &prompt_file,
+            result: &result.to_string_lossy(),
+            slot: job.slot,
+            port_base: port_base(DEFAULT_PORT_BASE, job.slot).map_err(|e| format!("{e}; {}", e.fix()))?,
+        };
+        let limits = &job.agent.limits;
+        Ok(HostSpec {
+            env: environment(&self.environment, &job.agent.env, &facts),
+            masks: self.masks.clone(),
+            deadline_ms: limits.duration_secs.saturating_mul(1_000),
+            silence_ms: (limits.silence_secs > 0).then(|| limits.silence_secs.saturating_mul(1_000)),
+            max_output_bytes: limits.max_output_bytes,
+            ..HostSpec::new(run.clone(), argv, &job.worktree)
+        })
+    }
+}
+
+fn prompt_file(folder: &Path) -> PathBuf {
+    folder.join("prompt.md")
+}
+
+/// A run without a host: whatever of it still lives is ended before anyone else gets its item.
+async fn lost(folder: &RunFolder, while_down: bool) -> Outcome {
+    // Without a bound there is no error.
+    let _ = end::bury(folder, None).await;
+    if folder.is_stopped() { Outcome::Cancelled } else { Outcome::Lost { while_down } }
+}
+
+async fn not_begun(folder: &RunFolder, why: NotBegun) -> Outcome {
+    match why {
+        NotBegun::NoPlace(text) => failed(FailureClass::Agent, format!("the worktree cannot be entered: {text}")),
+        NotBegun::Setup(text) => failed(FailureClass::Setup, text),
+        NotBegun::Other(text) => failed(FailureClass::Lost, text),
+        NotBegun::NoRoom(text) => {
+            wait_for_room(folder, &text).await;
+            // Nothing that an agent did, so nothing that counts against its item.
+            lost(folder, true).await
+        }
+    }
+}

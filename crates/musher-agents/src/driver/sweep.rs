@@ -1,0 +1,63 @@
+//! Clears away what nobody wants any more, when the daemon starts.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use musher_engine::driver::Swept;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::host::Stop;
+use crate::supervise::{HostStatus, RunFolder, end, inspect};
+
+/// How many are ended at a time.
+const AT_ONCE: usize = 16;
+/// How long one may take: its host's grace, a kill, and the grace of what it leaves. The daemon does not wait longer.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Ends what lives in run folders that nobody wants, and looks which of the wanted are lost.
+pub(super) async fn sweep(runs: &Path, keep: &HashSet<String>) -> Swept {
+    let mut swept = Swept::default();
+    let Ok(entries) = std::fs::read_dir(runs) else { return swept };
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let mut ends = JoinSet::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // A folder that was still being made; nothing has run in it.
+        if name.starts_with('.') {
+            continue;
+        }
+        let folder = RunFolder::at(entry.path());
+        match (keep.contains(&*name), inspect(&folder)) {
+            (true, Ok(HostStatus::Lost { .. })) => swept.lost += 1,
+            // One without a host may be about to get it, from a daemon that was killed in between.
+            (false, Ok(HostStatus::Alive | HostStatus::Lost { same_boot: true } | HostStatus::NeverStarted)) => {
+                let turns = Arc::clone(&turns);
+                ends.spawn(async move {
+                    let _turn = turns.acquire_owned().await;
+                    end_unwanted(&folder).await
+                });
+            }
+            (true | false, Ok(_) | Err(_)) => {}
+        }
+    }
+    while let Some(ended) = ends.join_next().await {
+        swept.ended += usize::from(ended.unwrap_or(false));
+    }
+    swept
+}
+
+/// Whether anything lived there. What cannot be ended is left, and said.
+async fn end_unwanted(folder: &RunFolder) -> bool {
+    let path = folder.path().display();
+    match tokio::time::timeout(PATIENCE, end(folder, Stop::Kill)).await {
+        Ok(Ok(ended)) => return ended > 0,
+        Ok(Err(error)) => warn!(folder = %path, %error, fix = error.fix(), "a run that nobody wants cannot be ended"),
+        Err(_) => warn!(folder = %path, "a run that nobody wants has not ended in time"),
+    }
+    true
+}

@@ -14,6 +14,12 @@ use crate::state::State;
 /// again. Step refuses none of them: each is offered
 /// only in the state that it needs, so a refusal is a defect, and the caller stops the pass with it.
 pub fn next(state: &mut State) -> Option<Command> {
+    if let Some(run) = state.first_overdue() {
+        return Some(Command::ExpireRequests(run));
+    }
+    if let Some(agent) = state.first_rested() {
+        return Some(Command::LiftRateLimit(agent));
+    }
     if let Some(item) = state.first_clear() {
         return Some(Command::FinishWaiting(item));
     }

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::{Approvals, Rules};
 use crate::id::AgentId;
 use crate::time::Timestamp;
 
+mod limited;
 mod operate;
+pub use limited::{lift, rate_limited};
 pub use operate::{add, drain, pause, remove, resume, setup_checked, sync};
 
 /// Where an agent's definition comes from.
@@ -20,7 +23,7 @@ pub enum Source {
 }
 
 /// What a person says of an agent: its definition.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentSpec {
     /// Its name, unique.
@@ -43,12 +46,74 @@ pub struct AgentSpec {
     pub nickname: Option<Box<str>>,
     /// What stops a run.
     pub limits: Limits,
+    /// Who says yes to what it wants to do.
+    pub approvals: Approvals,
+    /// The rules for that, where there are any of its own.
+    pub rules: Option<Rules>,
+    /// Seconds after which what it asks a person counts as denied. Default 1,800.
+    pub approval_timeout_secs: u64,
+    /// The folder of its program's own configuration and account; none = the user's.
+    pub home: Option<Box<str>>,
+    /// What its runs may reach.
+    pub sandbox: Sandbox,
+}
+
+/// What keeps an agent's processes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sandbox {
+    /// Nothing: it can do what the user can do.
+    #[default]
+    None,
+    /// bubblewrap: the worktree, a private `/tmp` and the agent's home are writable, the rest is read-only.
+    Bwrap,
+}
+
+impl Sandbox {
+    /// The word in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Bwrap => "bwrap",
+        }
+    }
+}
+
+impl Default for AgentSpec {
+    fn default() -> Self {
+        Self {
+            name: Box::default(),
+            driver: Box::default(),
+            command: Box::default(),
+            roles: Box::default(),
+            capabilities: Box::default(),
+            model: None,
+            max_load: 0,
+            env: Box::default(),
+            nickname: None,
+            limits: Limits::default(),
+            approvals: Approvals::default(),
+            rules: None,
+            approval_timeout_secs: 30 * 60,
+            home: None,
+            sandbox: Sandbox::None,
+        }
+    }
+}
+
+impl AgentSpec {
+    /// Whether both use the same account of the same program, and so share its rate limits.
+    pub fn shares_account(&self, other: &Self) -> bool {
+        self.driver == other.driver && self.home == other.home && self.command.first() == other.command.first()
+    }
 }
 
 /// What stops a run, of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
+    /// Turns that use a tool. Default 80.
+    pub turns: u32,
     /// Seconds a run may take. Default 7,200.
     pub duration_secs: u64,
     /// Seconds without any output. Default 600.
@@ -64,6 +129,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            turns: 80,
             duration_secs: 2 * 3600,
             silence_secs: 600,
             cost_micro_usd: None,
@@ -91,6 +157,12 @@ pub struct Agent {
     /// Why its driver cannot start, with the exact fix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<str>>,
+    /// Until when its account is used up, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_until: Option<Timestamp>,
+    /// How often in a row its account was used up without a word of when it is not any more.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub limited_times: u32,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -105,7 +177,7 @@ pub enum AgentStatus {
     Stopped,
     /// Its driver cannot start.
     Error,
-    /// Paused by a person.
+    /// Paused by a person, or until its account may be used again.
     Paused,
     /// Finishes what it has.
     Draining,
@@ -136,7 +208,7 @@ impl Agent {
             AgentStatus::Stopped
         } else if self.error.is_some() {
             AgentStatus::Error
-        } else if self.paused {
+        } else if self.paused || self.limited_until.is_some() {
             AgentStatus::Paused
         } else if self.draining {
             AgentStatus::Draining

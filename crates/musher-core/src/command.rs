@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentSpec;
+use crate::approval::{Ask, Ruled};
 use crate::config::ProjectSettings;
-use crate::effect::Stop;
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use crate::effect::{Stop, When};
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId};
 use crate::mission::StartMission;
-use crate::run::{FailureClass, Outcome, Usage};
+use crate::run::{FailureClass, Limit, Outcome, Usage};
 
 /// Who wishes or reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,6 +56,27 @@ pub enum Report {
         /// What it used since the last report.
         usage: Usage,
     },
+    /// The agent works in a session that a later run can go on in. Leaves the effect open.
+    SessionStarted {
+        /// The session's id, as the agent's program has it.
+        id: Box<str>,
+    },
+    /// The agent asks before it does something. Leaves the effect open.
+    PermissionAsked {
+        /// What it asks.
+        ask: Ask,
+        /// The folder that it works in, absolute.
+        worktree: Box<str>,
+    },
+    /// What it asked under this reference needs no answer any more. Leaves the effect open.
+    PermissionGone(Box<str>),
+    /// The run has reached a limit: it is to be stopped. Leaves the effect open.
+    LimitReached {
+        /// Which.
+        limit: Limit,
+        /// In words, with the number.
+        text: Box<str>,
+    },
     /// The run is over and its whole tree is verified dead.
     RunFinished {
         /// How it ended.
@@ -64,6 +86,11 @@ pub enum Report {
     },
     /// The stop was carried out, or there was nothing to stop.
     RunStopped,
+    /// The agent was told; or it was not, for its program has no way, or it was over.
+    Told {
+        /// Whether its program took it.
+        delivered: bool,
+    },
     /// The diff was looked at.
     Inspected(Inspection),
     /// The gate ran.
@@ -253,6 +280,10 @@ pub enum Command {
     DiscardWorktree(ItemId),
     /// Ends a run.
     StopRun(RunId, Stop),
+    /// A message to a running agent.
+    TellRun(RunId, Box<str>, When),
+    /// A yes or a no to what an agent asked, with what it is told.
+    AnswerRequest(RequestId, Ruled, Box<str>),
 
     /// What came of an effect.
     Report(EffectId, Report),
@@ -263,6 +294,10 @@ pub enum Command {
     AssignItem(ItemId, AgentId),
     /// From musher to itself: this agent reviews this item.
     AssignReview(ItemId, AgentId),
+    /// From musher to itself: what this run asked has waited for too long.
+    ExpireRequests(RunId),
+    /// From musher to itself: the account of this agent may be used again.
+    LiftRateLimit(AgentId),
     /// From musher to itself: nothing holds a waiting item any more.
     FinishWaiting(ItemId),
     /// From musher to itself: this item's merge is next.

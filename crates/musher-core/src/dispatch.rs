@@ -52,6 +52,8 @@ pub enum Condition {
     Paused,
     /// It finishes what it has.
     Draining,
+    /// Its account is used up for now.
+    RateLimited,
     /// It has as much as it may have.
     Busy,
 }
@@ -67,6 +69,7 @@ impl Condition {
             Self::Error => "unable to start",
             Self::Paused => "paused",
             Self::Draining => "draining",
+            Self::RateLimited => "rate limited",
             Self::Busy => "busy",
         }
     }
@@ -95,6 +98,9 @@ fn unfit(state: &State, class: &Class, agent: &Agent, review_of: Option<&Item>) 
     }
     if agent.draining {
         return Some(Condition::Draining);
+    }
+    if agent.limited_until.is_some() {
+        return Some(Condition::RateLimited);
     }
     (!agent.has_room(state.load(agent.id))).then_some(Condition::Busy)
 }
@@ -266,6 +272,8 @@ fn code_of(removed: &Removed) -> WaitCode {
     let has = |condition| removed.by.contains_key(&condition);
     if has(Condition::Busy) {
         WaitCode::AgentsBusy
+    } else if has(Condition::RateLimited) {
+        WaitCode::RateLimited
     } else if has(Condition::Paused) || has(Condition::Draining) {
         WaitCode::AgentPaused
     } else if has(Condition::Error) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Ruled;
 use crate::id::{EffectId, ItemId, RunId};
 use crate::time::Timestamp;
 
@@ -13,6 +14,16 @@ pub enum Stop {
     Interrupt,
     /// Ends the whole tree at once.
     Kill,
+}
+
+/// When a running agent reads a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// After its present tool call, where its program can, else at its next turn.
+    Next,
+    /// At once: its present turn is interrupted.
+    Now,
 }
 
 /// Which tree a gate judges.
@@ -35,6 +46,26 @@ pub enum EffectKind {
     StartRun(RunId),
     /// End the run's whole process tree. → closed by the run's own end
     StopRun(RunId, Stop),
+    /// Give the running agent a message. → `Told`
+    TellRun {
+        /// The run.
+        run: RunId,
+        /// The words.
+        text: Box<str>,
+        /// When it reads them.
+        when: When,
+    },
+    /// Give the running agent the answer to what it asked. → `Told`
+    AnswerRun {
+        /// The run.
+        run: RunId,
+        /// The agent's own reference of the question.
+        reference: Box<str>,
+        /// Yes or no.
+        ruled: Ruled,
+        /// What it is told with a no.
+        why: Box<str>,
+    },
     /// Commit leftovers and look at the diff. → `Inspected`
     Inspect,
     /// Run the gate. → `GateFinished`
@@ -71,6 +102,8 @@ impl EffectKind {
             Self::CreateWorktree => "create_worktree",
             Self::StartRun(_) => "start_run",
             Self::StopRun(..) => "stop_run",
+            Self::TellRun { .. } => "tell_run",
+            Self::AnswerRun { .. } => "answer_run",
             Self::Inspect => "inspect",
             Self::Gate { .. } => "gate",
             Self::PrepareMerge => "prepare_merge",

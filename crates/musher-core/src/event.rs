@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::effect::Stop;
-use crate::id::{AgentId, ItemId, MissionId, RunId, Seq};
+use crate::approval::{Action, Ruled};
+use crate::effect::{Stop, When};
+use crate::id::{AgentId, ItemId, MissionId, RequestId, RunId, Seq};
 use crate::item::Phase;
-use crate::run::{FailureClass, Usage};
+use crate::run::{FailureClass, Limit, Usage};
 use crate::time::Timestamp;
 
 // One list makes the enum and the documentation, so that they cannot differ.
@@ -105,6 +106,22 @@ catalogue! {
     RunFinished "run_finished" { outcome: Box<str> = "finished, failed, cancelled or lost", class: Option<FailureClass> = "the sort of failure", message: Box<str> = "one line", usage: Usage = "what it used" }
     "Someone asked for the end of a run."
     RunStopping "run_stopping" { how: Stop = "interrupt or kill" }
+    "The agent asks a person before it does something."
+    ApprovalRequested "approval_requested" { request: RequestId = "its id", action: Action = "what it wants to do, whole", expires_at: Timestamp = "when it counts as denied" }
+    "What an agent asked was answered: by a rule, a person, or the end of its time."
+    ApprovalDecided "approval_decided" { action: Action = "what it wanted to do, whole", ruled: Ruled = "allowed or denied", by: Box<str> = "who, or which rule", why: Box<str> = "what the agent was told" }
+    "The agent needs no answer any more."
+    ApprovalWithdrawn "approval_withdrawn" { request: RequestId = "its id" }
+    "Someone has a message for a running agent."
+    MessageSent "message_sent" { text: Box<str> = "the words", when: When = "next or now" }
+    "A message did not reach the agent: its program has no way, or it was over."
+    MessageUndelivered "message_undelivered" {}
+    "The run has reached a limit and is stopped."
+    LimitReached "limit_reached" { limit: Limit = "which", text: Box<str> = "in words" }
+    "The account of the agent is used up for now."
+    AgentRateLimited "agent_rate_limited" { until: Timestamp = "when it takes work again" }
+    "The account of the agent may be used again."
+    AgentRateLimitLifted "agent_rate_limit_lifted" {}
     "Tokens or money were used."
     UsageRecorded "usage_recorded" { usage: Usage = "the difference" }
 

@@ -77,6 +77,8 @@ ids! {
     EffectId
     /// Names a note of an operator.
     NoteId
+    /// Names what an agent asks a person.
+    RequestId
 }
 
 /// A number that only grows, one an item: a report that carries an older fence than the item's is refused.

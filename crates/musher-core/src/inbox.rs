@@ -6,6 +6,7 @@ use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase};
 use crate::mission::MissionState;
 use crate::review;
+use crate::run::Run;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub enum Ask {
     Blocked,
     /// An agent cannot start.
     Agent,
+    /// A running agent asks before it does something.
+    Permission,
 }
 
 /// A thing that waits for a person, with the exact words that would help.
@@ -78,6 +81,7 @@ pub fn requests(state: &State) -> Vec<Request> {
             since: entry.row.updated_at,
         });
     }
+    requests.extend(state.runs().into_iter().flat_map(|run| permissions(state, run)));
     for agent in state.agents().filter(|a| !a.removed) {
         if let Some(error) = &agent.error {
             requests.push(Request {
@@ -92,6 +96,29 @@ pub fn requests(state: &State) -> Vec<Request> {
     }
     requests.sort_by_key(|r| r.since);
     requests
+}
+
+/// What a running agent asks, whole: a person must see what a yes would let happen.
+fn permissions<'a>(state: &'a State, run: &'a Run) -> impl Iterator<Item = Request> + 'a {
+    let agent = state.agent(run.agent).map(|agent| &*agent.spec.name).unwrap_or("an agent");
+    let key = state.item(run.item).map(|item| &*item.key).unwrap_or_default();
+    run.requests.iter().filter(|request| request.is_open()).map(move |request| {
+        let id = request.id.short();
+        Request {
+            ask: Ask::Permission,
+            mission: Some(run.mission),
+            item: Some(run.item),
+            text: format!(
+                "{agent} (run {}, {key}) wants to {}\nasked at {}, denied at {} if nobody answers",
+                run.id.short(),
+                request.ask.action.text(),
+                request.asked_at,
+                request.expires_at
+            ),
+            replies: vec![format!("musher allow {id}"), format!("musher deny {id} \"WHY\"")],
+            since: request.asked_at,
+        }
+    })
 }
 
 /// How many of a mission's items are named with what would free them.

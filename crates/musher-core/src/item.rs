@@ -10,9 +10,15 @@ mod operate;
 mod progress;
 mod table;
 
-pub use operate::{cancel, discard, driver_failed, hold, release, retry, skip, stop_run, worktree_removed};
-pub(crate) use operate::{cancelled, stop_effect};
-pub use progress::{assign, promote, run_finished, run_progress, run_started, worktree_failed, worktree_ready};
+pub use operate::{
+    LONGEST_MESSAGE, cancel, discard, driver_failed, hold, release, retry, skip, stop_run, tell_run, told,
+    worktree_removed,
+};
+pub(crate) use operate::{cancelled, stop_effect, tell_effect};
+pub use progress::{
+    assign, limit_reached, promote, run_finished, run_progress, run_started, session_started, worktree_failed,
+    worktree_ready,
+};
 pub(crate) use progress::{go, new_run, worktree_leftover};
 pub use table::{ItemEvent, Phase, moved};
 
@@ -399,6 +405,9 @@ pub struct Item {
     /// Why it last failed, one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<Box<str>>,
+    /// The agent's session that it is worked on in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Box<crate::run::Session>>,
     /// Merge failures in a row.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub merge_failures: u32,

@@ -10,6 +10,7 @@
 
 pub mod agenda;
 pub mod agent;
+pub mod approval;
 pub mod change;
 pub mod command;
 pub mod config;

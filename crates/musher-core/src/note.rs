@@ -3,13 +3,14 @@
 use crate::change::{Change, TextKey};
 use crate::command::{Actor, Answer, Command, Refused};
 use crate::dispatch;
-use crate::effect::Stop;
+use crate::effect::{Stop, When};
 use crate::event::Happened;
 use crate::id::{MissionId, NoteId};
 use crate::item::{Item, Phase, Priority};
 use crate::mission;
 use crate::nearest::nearest;
 use crate::review;
+use crate::run::RunState;
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 
@@ -198,10 +199,27 @@ fn act(
             }
             let key = TextKey::Note(id, NoteId::new(cx.now, cx.entropy));
             let text = format!("{}: {}", cx.actor.text(), note.trim());
-            let change = Change { texts: vec![(key, text.into())], ..Change::default() };
-            Ok((change, "noted; agents that start from now on are told".to_owned()))
+            let mut change = Change::default();
+            let told = tell_running(state, entry, &text, &mut change, cx);
+            change.texts.push((key, text.into()));
+            Ok((change, format!("noted; {told} running agent(s) and those that start from now on are told")))
         }
     }
+}
+
+/// Tells the running agents of a mission that take messages; how many that are. The others read it when they start.
+fn tell_running(state: &State, entry: &MissionEntry, text: &str, change: &mut Change, cx: &mut Context) -> usize {
+    let items = entry.items.iter().filter_map(|id| state.item(*id));
+    let runs = items.flat_map(|item| state.runs_of(item.id).iter().map(move |run| (item, *run)));
+    let running = runs.filter_map(|(item, run)| Some((item, state.run(run)?))).filter(|(_, run)| {
+        let driver = state.agent(run.agent).map(|agent| &*agent.spec.driver).unwrap_or_default();
+        run.state == RunState::Running && crate::config::drivers::takes_messages(driver)
+    });
+    let before = change.effects.len();
+    for (item, run) in running {
+        change.extend(crate::item::tell_effect(item, run, text, When::Next, cx));
+    }
+    change.effects.len() - before
 }
 
 /// The item of a mission that a person names: by its key, or by the beginning of its id.

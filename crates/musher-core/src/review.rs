@@ -8,7 +8,7 @@ use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
 use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Phase, Qa, Waiting};
 use crate::retry;
-use crate::run::{FailureClass, Outcome, Purpose, RunState, Verdict};
+use crate::run::{FailureClass, Outcome, Purpose, Verdict};
 use crate::state::State;
 use crate::step::Context;
 
@@ -99,7 +99,9 @@ fn unjudged(state: &State, id: RunId, outcome: &Outcome, cx: &mut Context) -> Op
     match outcome {
         Outcome::Lost { while_down: true } => Some(Change::default()),
         Outcome::Cancelled => retry::cap_of_run(state, run).is_none().then(Change::default),
-        Outcome::Failed { class: FailureClass::Setup, message, .. } if run.state == RunState::Starting => {
+        Outcome::SessionLost { .. } => Some(Change::default()),
+        Outcome::RateLimited { resets_at, .. } => Some(crate::agent::rate_limited(state, run.agent, *resets_at, cx)),
+        Outcome::Failed { class: FailureClass::Setup, message, .. } => {
             Some(crate::agent::setup_checked(state, run.agent, Some(message), cx).unwrap_or_default())
         }
         Outcome::Failed { .. } | Outcome::Lost { while_down: false } | Outcome::Finished { .. } => None,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Request;
 use crate::id::{AgentId, Fence, ItemId, MissionId, RunId};
 use crate::time::Timestamp;
 
@@ -59,6 +60,8 @@ pub enum FailureClass {
     Limit,
     /// Its process vanished.
     Lost,
+    /// The account of its agent is used up for now.
+    RateLimit,
 }
 
 impl FailureClass {
@@ -72,8 +75,43 @@ impl FailureClass {
             Self::Timeout => "timeout",
             Self::Limit => "limit",
             Self::Lost => "lost",
+            Self::RateLimit => "rate_limit",
         }
     }
+}
+
+/// A limit of a run that its driver watches. What is used is watched where it is summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// It has used as many turns with a tool as it may.
+    Turns,
+    /// Nothing was heard of it for as long as it may be silent.
+    Silence,
+    /// It made the same call with the same arguments [`LOOPS`] times in a row.
+    Looping,
+}
+
+/// After how many equal calls in a row an agent is held to be looping.
+pub const LOOPS: u32 = 10;
+
+impl Limit {
+    /// The sort of failure that it ends a run with.
+    pub const fn class(self) -> FailureClass {
+        match self {
+            Self::Turns | Self::Looping => FailureClass::Limit,
+            Self::Silence => FailureClass::Timeout,
+        }
+    }
+}
+
+/// The agent's session that an item is worked on in: another run of the same agent goes on in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// The agent that it is a session of.
+    pub agent: AgentId,
+    /// Its id, as the agent's program has it.
+    pub id: Box<str>,
 }
 
 /// What was used. Always a difference or a sum, never a level.
@@ -147,6 +185,19 @@ pub enum Outcome {
         #[serde(default)]
         detail: Box<str>,
     },
+    /// The account of its agent is used up for now. Nothing is wrong with the work, and no attempt is counted.
+    RateLimited {
+        /// When it is not any more, if that was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resets_at: Option<Timestamp>,
+        /// What was said, one line.
+        message: Box<str>,
+    },
+    /// The session that it was to go on in is not there any more. The next run begins another; no attempt is counted.
+    SessionLost {
+        /// What was said, one line.
+        message: Box<str>,
+    },
     /// It was interrupted or killed on request.
     Cancelled,
     /// Its process is gone and nobody knows how it ended.
@@ -162,6 +213,8 @@ impl Outcome {
         match self {
             Self::Finished { .. } => "finished",
             Self::Failed { .. } => "failed",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::SessionLost { .. } => "session_lost",
             Self::Cancelled => "cancelled",
             Self::Lost { .. } => "lost",
         }
@@ -170,7 +223,8 @@ impl Outcome {
     /// The class, for failures.
     pub const fn class(&self) -> Option<FailureClass> {
         match self {
-            Self::Finished { .. } | Self::Cancelled => None,
+            Self::Finished { .. } | Self::Cancelled | Self::SessionLost { .. } => None,
+            Self::RateLimited { .. } => Some(FailureClass::RateLimit),
             Self::Failed { class, .. } => Some(*class),
             Self::Lost { .. } => Some(FailureClass::Lost),
         }
@@ -220,6 +274,15 @@ pub struct Run {
     /// When the agent was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity_at: Option<Timestamp>,
+    /// The session that it was told to go on in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<Box<str>>,
+    /// The limit that it is being stopped for, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<(Limit, Box<str>)>,
+    /// What it has asked a person, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Request>,
 }
 
 impl Run {

@@ -119,6 +119,8 @@ impl MissionEntry {
 enum Timer {
     Item(ItemId),
     Mission(MissionId),
+    Run(RunId),
+    Agent(AgentId),
 }
 
 /// The active world.
@@ -149,6 +151,10 @@ pub struct State {
     unjudged: BTreeSet<MissionId>,
     slots: BTreeSet<u32>,
     live: BTreeSet<ItemId>,
+    /// Runs of which a question has waited for too long.
+    overdue: BTreeSet<RunId>,
+    /// Agents whose account may be used again.
+    rested: BTreeSet<AgentId>,
     dispatch_due: bool,
 }
 
@@ -319,6 +325,14 @@ impl State {
         self.unreviewed.iter().copied()
     }
 
+    pub(crate) fn first_overdue(&self) -> Option<RunId> {
+        self.overdue.first().copied()
+    }
+
+    pub(crate) fn first_rested(&self) -> Option<AgentId> {
+        self.rested.first().copied()
+    }
+
     pub(crate) fn first_unjudged(&self) -> Option<MissionId> {
         self.unjudged.first().copied()
     }
@@ -341,6 +355,12 @@ impl State {
             match timer {
                 Timer::Mission(id) => {
                     self.unjudged.insert(id);
+                }
+                Timer::Run(id) => {
+                    self.overdue.insert(id);
+                }
+                Timer::Agent(id) => {
+                    self.rested.insert(id);
                 }
                 Timer::Item(id) => {
                     if let Some(item) = self.items.get(&id) {
@@ -381,7 +401,7 @@ impl State {
         for row in change.agents {
             self.dispatch_due = true;
             self.load.entry(row.id).or_insert(0);
-            self.agents.insert(row.id, row);
+            self.put_agent(row);
             // Whether an item waits for an agent's review or for a person's depends on which agents there are.
             let waiting = self.missions.iter().filter(|(_, entry)| entry.count(Phase::Waiting) > 0);
             self.unjudged.extend(waiting.map(|(id, _)| *id));
@@ -588,8 +608,28 @@ impl State {
         }
     }
 
+    fn put_agent(&mut self, row: Agent) {
+        let id = row.id;
+        self.rested.remove(&id);
+        if let Some(at) = self.agents.get(&id).and_then(|old| old.limited_until) {
+            self.timers.remove(&(at, Timer::Agent(id)));
+        }
+        if let Some(at) = row.limited_until {
+            self.timers.insert((at, Timer::Agent(id)));
+        }
+        self.agents.insert(id, row);
+    }
+
     fn put_run(&mut self, row: Run) {
-        let was_live = self.runs.remove(&row.id).is_some();
+        let old = self.runs.remove(&row.id);
+        self.overdue.remove(&row.id);
+        if let Some(at) = old.as_ref().and_then(crate::approval::due) {
+            self.timers.remove(&(at, Timer::Run(row.id)));
+        }
+        if let Some(at) = crate::approval::due(&row).filter(|_| row.is_live()) {
+            self.timers.insert((at, Timer::Run(row.id)));
+        }
+        let was_live = old.is_some();
         match (was_live, row.is_live()) {
             (false, true) => {
                 *self.load.entry(row.agent).or_insert(0) += 1;

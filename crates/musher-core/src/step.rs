@@ -9,7 +9,7 @@ use crate::id::{EffectId, ItemId, MissionId};
 use crate::item::Item;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, item, merge, mission, note, review, verify};
+use crate::{agent, approval, item, merge, mission, note, review, verify};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -85,12 +85,16 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
         Command::RejectItem(id, text) => review::reject(state, *id, text, cx),
         Command::DiscardWorktree(id) => item::discard(state, *id, cx),
         Command::StopRun(id, how) => item::stop_run(state, *id, *how, cx),
+        Command::TellRun(id, text, when) => item::tell_run(state, *id, text, *when, cx),
+        Command::AnswerRequest(id, ruled, why) => approval::answer(state, *id, *ruled, why, cx),
 
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 
         Command::PromoteItem(id) => item::promote(state, *id, cx),
         Command::AssignItem(id, agent) => item::assign(state, *id, *agent, cx),
         Command::AssignReview(id, agent) => review::assign(state, *id, *agent, cx),
+        Command::ExpireRequests(run) => approval::expire(state, *run, cx),
+        Command::LiftRateLimit(agent) => agent::lift(state, *agent, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),
@@ -116,6 +120,22 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::StartRun(run), Report::RunProgress { usage }) => {
             return item::run_progress(state, item, *run, *usage, cx);
         }
+        (EffectKind::StartRun(run), Report::SessionStarted { id }) => {
+            return item::session_started(state, item, *run, id, cx);
+        }
+        (EffectKind::StartRun(run), Report::LimitReached { limit, text }) => {
+            return item::limit_reached(state, item, *run, *limit, text, cx);
+        }
+        (EffectKind::StartRun(run), Report::PermissionAsked { ask, worktree }) => {
+            return approval::asked(state, item, *run, worktree, ask, cx);
+        }
+        (EffectKind::StartRun(run), Report::PermissionGone(reference)) => {
+            return approval::gone(state, item, *run, reference, cx);
+        }
+        (EffectKind::TellRun { run, .. }, Report::Told { delivered }) => {
+            Ok(item::told(state, item, *run, *delivered, cx))
+        }
+        (EffectKind::AnswerRun { .. }, Report::Told { .. }) => Ok(Change::default()),
         (EffectKind::StartRun(run), Report::RunFinished { outcome, usage }) => {
             item::run_finished(state, item, *run, outcome, *usage, cx)
         }
@@ -135,6 +155,8 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             EffectKind::CreateWorktree
             | EffectKind::StartRun(_)
             | EffectKind::StopRun(..)
+            | EffectKind::TellRun { .. }
+            | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge

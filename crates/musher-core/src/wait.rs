@@ -204,7 +204,10 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
         waits.push(wait(WaitCode::TouchesOverlap, format!("{} is at work on the same files", other.key)));
     }
     if let Some((code, removed)) = dispatch::no_agent(state, item) {
-        waits.push(wait(code, no_agent_text(state, &removed)));
+        let until = (code == WaitCode::RateLimited)
+            .then(|| state.agents().filter(|a| !a.removed).filter_map(|a| a.limited_until).min())
+            .flatten();
+        waits.push(Wait { code, text: no_agent_text(state, &removed), until });
     }
     waits
 }

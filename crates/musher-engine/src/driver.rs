@@ -7,7 +7,7 @@ use std::sync::Arc;
 use musher_core::command::Report;
 use musher_core::effect::Stop;
 
-use crate::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd};
+use crate::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd, TellJob};
 
 /// A future that a driver gives back.
 pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -31,6 +31,9 @@ pub trait Runs: Send + Sync + 'static {
     fn run(&self, job: RunJob, reports: Reports) -> Work<Report>;
     /// Ends a run, a gate or a script, if it lives.
     fn stop(&self, folder: PathBuf, how: Stop) -> Work<()>;
+    /// Gives a running agent a message or an answer; whether its program took it. Idempotent by the job's key. Waits for
+    /// a run that is not attached to yet, so whoever wants it no more drops it.
+    fn tell(&self, job: TellJob) -> Work<bool>;
     /// Runs a shell script to its end.
     fn script(&self, job: Script) -> Work<ScriptEnd>;
     /// Ends every process in the run folders below `runs` whose names are not these, and looks which of these are lost.

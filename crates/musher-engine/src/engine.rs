@@ -282,6 +282,8 @@ fn wanted_folders(state: &State) -> Vec<String> {
             EffectKind::CreateWorktree => vec![format!("setup-{}", effect.id)],
             EffectKind::RemoveWorktree { .. } => vec![format!("teardown-{}", effect.id)],
             EffectKind::StopRun(..)
+            | EffectKind::TellRun { .. }
+            | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::PrepareMerge
             | EffectKind::Rebase

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use musher_core::agent::AgentSpec;
+use musher_core::approval::Ruled;
 use musher_core::config::{CommitBy, MergeStyle};
-use musher_core::effect::{Effect, EffectKind, GateOn, Stop};
+use musher_core::effect::{Effect, EffectKind, GateOn, Stop, When};
 use musher_core::id::{EffectId, ItemId, MissionId, RunId};
 use musher_core::item::Item;
 use musher_core::mission::{Delivery, Mission};
-use musher_core::run::{Purpose, RunState};
+use musher_core::run::{Purpose, RunState, Usage};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
 
@@ -196,6 +197,8 @@ pub struct RunJob {
     pub agent: AgentSpec,
     /// The folder of `musher.toml`.
     pub root: PathBuf,
+    /// Musher's own state.
+    pub state: PathBuf,
     /// The worktree.
     pub worktree: PathBuf,
     /// The run's folder.
@@ -206,6 +209,10 @@ pub struct RunJob {
     pub slot: u32,
     /// The prompt; filled in by the runner.
     pub prompt: String,
+    /// The session of an earlier run that it goes on in.
+    pub session: Option<String>,
+    /// What of its use is on file already: a driver that reads the run anew reports only what is beyond it.
+    pub used: Usage,
     /// Musher was down since this was asked for: a run that is found lost lost nothing by its own fault.
     pub reissued: bool,
     /// It was seen alive before: a missing folder then means that it is lost.
@@ -214,6 +221,38 @@ pub struct RunJob {
     pub create: CreateWorktree,
     /// The setup that such a worktree needs, and its marker.
     pub setup: Option<(Script, PathBuf)>,
+}
+
+/// Gives a running agent a message or an answer.
+#[derive(Clone, Debug)]
+pub struct TellJob {
+    /// The run.
+    pub run: RunId,
+    /// What it is told.
+    pub telling: Telling,
+}
+
+/// What a running agent is told.
+#[derive(Clone, Debug)]
+pub enum Telling {
+    /// A message.
+    Message {
+        /// The key by which it is told once.
+        key: String,
+        /// The words.
+        text: String,
+        /// When it reads them.
+        when: When,
+    },
+    /// The answer to what it asked.
+    Answer {
+        /// The agent's own reference of the question.
+        reference: String,
+        /// Yes or no.
+        ruled: Ruled,
+        /// What it is told with a no.
+        why: String,
+    },
 }
 
 /// A shell script: a gate, a setup, a teardown.
@@ -267,6 +306,8 @@ pub enum Job {
     Run(Box<RunJob>),
     /// For the process driver.
     Stop(PathBuf, Stop),
+    /// For the process driver.
+    Tell(Box<TellJob>),
     /// A gate; a commit is checked out first when there is one.
     Gate(Script, Option<Checkout>),
 }
@@ -295,6 +336,14 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
             Job::Git(Box::new(GitJob::RemoveWorktree(at.remove(*discard))), at.teardown(effect.id))
         }
         EffectKind::StartRun(run) => Job::Run(Box::new(at.run(effect.id, *run, reissued)?)),
+        EffectKind::TellRun { run, text, when } => Job::Tell(Box::new(TellJob {
+            run: *run,
+            telling: Telling::Message { key: format!("tell:{}", effect.id), text: text.to_string(), when: *when },
+        })),
+        EffectKind::AnswerRun { run, reference, ruled, why } => Job::Tell(Box::new(TellJob {
+            run: *run,
+            telling: Telling::Answer { reference: reference.to_string(), ruled: *ruled, why: why.to_string() },
+        })),
         EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),
         EffectKind::Gate { on, gate, .. } => at.gate(effect.id, on, gate),
     })
@@ -425,11 +474,14 @@ impl At<'_> {
             purpose: run.purpose,
             agent: self.state.agent(run.agent)?.spec.clone(),
             root: self.paths.root.clone(),
+            state: self.paths.state.clone(),
             worktree: self.path(),
             folder: self.paths.run(&id.to_string()),
             base: self.item.base_commit.as_deref().unwrap_or_default().to_owned(),
             slot: self.item.slot.unwrap_or_default(),
             prompt: String::new(),
+            session: run.resumes.as_deref().map(str::to_owned),
+            used: run.usage,
             reissued,
             was_running: run.state == RunState::Running,
             create: self.create(),

@@ -80,6 +80,8 @@ struct Live {
     scripts: Vec<PathBuf>,
     /// Nobody wants it any more: what has not begun does not begin.
     closed: Arc<AtomicBool>,
+    /// It waits for a run that is over, once nobody wants it.
+    telling: bool,
 }
 
 /// Carries effects out, each in a task of its own.
@@ -117,6 +119,7 @@ impl Runner {
         self.live.retain(|_, live| !live.task.is_finished());
         let scripts = job.as_deref().map(scripts_of).unwrap_or_default();
         let place = job.as_deref().and_then(place_of).map(|path| self.place(path));
+        let telling = matches!(job.as_deref(), Some(Job::Tell(_)));
         let closed = Arc::new(AtomicBool::new(false));
         let worker = Worker { drivers: self.drivers.clone(), engine: self.engine.clone(), effect };
         let unwanted = Arc::clone(&closed);
@@ -137,7 +140,7 @@ impl Runner {
                 worker.say(report).await;
             }
         });
-        self.live.insert(effect, Live { task: task.abort_handle(), scripts, closed });
+        self.live.insert(effect, Live { task: task.abort_handle(), scripts, closed, telling });
     }
 
     fn close(&mut self, effect: EffectId) {
@@ -145,6 +148,9 @@ impl Runner {
         live.closed.store(true, Ordering::Release);
         if live.task.is_finished() {
             return;
+        }
+        if live.telling {
+            return live.task.abort();
         }
         // Never aborted: whoever is next in that worktree waits until the script is really gone.
         for folder in live.scripts {
@@ -175,7 +181,7 @@ fn place_of(job: &Job) -> Option<PathBuf> {
         },
         Job::Run(job) => Some(job.worktree.clone()),
         Job::Gate(script, _) => Some(script.cwd.clone()),
-        Job::Stop(..) => None,
+        Job::Stop(..) | Job::Tell(_) => None,
     }
 }
 
@@ -185,7 +191,7 @@ fn scripts_of(job: &Job) -> Vec<PathBuf> {
         Job::Git(_, hooks) => hooks.setup.iter().chain(&hooks.teardown).map(|(s, _)| s.folder.clone()).collect(),
         Job::Run(job) => job.setup.iter().map(|(script, _)| script.folder.clone()).collect(),
         Job::Gate(script, _) => vec![script.folder.clone()],
-        Job::Stop(..) => Vec::new(),
+        Job::Stop(..) | Job::Tell(_) => Vec::new(),
     }
 }
 
@@ -200,6 +206,7 @@ impl Worker {
         match job {
             Job::Git(job, hooks) => Some(self.git(*job, hooks).await),
             Job::Run(job) => Some(self.run(*job, needs).await),
+            Job::Tell(job) => Some(Report::Told { delivered: self.drivers.runs.tell(*job).await }),
             Job::Stop(folder, how) => {
                 self.drivers.runs.stop(folder, how).await;
                 Some(Report::RunStopped)

@@ -1,10 +1,13 @@
 //! What config and operators do to agents.
 
 use super::{Agent, AgentSpec, Source};
+use crate::approval::Approvals;
 use crate::change::Change;
 use crate::command::{Answer, Refused};
+use crate::config::drivers::{self, Speech};
 use crate::event::{Event, Happened};
 use crate::id::AgentId;
+use crate::nearest::nearest;
 use crate::state::State;
 use crate::step::Context;
 
@@ -33,6 +36,8 @@ fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
         draining: false,
         removed: false,
         error: None,
+        limited_until: None,
+        limited_times: 0,
         created_at: cx.now,
         updated_at: cx.now,
     }
@@ -73,6 +78,31 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
     change
 }
 
+/// Refuses a definition that no driver could work with. The configuration's own are checked where they are read.
+fn check(spec: &AgentSpec) -> Result<(), Refused> {
+    let Some(driver) = drivers::named(&spec.driver) else {
+        let near = nearest(&spec.driver, drivers::DRIVERS.iter().map(|known| known.name));
+        let all = || drivers::DRIVERS.iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
+        return Err(Refused::Invalid {
+            what: format!("unknown driver `{}`", spec.driver),
+            fix: near.map_or_else(|| format!("one of {}", all()), |near| format!("did you mean `{near}`?")),
+        });
+    };
+    if spec.command.is_empty() && driver.command.is_empty() {
+        return Err(Refused::Invalid {
+            what: format!("an agent of the driver `{}` needs a command", driver.name),
+            fix: "name the program and its arguments".to_owned(),
+        });
+    }
+    if driver.speech != Speech::TwoWay && spec.approvals != Approvals::Allow {
+        return Err(Refused::Invalid {
+            what: format!("an agent of the driver `{}` is not asked, so its approvals would not hold", driver.name),
+            fix: "take `claude`, `codex` or `acp`, or approvals `allow`".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Adds an agent.
 pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, Refused> {
     if state.agent_named(&spec.name).is_some() {
@@ -81,6 +111,7 @@ pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, 
             fix: format!("choose another name, or `musher agent remove {}` first", spec.name),
         });
     }
+    check(spec)?;
     let row = defined(spec, Source::Operator, cx);
     let events = vec![event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx)];
     Ok(Change { answer: Answer::Agent(row.id), agents: vec![row], events, ..Change::default() })
@@ -104,10 +135,11 @@ pub fn pause(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Ref
 /// The agent takes work again; what was wrong with its program is forgotten, and found again if it still is.
 pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
     let agent = find(state, id)?;
-    if !agent.paused && !agent.draining && agent.error.is_none() {
+    if !agent.paused && !agent.draining && agent.error.is_none() && agent.limited_until.is_none() {
         return Ok(Change::default());
     }
-    let row = Agent { paused: false, draining: false, error: None, updated_at: cx.now, ..agent.clone() };
+    let row =
+        Agent { paused: false, draining: false, error: None, limited_until: None, updated_at: cx.now, ..agent.clone() };
     let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
     Ok(Change { agents: vec![row], events, ..Change::default() })
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::drivers::{DRIVERS, Speech, named};
 use super::key::quoted;
 use super::placeholder::{PLACEHOLDERS, expand};
 use super::reader::{Fields, Placed, clipped};
-use crate::agent::{AgentSpec, Limits};
+use crate::agent::{AgentSpec, Limits, Sandbox};
+use crate::approval::{Approvals, Rule, Rules, default_rules};
 use crate::plan::plain;
 use crate::problem::Report;
 
@@ -37,6 +39,18 @@ pub struct AgentConfig {
     pub enabled: bool,
     /// What stops one of its runs.
     pub limits: AgentLimits,
+    /// Who says yes to what it wants to do; none = by its driver.
+    pub approvals: Option<Approvals>,
+    /// What it may do besides the defaults, for `approvals = "rules"`.
+    pub allow: Vec<String>,
+    /// What it may never do.
+    pub deny: Vec<String>,
+    /// Seconds after which what it asks a person counts as denied. Default 1,800.
+    pub approval_timeout_secs: u64,
+    /// The folder of its program's own configuration and account.
+    pub home: Option<String>,
+    /// What keeps its processes in.
+    pub sandbox: Sandbox,
 }
 
 /// What stops a run of an agent.
@@ -71,6 +85,12 @@ impl Default for AgentConfig {
             nickname: None,
             enabled: true,
             limits: AgentLimits::default(),
+            approvals: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            approval_timeout_secs: 30 * 60,
+            home: None,
+            sandbox: Sandbox::None,
         }
     }
 }
@@ -106,7 +126,22 @@ impl AgentConfig {
             env: boxes(&self.env),
             nickname: self.nickname.as_deref().map(Into::into),
             limits: self.limits.limits(),
+            approvals: self.approvals.unwrap_or_else(|| usual_approvals(&self.driver)),
+            rules: self.rules(),
+            approval_timeout_secs: self.approval_timeout_secs,
+            home: self.home.as_deref().map(Into::into),
+            sandbox: self.sandbox,
         }
+    }
+
+    /// The rules of its own: the usual ones and what `allow` and `deny` add; none when they add nothing.
+    fn rules(&self) -> Option<Rules> {
+        if self.allow.is_empty() && self.deny.is_empty() {
+            return None;
+        }
+        // Each was parsed when it was read; one that was not has been reported, and the whole layer with it.
+        let parsed = |texts: &[String]| texts.iter().filter_map(|text| Rule::parse(text).ok()).collect::<Vec<_>>();
+        Some(default_rules().with(parsed(&self.allow), parsed(&self.deny)))
     }
 }
 
@@ -116,6 +151,7 @@ impl AgentLimits {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10^15, checked when read")]
         let micro = |usd: f64| (usd * 1e6).round() as u64;
         Limits {
+            turns: self.turns,
             duration_secs: self.duration_secs,
             silence_secs: self.silence_secs,
             cost_micro_usd: self.usd.map(micro),
@@ -156,11 +192,12 @@ fn read_agent(fields: &Fields, report: &mut Report) -> AgentConfig {
     fields.require("name", "the agent", "add a short name of [a-z0-9_-], such as name = \"claude-1\"", report);
     let name = fields.text("name", report).unwrap_or_default();
     check_name(name, fields.place("name"), report);
-    let driver = read_driver(fields, report);
+    let driver = read_driver(fields, name, report);
     let command = fields.texts("command", report);
-    check_command(fields, command.as_deref(), report);
+    check_command(fields, &driver, command.as_deref(), report);
     let env = fields.texts("env", report).unwrap_or_default();
     check_env(&env, report);
+    let speech = named(&driver).map(|known| known.speech);
     AgentConfig {
         name: name.to_owned(),
         driver,
@@ -173,7 +210,48 @@ fn read_agent(fields: &Fields, report: &mut Report) -> AgentConfig {
         nickname: fields.text("nickname", report).map(str::to_owned),
         enabled: fields.flag("enabled", report).unwrap_or(default.enabled),
         limits: fields.table("limits", report).map(|limits| read_limits(&limits, report)).unwrap_or_default(),
+        approvals: read_approvals(fields, speech, report),
+        allow: read_rules(fields, "allow", report),
+        deny: read_rules(fields, "deny", report),
+        approval_timeout_secs: fields
+            .duration_secs("approval_timeout", report)
+            .unwrap_or(default.approval_timeout_secs),
+        home: fields.text("home", report).map(str::to_owned),
+        sandbox: fields
+            .word("sandbox", &[Sandbox::None, Sandbox::Bwrap], Sandbox::name, report)
+            .unwrap_or(default.sandbox),
     }
+}
+
+/// What an agent without a word about it gets: programs that cannot be asked are allowed what they do.
+fn usual_approvals(driver: &str) -> Approvals {
+    match named(driver).map(|known| known.speech) {
+        Some(Speech::TwoWay) => Approvals::Rules,
+        Some(Speech::Command | Speech::OneWay) | None => Approvals::Allow,
+    }
+}
+
+fn read_approvals(fields: &Fields, speech: Option<Speech>, report: &mut Report) -> Option<Approvals> {
+    let all = [Approvals::Allow, Approvals::Deny, Approvals::Ask, Approvals::Rules];
+    let approvals = fields.word("approvals", &all, Approvals::name, report)?;
+    let cannot_ask = matches!(speech, Some(Speech::Command | Speech::OneWay));
+    if cannot_ask && approvals != Approvals::Allow {
+        let what =
+            format!("an agent of this driver is not asked, so `approvals = \"{}\"` would not hold", approvals.name());
+        let fix = "take a driver that asks: `claude`, `codex` or `acp`; or write approvals = \"allow\"";
+        report.add_with_fix(fields.place("approvals"), what, fix);
+    }
+    Some(approvals)
+}
+
+fn read_rules(fields: &Fields, name: &str, report: &mut Report) -> Vec<String> {
+    let texts = fields.texts(name, report).unwrap_or_default();
+    for (at, text) in &texts {
+        if let Err(error) = Rule::parse(text) {
+            report.add_with_fix(*at, clipped(&error.to_string()), error.fix());
+        }
+    }
+    plain(texts)
 }
 
 fn check_name(name: &str, at: usize, report: &mut Report) {
@@ -184,28 +262,32 @@ fn check_name(name: &str, at: usize, report: &mut Report) {
     }
 }
 
-fn read_driver(fields: &Fields, report: &mut Report) -> String {
-    fields.require("driver", "the agent", "add driver = \"command\"", report);
+/// The driver; an agent that has the name of one needs to say no more.
+fn read_driver(fields: &Fields, agent: &str, report: &mut Report) -> String {
+    if !fields.has("driver") && named(agent).is_some() {
+        return agent.to_owned();
+    }
+    let fix = "add driver = \"claude\", \"codex\", \"acp\", \"command\" …";
+    fields.require("driver", "the agent", fix, report);
     let Some(driver) = fields.text("driver", report) else { return COMMAND.to_owned() };
-    let at = fields.place("driver");
-    if LATER_DRIVERS.contains(&driver) {
-        let fix = format!("write driver = \"{COMMAND}\" and the program's own arguments in `command`");
-        report.add_with_fix(at, format!("the driver `{driver}` is not in this version of musher, `{COMMAND}` is"), fix);
-    } else if driver != COMMAND {
-        let known = [COMMAND];
-        let all = || format!("the drivers of this version are {}", quoted(&known));
-        report.add_unknown(at, format!("unknown driver `{}`", clipped(driver)), driver, known.into_iter(), all);
+    if named(driver).is_none() {
+        let known: Vec<&str> = DRIVERS.iter().map(|known| known.name).collect();
+        let all = || format!("the drivers are {}", quoted(&known));
+        let what = format!("unknown driver `{}`", clipped(driver));
+        report.add_unknown(fields.place("driver"), what, driver, known.iter().copied(), all);
     }
     driver.to_owned()
 }
 
-fn check_command(fields: &Fields, command: Option<&[Placed]>, report: &mut Report) {
+fn check_command(fields: &Fields, driver: &str, command: Option<&[Placed]>, report: &mut Report) {
     let fix = "write the program and its arguments, such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"]";
     match command {
         Some([]) => report.add_with_fix(fields.place("command"), "`command` is empty", fix),
         Some(_) => {}
         None if fields.has("command") => {}
-        None if fields.is_text("driver", COMMAND) => fields.require("command", "the agent", fix, report),
+        None if fields.has("driver") && named(driver).is_some_and(|known| known.command.is_empty()) => {
+            fields.require("command", "the agent", fix, report);
+        }
         None => {}
     }
     for (at, argument) in command.unwrap_or_default() {
@@ -246,12 +328,8 @@ fn read_limits(fields: &Fields, report: &mut Report) -> AgentLimits {
     }
 }
 
-/// The driver that this version has.
+/// The driver for any command.
 const COMMAND: &str = "command";
-
-/// Drivers and presets that a later version will have.
-const LATER_DRIVERS: [&str; 10] =
-    ["acp", "claude", "codex", "gemini", "opencode", "qwen", "copilot", "cursor", "aider", "auggie"];
 
 /// The longest name of an agent, in characters.
 const LONGEST_NAME: usize = 64;

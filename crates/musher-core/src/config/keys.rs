@@ -80,13 +80,20 @@ pub(crate) const PROJECT: &[Key] = &[
 /// `[[agents]]`.
 pub(crate) const AGENT: &[Key] = &[
     Key::new("name", Shape::Text, "", "Unique; 1 to 64 of `[a-z0-9_-]`. Required."),
-    Key::new("driver", Shape::Text, "", "How it is driven: `command`. Required."),
+    Key::new(
+        "driver",
+        Shape::Text,
+        "the agent's name, if it is one",
+        "How it is driven: `command` for any program, `acp` for any that speaks the Agent Client Protocol, `claude`, \
+         `codex`, `codex-exec`, `opencode`, `gemini` or `qwen`; or a preset: `copilot`, `cursor`, `auggie`, `aider`.",
+    ),
     Key::new(
         "command",
         Shape::Texts,
         "",
         "The program and its arguments. `{root}`, `{prompt}`, `{prompt_file}`, `{worktree}`, `{item}`, `{run}` and \
-         `{attempt}` are filled in; `{{` and `}}` are plain braces. Required for driver `command`.",
+         `{attempt}` are filled in; `{{` and `}}` are plain braces. Required for the drivers `command` and `acp`; for \
+         the others it names the program, if it is not on the PATH, and arguments that come before musher's own.",
     ),
     Key::new("roles", Shape::Texts, "generalist", "Its roles; stated, never guessed from its name."),
     Key::new("capabilities", Shape::Texts, "", "What it can do; an item's labels must all be among them."),
@@ -96,12 +103,41 @@ pub(crate) const AGENT: &[Key] = &[
     Key::new("nickname", Shape::Text, "", "What people call it."),
     Key::new("enabled", Shape::Flag, "true", "Whether it is there at all."),
     Key::new("limits", Shape::Table(LIMITS), "", "What stops one of its runs."),
-    Key::later("home"),
-    Key::later("sandbox"),
-    Key::later("approvals"),
-    Key::later("approval_timeout"),
-    Key::later("allow"),
-    Key::later("deny"),
+    Key::new(
+        "approvals",
+        Shape::Word(&["allow", "deny", "ask", "rules"]),
+        "",
+        "Who says yes to what it wants to do: nobody is asked, everything that needs a yes is denied, a person, or the \
+         rules, and a person where they do not know. Without it `rules`, or `allow` where the program is not asked.",
+    ),
+    Key::new(
+        "allow",
+        Shape::Texts,
+        "",
+        "Rules for what it may do besides the usual: `read`, `edit:src/**`, `shell:cargo *`, `fetch:https://docs.rs/*`, \
+         or a tool's own name.",
+    ),
+    Key::new(
+        "deny",
+        Shape::Texts,
+        "",
+        "Rules for what it may never do, such as `shell:rm -rf *`; they win over all others.",
+    ),
+    Key::new("approval_timeout", Shape::Duration(1), "30m", "After how long a request that nobody answers is denied."),
+    Key::new(
+        "home",
+        Shape::Text,
+        "the user's own",
+        "The folder of its program's configuration and account, below the folder of `musher.toml` or absolute: several \
+         accounts live side by side.",
+    ),
+    Key::new(
+        "sandbox",
+        Shape::Word(&["none", "bwrap"]),
+        "none",
+        "What keeps its processes in: nothing, or bubblewrap, where only the worktree, a private `/tmp` and its home can \
+         be written.",
+    ),
     Key::later("node"),
     Key::later("on_cap"),
     Key::later("on_rate_limit"),
@@ -113,7 +149,7 @@ pub(crate) const LIMITS: &[Key] = &[
         "turns",
         Shape::Whole(1, 1_000_000),
         "80",
-        "Turns that use a tool. Counted where the driver reports turns; the command driver reports none.",
+        "Turns that use a tool. Counted where the driver reports them; the command driver reports none.",
     ),
     Key::new("duration", Shape::Duration(1), "2h", "How long a run may take."),
     Key::new("silence", Shape::Duration(1), "10m", "How long a run may say nothing."),

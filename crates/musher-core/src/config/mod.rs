@@ -6,6 +6,7 @@
 //! reader, the nearest-name hints, [`reference()`] and [`schema()`] are made.
 
 mod agents;
+pub mod drivers;
 mod environment;
 pub(crate) mod key;
 mod keys;

@@ -8,6 +8,7 @@ use super::quantity::{show_bytes, show_seconds};
 use super::resolve::Config;
 use super::secret::SecretRef;
 use super::settings::ProjectSettings;
+use crate::approval::Approvals;
 use crate::mission::Policy;
 use crate::plan::{qa_name, toml_array, toml_string};
 
@@ -97,6 +98,12 @@ impl File {
         self.line("env", toml_array(&agent.env));
         self.text("nickname", agent.nickname.as_deref());
         self.line("enabled", agent.enabled);
+        self.text("approvals", agent.approvals.map(Approvals::name));
+        self.line("allow", toml_array(&agent.allow));
+        self.line("deny", toml_array(&agent.deny));
+        self.text("approval_timeout", Some(&show_seconds(agent.approval_timeout_secs)));
+        self.text("home", agent.home.as_deref());
+        self.text("sandbox", Some(agent.sandbox.name()));
         self.section("[agents.limits]");
         self.line("turns", agent.limits.turns);
         self.text("duration", Some(&show_seconds(agent.limits.duration_secs)));

@@ -97,6 +97,7 @@ fn a_file_may_use_every_key() {
         nickname: Some("The Script".into()),
         enabled: false,
         limits,
+        ..AgentConfig::default()
     };
     assert_eq!(config.project, project);
     assert_eq!(config.policy, Policy { max_parallel_items: 8, ..Policy::default() });
@@ -162,16 +163,22 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "[[agents]]",
         "1:1: the agent has no `name` (add a short name of [a-z0-9_-], such as name = \"claude-1\")\n\
-      1:1: the agent has no `driver` (add driver = \"command\")",
+      1:1: the agent has no `driver` (add driver = \"claude\", \"codex\", \"acp\", \"command\" …)",
     ),
     (
-        "[[agents]]\nname='A b'\ndriver='claude'\n[[agents]]\nname='b'\ndriver='comand'\nsandbox='bwrap'",
+        "[[agents]]\nname='A b'\ndriver='claude'\n[[agents]]\nname='b'\ndriver='comand'\nsandbox='bwrapp'\nnode='n'",
         "2:6: the agent's name `A b` is not 1 to 64 of [a-z0-9_-] \
       (shorten it to such characters; a `nickname` may be anything)\n\
-      3:8: the driver `claude` is not in this version of musher, `command` is \
-      (write driver = \"command\" and the program's own arguments in `command`)\n\
       6:8: unknown driver `comand` (did you mean `command`?)\n\
-      7:1: `sandbox` is not in this version of musher (leave it out)",
+      7:9: unknown sandbox `bwrapp` (did you mean `bwrap`?)\n\
+      8:1: `node` is not in this version of musher (leave it out)",
+    ),
+    (
+        "[[agents]]\nname='gemini'\napprovals='ask'\nallow=['shell:']",
+        "3:11: an agent of this driver is not asked, so `approvals = \"ask\"` would not hold \
+      (take a driver that asks: `claude`, `codex` or `acp`; or write approvals = \"allow\")\n\
+      4:8: the rule `shell:` has an empty pattern (write a class or a tool's name, with a pattern or without the \
+      colon: `read`, `edit:src/**`, `shell:cargo *`, `fetch:https://docs.rs/*`, `mcp__x__*`)",
     ),
     (
         "[[agents]]\nname='a'\ndriver='command'\ncommand=['x']\n[[agents]]\nname='a'\ndriver='command'\ncommand=['x']",
@@ -327,6 +334,7 @@ fn the_defaults_of_the_table_are_those_of_the_types() {
         for key in keys {
             let default = match key.shape {
                 Shape::Flag | Shape::Whole(..) if !key.default.is_empty() => key.default.to_owned(),
+                Shape::Word(_) if key.default.is_empty() => continue,
                 Shape::Word(_) | Shape::Duration(_) | Shape::Size(_) => format!("'{}'", key.default),
                 Shape::Text if key.name == "listen" => format!("'{}'", key.default),
                 _ => continue,
@@ -364,7 +372,7 @@ fn the_schema_and_the_reference_name_every_key() {
     let reference = reference();
     let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
     same(&schema, &reference, ROOT);
-    assert_eq!(schema["properties"]["agents"]["items"]["required"], serde_json::json!(["name", "driver"]));
+    assert_eq!(schema["properties"]["agents"]["items"]["required"], serde_json::json!(["name"]));
     for heading in ["## `[project]`", "## `[policy]`", "## `[[agents]]`", "## `[agents.limits]`", "## `[secrets]`"] {
         assert!(reference.contains(heading), "{heading}\n{reference}");
     }

@@ -4,10 +4,10 @@ use super::progress::{close_effects, find, give_back, go, worktree_leftover};
 use super::{BlockedReason, Cancelled, Item, ItemEvent, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
-use crate::effect::{Effect, EffectKind, Stop};
+use crate::effect::{Effect, EffectKind, Stop, When};
 use crate::event::Happened;
 use crate::id::{ItemId, RunId};
-use crate::run::{FailureClass, Outcome, RunState, Usage};
+use crate::run::{FailureClass, Outcome, Run, RunState, Usage};
 use crate::state::State;
 use crate::step::Context;
 use crate::{merge, retry as retries};
@@ -203,6 +203,8 @@ fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Chan
             EffectKind::StartRun(run) => Some(run),
             EffectKind::CreateWorktree
             | EffectKind::StopRun(..)
+            | EffectKind::TellRun { .. }
+            | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge
@@ -251,6 +253,50 @@ pub fn stop_run(state: &State, id: RunId, how: Stop, cx: &mut Context) -> Result
         });
     }
     Ok(stop_effect(state, item, id, how, cx))
+}
+
+/// The longest message to a running agent, in bytes.
+pub const LONGEST_MESSAGE: usize = 64 << 10;
+
+/// A message to a running agent.
+pub fn tell_run(state: &State, id: RunId, text: &str, when: When, cx: &mut Context) -> Result<Change, Refused> {
+    let run = state.run(id).ok_or_else(|| Refused::NotFound { noun: "run", name: id.short() })?;
+    let item = find(state, run.item)?;
+    if text.trim().is_empty() || text.len() > LONGEST_MESSAGE {
+        return Err(Refused::Invalid {
+            what: format!("a message of {} bytes; it has 1 to {LONGEST_MESSAGE}", text.len()),
+            fix: "say it shorter, or put it into a file of the repository".to_owned(),
+        });
+    }
+    if run.state != RunState::Running {
+        return Err(Refused::State {
+            verb: "send to",
+            noun: "run",
+            name: id.short(),
+            state: run.state.name(),
+            fix: "`musher mission note` reaches the agents that start from now on",
+        });
+    }
+    let text = format!("{}: {}", cx.actor.text(), text.trim());
+    Ok(tell_effect(item, run, &text, when, cx))
+}
+
+/// A message for a running agent, in the outbox.
+pub(crate) fn tell_effect(item: &Item, run: &Run, text: &str, when: When, cx: &mut Context) -> Change {
+    let effect = cx.effect(item.id, EffectKind::TellRun { run: run.id, text: text.into(), when });
+    let mut event = cx.about(item, Happened::MessageSent { text: text.into(), when });
+    (event.run, event.agent) = (Some(run.id), Some(run.agent));
+    Change { effects: vec![effect], events: vec![event], ..Change::default() }
+}
+
+/// A message reached its agent, or did not.
+pub fn told(state: &State, item: &Item, run: RunId, delivered: bool, cx: &Context) -> Change {
+    if delivered {
+        return Change::default();
+    }
+    let mut event = cx.about(item, Happened::MessageUndelivered {});
+    (event.run, event.agent) = (Some(run), state.run(run).map(|run| run.agent));
+    Change { events: vec![event], ..Change::default() }
 }
 
 /// Removes a kept worktree after everything in it was saved under the attic ref.
@@ -310,6 +356,6 @@ pub fn driver_failed(
             merge::held(state, item, error, cx)
         }
         EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),
-        EffectKind::StopRun(..) => Ok(Change::default()),
+        EffectKind::StopRun(..) | EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Ok(Change::default()),
     }
 }

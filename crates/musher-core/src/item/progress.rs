@@ -8,7 +8,7 @@ use crate::effect::{Effect, EffectKind, Stop};
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
 use crate::retry;
-use crate::run::{FailureClass, Outcome, Purpose, Run, RunState, Usage};
+use crate::run::{FailureClass, Limit, Outcome, Purpose, Run, RunState, Session, Usage};
 use crate::state::State;
 use crate::step::Context;
 
@@ -52,7 +52,11 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     let mut row = item.clone();
     go(&mut row, ItemEvent::Assign, ItemState::Assigned, cx)?;
     let resolving = matches!(row.fix, Some(Fix::Conflict(_)));
-    let run = new_run(&mut row, agent, if resolving { Purpose::Resolve } else { Purpose::Work }, cx);
+    let mut run = new_run(&mut row, agent, if resolving { Purpose::Resolve } else { Purpose::Work }, cx);
+    // A session knows its folder: it is of no use in a new worktree, which the same path may hold.
+    if matches!(row.worktree, Worktree::Ready | Worktree::Kept(_)) {
+        run.resumes = row.session.as_ref().filter(|session| session.agent == agent).map(|session| session.id.clone());
+    }
     row.agent = Some(agent);
     row.run = Some(run.id);
     let mut change = Change::default();
@@ -101,6 +105,9 @@ pub(crate) fn new_run(row: &mut Item, agent: AgentId, purpose: Purpose, cx: &mut
         outcome: None,
         usage: Usage::default(),
         last_activity_at: None,
+        resumes: None,
+        limit: None,
+        requests: Vec::new(),
     }
 }
 
@@ -208,6 +215,39 @@ pub fn run_progress(state: &State, item: &Item, run: RunId, usage: Usage, cx: &m
     Ok(change)
 }
 
+/// The agent works in a session of its own program: the next run of the same agent goes on in it.
+pub fn session_started(state: &State, item: &Item, run: RunId, id: &str, cx: &Context) -> Result<Change, Refused> {
+    let run = state.run(run).ok_or(Refused::Stale { what: "its run is over" })?;
+    let session = Session { agent: run.agent, id: id.into() };
+    // A reviewer reads; what it learnt is not what the item's own agent goes on with.
+    if run.purpose == Purpose::Review || item.session.as_deref() == Some(&session) {
+        return Ok(Change::default());
+    }
+    let row = Item { session: Some(Box::new(session)), updated_at: cx.now, ..item.clone() };
+    Ok(Change { items: vec![row], ..Change::default() })
+}
+
+/// The run has reached a limit: it is stopped, and why is kept until it has ended.
+pub fn limit_reached(
+    state: &State,
+    item: &Item,
+    run: RunId,
+    limit: Limit,
+    text: &str,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let run = state.run(run).ok_or(Refused::Stale { what: "its run is over" })?;
+    if run.limit.is_some() {
+        return Ok(Change::default());
+    }
+    let mut change = super::operate::stop_effect(state, item, run.id, Stop::Kill, cx);
+    let mut event = cx.about(item, Happened::LimitReached { limit, text: text.into() });
+    (event.run, event.agent) = (Some(run.id), Some(run.agent));
+    change.events.push(event);
+    change.runs.push(Run { limit: Some((limit, text.into())), ..run.clone() });
+    Ok(change)
+}
+
 /// What was used, said of the run that used it: an item's review is not its own run.
 fn recorded(row: &Item, run: &Run, usage: Usage, cx: &Context) -> crate::event::Event {
     let mut event = cx.about(row, Happened::UsageRecorded { usage });
@@ -242,6 +282,7 @@ pub fn run_finished(
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     let run = state.run(id).ok_or(Refused::Stale { what: "its run is over" })?;
+    let outcome = &stopped_by_limit(run, outcome);
     let mut row = item.clone();
     let over = Run {
         state: RunState::Finished,
@@ -259,8 +300,11 @@ pub fn run_finished(
     (event.run, event.agent) = (Some(id), Some(run.agent));
     change.events.push(event);
     change.runs.push(over);
-    // A stop that was asked for has had its answer.
-    change.closed.extend(stops_of(state, item.id, id).map(|e| e.id));
+    // A stop that was asked for has had its answer; what it should still be told comes too late.
+    change.closed.extend(talk_with(state, item.id, id).map(|e| e.id));
+    if let Outcome::Finished { .. } = outcome {
+        change.extend(rested(state, run.agent, cx));
+    }
 
     if run.purpose == Purpose::Review {
         change.extend(crate::review::run_finished(state, row, id, outcome, cx)?);
@@ -289,6 +333,7 @@ fn finished_event(outcome: &Outcome, usage: Usage) -> Happened {
     let message: Box<str> = match outcome {
         Outcome::Finished { summary, .. } => first_line(summary).into(),
         Outcome::Failed { message, .. } => message.clone(),
+        Outcome::RateLimited { message, .. } | Outcome::SessionLost { message } => message.clone(),
         Outcome::Cancelled => "ended on request".into(),
         Outcome::Lost { while_down: true } => "it vanished while musher or the machine was down".into(),
         Outcome::Lost { while_down: false } => "its run host died".into(),
@@ -300,8 +345,42 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-fn stops_of(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &Effect> {
-    state.effects_of(item).filter(move |e| matches!(e.kind, EffectKind::StopRun(r, _) if r == run))
+/// The open effects that are for a live run.
+fn talk_with(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &Effect> {
+    state.effects_of(item).filter(move |e| match &e.kind {
+        EffectKind::StopRun(of, _) | EffectKind::TellRun { run: of, .. } | EffectKind::AnswerRun { run: of, .. } => {
+            *of == run
+        }
+        EffectKind::CreateWorktree
+        | EffectKind::StartRun(_)
+        | EffectKind::Inspect
+        | EffectKind::Gate { .. }
+        | EffectKind::PrepareMerge
+        | EffectKind::Rebase
+        | EffectKind::Land { .. }
+        | EffectKind::RemoveWorktree { .. } => false,
+    })
+}
+
+/// A run that was stopped for a limit failed by it, and was not merely cancelled.
+fn stopped_by_limit(run: &Run, outcome: &Outcome) -> Outcome {
+    match (outcome, &run.limit) {
+        (Outcome::Cancelled, Some((limit, text))) => {
+            Outcome::Failed { class: limit.class(), message: text.clone(), detail: Box::default() }
+        }
+        _ => outcome.clone(),
+    }
+}
+
+/// An account that works again starts anew in the table of rests.
+fn rested(state: &State, agent: AgentId, cx: &Context) -> Change {
+    match state.agent(agent) {
+        Some(agent) if agent.limited_times > 0 => {
+            let row = crate::agent::Agent { limited_times: 0, updated_at: cx.now, ..agent.clone() };
+            Change { agents: vec![row], ..Change::default() }
+        }
+        Some(_) | None => Change::default(),
+    }
 }
 
 /// The run ended before its process was seen alive. When its program cannot start, the agent is at fault and not the
@@ -317,11 +396,7 @@ fn not_started(
         && let Some(run) = state.run(id)
     {
         // An agent that was removed meanwhile has nothing left to mend.
-        let mut change = crate::agent::setup_checked(state, run.agent, Some(message), cx).unwrap_or_default();
-        row.last_error = Some(message.clone());
-        go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
-        change.items.push(row);
-        return Ok(change);
+        return cannot_work(state, row, run.id, message, cx);
     }
     match failure_of(outcome) {
         Some(failure) => retry::failed(state, &row, Some(id), &failure, cx),
@@ -333,10 +408,37 @@ fn not_started(
     }
 }
 
+/// The agent's program cannot work here, or not under its account: the agent takes nothing more until that is mended.
+/// The item is not at fault, and nothing is counted.
+fn cannot_work(state: &State, mut row: Item, id: RunId, message: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let agent = state.run(id).map(|run| run.agent);
+    // An agent that was removed meanwhile has nothing left to mend.
+    let checked = agent.and_then(|agent| crate::agent::setup_checked(state, agent, Some(message), cx).ok());
+    let mut change = checked.unwrap_or_default();
+    row.last_error = Some(message.into());
+    go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+    change.items.push(row);
+    Ok(change)
+}
+
 /// The run worked and is over.
 fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut Context) -> Result<Change, Refused> {
+    if let Outcome::Failed { class: FailureClass::Setup, message, .. } = outcome {
+        return cannot_work(state, row, id, message, cx);
+    }
     if let Some(failure) = failure_of(outcome) {
         return retry::failed(state, &row, Some(id), &failure, cx);
+    }
+    let mut limited = Change::default();
+    match outcome {
+        Outcome::RateLimited { resets_at, message } => {
+            row.last_error = Some(message.clone());
+            if let Some(run) = state.run(id) {
+                limited = crate::agent::rate_limited(state, run.agent, *resets_at, cx);
+            }
+        }
+        Outcome::SessionLost { .. } => row.session = None,
+        Outcome::Finished { .. } | Outcome::Failed { .. } | Outcome::Cancelled | Outcome::Lost { .. } => {}
     }
     let Outcome::Finished { summary, .. } = outcome else {
         if *outcome == Outcome::Cancelled
@@ -346,8 +448,9 @@ fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut C
         }
         // Cancelled, or lost while nobody could watch: it goes on in the same worktree and nothing is counted.
         go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
-        let event = cx.about(&row, Happened::ItemReady { not_before: None });
-        return Ok(Change { items: vec![row], events: vec![event], ..Change::default() });
+        limited.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
+        limited.items.push(row);
+        return Ok(limited);
     };
     go(&mut row, ItemEvent::Finish, ItemState::Verifying, cx)?;
     row.approval = None;
@@ -368,7 +471,11 @@ fn failure_of(outcome: &Outcome) -> Option<Failure> {
         Outcome::Lost { while_down: false } => {
             Some(Failure { class: FailureClass::Lost, message: "its run host died".into(), detail: Box::default() })
         }
-        Outcome::Lost { while_down: true } | Outcome::Cancelled | Outcome::Finished { .. } => None,
+        Outcome::Lost { while_down: true }
+        | Outcome::Cancelled
+        | Outcome::RateLimited { .. }
+        | Outcome::SessionLost { .. }
+        | Outcome::Finished { .. } => None,
     }
 }
 
@@ -404,7 +511,11 @@ pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::Effec
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
             | EffectKind::Land { .. } => true,
-            EffectKind::StartRun(_) | EffectKind::StopRun(..) | EffectKind::RemoveWorktree { .. } => false,
+            EffectKind::StartRun(_)
+            | EffectKind::StopRun(..)
+            | EffectKind::TellRun { .. }
+            | EffectKind::AnswerRun { .. }
+            | EffectKind::RemoveWorktree { .. } => false,
         })
         .map(|e| e.id)
         .collect()

@@ -178,6 +178,7 @@ fn made(
         regate: false,
         fix: None,
         last_error: None,
+        session: None,
         merge_failures: 0,
         merge_tries: 0,
         resolver_runs: 0,

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use musher_core::agent::AgentSpec;
+use musher_core::approval::{Action, Approvals, Ask, Ruled};
 use musher_core::command::{Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
-use musher_core::effect::{Effect, EffectKind, Stop};
+use musher_core::effect::{Effect, EffectKind, Stop, When};
 use musher_core::id::{EffectId, Fence, ItemId, MissionId};
 use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting};
 use musher_core::mission::{MissionItem, MissionState, Policy};
-use musher_core::run::{FailureClass, Outcome, RunState, Verdict};
+use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
 use proptest::prelude::*;
 
 use crate::world::{
@@ -52,6 +53,8 @@ fn some_agent(c: &mut Choices, n: usize) -> AgentSpec {
     spec.roles = if c.one_in(2) { words(&[c.of(&ROLES)]) } else { Box::default() };
     spec.capabilities = if c.one_in(2) { words(&LABELS) } else { Box::default() };
     spec.limits.tokens = c.one_in(4).then_some(50);
+    spec.driver = "claude".into();
+    spec.approvals = c.of(&[Approvals::Ask, Approvals::Rules, Approvals::Deny]);
     spec
 }
 
@@ -111,9 +114,13 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             if c.one_in(3) {
                 return Report::RunProgress { usage: tokens(c.of(&[0, 10, 30])) };
             }
+            if c.one_in(3) {
+                return talk(c);
+            }
             Report::RunFinished { outcome: some_outcome(c), usage: tokens(c.of(&[0, 3])) }
         }
         EffectKind::StopRun(..) => Report::RunStopped,
+        EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Report::Told { delivered: c.one_in(2) },
         EffectKind::Inspect => Report::Inspected(match c.below(5) {
             0 => clean("same"),
             1 => Inspection::Empty,
@@ -146,8 +153,24 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
     }
 }
 
+/// What an agent says on the way.
+fn talk(c: &mut Choices) -> Report {
+    let reference = c.of(&["1", "2"]);
+    match c.below(4) {
+        0 => Report::SessionStarted { id: c.of(&["s1", "s2"]).into() },
+        1 => Report::PermissionGone(reference.into()),
+        2 => Report::LimitReached { limit: Limit::Turns, text: "too many".into() },
+        _ => {
+            let action = c.of(&[Action::Shell("make".into()), Action::Read(Box::new(["a".into()]))]);
+            Report::PermissionAsked { ask: Ask { reference: reference.into(), action }, worktree: "/w".into() }
+        }
+    }
+}
+
 fn some_outcome(c: &mut Choices) -> Outcome {
-    match c.below(10) {
+    match c.below(12) {
+        10 => Outcome::RateLimited { resets_at: None, message: "429".into() },
+        11 => Outcome::SessionLost { message: "no session".into() },
         0 => failed(FailureClass::Agent, "no"),
         1 => failed(FailureClass::Setup, "not logged in"),
         2 => failed(FailureClass::Timeout, "silent"),
@@ -181,7 +204,12 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
     let (waiting, stuck) = (pick(&[Phase::Waiting]), pick(&[Phase::Blocked, Phase::Failed]));
     let key = w.state.item(at_work).map(|i| i.key.to_string()).unwrap_or_default();
     let how = c.of(&[Stop::Interrupt, Stop::Kill]);
-    Some(match c.below(26) {
+    let requests: Vec<_> = w.state.runs().iter().flat_map(|r| &r.requests).map(|r| r.id).collect();
+    Some(match c.below(29) {
+        26 if !requests.is_empty() => {
+            Command::AnswerRequest(c.of(&requests), c.of(&[Ruled::Allowed, Ruled::Denied]), "so".into())
+        }
+        27 if !runs.is_empty() => Command::TellRun(c.of(&runs), "hello".into(), c.of(&[When::Next, When::Now])),
         0 | 1 => Command::HoldItem(at_work, "wait".into()),
         2..=4 => Command::ReleaseItem(held),
         5 => Command::SkipItem(item),

@@ -5,6 +5,7 @@ mod stored;
 mod world;
 
 mod agents;
+mod approvals;
 mod archive;
 mod at_random;
 mod fencing;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use musher_core::agenda;
 use musher_core::agent::AgentSpec;
+use musher_core::approval::Approvals;
 use musher_core::change::TextKey;
 use musher_core::command::{
     Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report,
@@ -63,7 +64,14 @@ pub(crate) fn item(key: &str, depends_on: &[&str]) -> MissionItem {
 }
 
 pub(crate) fn agent(name: &str) -> AgentSpec {
-    AgentSpec { name: name.into(), driver: "command".into(), max_load: 1, ..AgentSpec::default() }
+    AgentSpec {
+        name: name.into(),
+        driver: "command".into(),
+        command: words(&["agent"]),
+        approvals: Approvals::Allow,
+        max_load: 1,
+        ..AgentSpec::default()
+    }
 }
 
 pub(crate) fn words(list: &[&str]) -> Box<[Box<str>]> {
@@ -395,6 +403,7 @@ impl World {
                 Report::RunFinished { outcome: verdict(Verdict::Approved("fine".into())), usage: tokens(10) }
             }
             EffectKind::StopRun(..) => Report::RunStopped,
+            EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Report::Told { delivered: true },
             EffectKind::Inspect => Report::Inspected(clean(&tree)),
             EffectKind::Gate { .. } => Report::GateFinished(GateVerdict::Green),
             EffectKind::PrepareMerge => Report::MergePrepared(made(&tree)),

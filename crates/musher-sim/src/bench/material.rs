@@ -123,6 +123,8 @@ pub(super) fn answer(effect: &Effect) -> Input {
         EffectKind::Inspect => Report::Inspected(Inspection::Empty),
         EffectKind::RemoveWorktree { .. } => Report::WorktreeRemoved,
         EffectKind::StopRun(..)
+        | EffectKind::TellRun { .. }
+        | EffectKind::AnswerRun { .. }
         | EffectKind::Gate { .. }
         | EffectKind::PrepareMerge
         | EffectKind::Rebase

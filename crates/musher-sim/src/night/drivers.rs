@@ -1,10 +1,12 @@
 //! The simulated drivers: idempotent as the real ones are, slow and unreliable as the world is.
 
+use musher_core::approval::{Action, Ask};
 use musher_core::command::{GateVerdict, Inspection, Landing, Preparation, Rebase, Report};
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::id::{EffectId, ItemId, RunId};
 use musher_core::item::Prepared;
-use musher_core::run::{FailureClass, Outcome, Purpose, RunState, Usage, Verdict};
+use musher_core::run::{FailureClass, Limit, Outcome, Purpose, RunState, Usage, Verdict};
+use musher_core::time::Timestamp;
 
 use super::{HOUR, Happening, MINUTE, MS, Night, SECOND};
 use crate::coverage::Fault;
@@ -29,10 +31,12 @@ impl Night {
                 return Err(Broken::safety(effect.item, "two merges land at once"));
             }
         }
-        let (low, high, is_git) = match effect.kind {
+        let (low, high, is_git) = match &effect.kind {
             EffectKind::CreateWorktree => (20 * MS, 2 * SECOND, true),
             EffectKind::StartRun(_) => (5 * MS, 300 * MS, false),
-            EffectKind::StopRun(..) => (MS, 100 * MS, false),
+            EffectKind::StopRun(..) | EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => {
+                (MS, 100 * MS, false)
+            }
             EffectKind::Inspect => (10 * MS, 800 * MS, true),
             EffectKind::Gate { .. } => (SECOND, 2 * MINUTE, false),
             EffectKind::PrepareMerge => (5 * MS, 200 * MS, true),
@@ -45,15 +49,18 @@ impl Night {
         let mut from = if is_git { self.git_free.max(self.now) } else { self.now };
         // And in a worktree by one job of any sort: the runner keeps the next one waiting, also behind one that nobody
         // wants any more.
-        let in_worktree = match effect.kind {
+        let in_worktree = match &effect.kind {
             EffectKind::CreateWorktree
             | EffectKind::StartRun(_)
             | EffectKind::Inspect
             | EffectKind::Rebase
             | EffectKind::RemoveWorktree { .. } => true,
-            EffectKind::StopRun(..) | EffectKind::Gate { .. } | EffectKind::PrepareMerge | EffectKind::Land { .. } => {
-                false
-            }
+            EffectKind::StopRun(..)
+            | EffectKind::TellRun { .. }
+            | EffectKind::AnswerRun { .. }
+            | EffectKind::Gate { .. }
+            | EffectKind::PrepareMerge
+            | EffectKind::Land { .. } => false,
         };
         if in_worktree {
             from = from.max(self.place_free.get(&effect.item).copied().unwrap_or(self.now));
@@ -95,6 +102,9 @@ impl Night {
                 Some(report) => report,
                 None => return Ok(()),
             },
+            EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => {
+                Report::Told { delivered: !self.fails(self.world.odds.driver) }
+            }
             EffectKind::CreateWorktree => self.create(id)?,
             EffectKind::Inspect => self.inspect(id)?,
             EffectKind::Gate { .. } => self.gate(),
@@ -208,7 +218,29 @@ impl Night {
             let at = 30 * MS + self.chance.between(0, takes - 100 * MS);
             self.report_in(effect, Report::RunProgress { usage }, at);
         }
+        self.talk(effect, takes);
         Ok(())
+    }
+
+    /// An agent that is spoken to: it works in a session, and may ask before it acts, or take the question back.
+    fn talk(&mut self, effect: &Effect, takes: i64) {
+        if self.chance.one_in(2) {
+            let id = format!("session {}", self.chance.below(1_000)).into();
+            self.report_in(effect, Report::SessionStarted { id }, 30 * MS);
+        }
+        for reference in 0..self.chance.below(3) {
+            let reference: Box<str> = reference.to_string().into();
+            let ask = Ask { reference: reference.clone(), action: Action::Shell("make".into()) };
+            let at = 30 * MS + self.chance.between(0, takes - 100 * MS);
+            self.report_in(effect, Report::PermissionAsked { ask, worktree: "/w".into() }, at);
+            if self.chance.one_in(4) {
+                self.report_in(effect, Report::PermissionGone(reference), at + SECOND);
+            }
+        }
+        if self.fails(self.world.odds.run.saturating_mul(4)) {
+            let text = "it was silent".into();
+            self.report_in(effect, Report::LimitReached { limit: Limit::Silence, text }, takes / 2);
+        }
     }
 
     /// Draws what a process will do.
@@ -224,7 +256,13 @@ impl Night {
         let odds = self.world.odds.run;
         let verdict = if review { verdict(&mut self.chance) } else { None };
         let (plan, commits) = if self.fails(odds) {
-            match self.chance.below(6) {
+            match self.chance.below(8) {
+                6 => {
+                    let at = self.now + self.chance.between(0, 3 * HOUR);
+                    let resets_at = self.chance.one_in(2).then_some(Timestamp::from_micros(at));
+                    (Outcome::RateLimited { resets_at, message: "too many requests".into() }, self.chance.one_in(2))
+                }
+                7 => (Outcome::SessionLost { message: "no such session".into() }, false),
                 0 | 1 => {
                     let class = *self
                         .chance
@@ -368,6 +406,8 @@ impl Night {
             EffectKind::StartRun(run) => self.outside.processes.contains_key(run),
             EffectKind::CreateWorktree => self.outside.worktrees.contains_key(&effect.item),
             EffectKind::StopRun(..)
+            | EffectKind::TellRun { .. }
+            | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge

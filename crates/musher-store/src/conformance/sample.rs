@@ -92,6 +92,8 @@ pub fn agent(n: u32) -> Agent {
         paused: false,
         draining: false,
         removed: false,
+        limited_until: None,
+        limited_times: 2,
         error: None,
         created_at: NOW,
         updated_at: NOW,

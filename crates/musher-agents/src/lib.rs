@@ -15,6 +15,8 @@
 pub mod command;
 pub mod driver;
 pub mod host;
+pub mod probe;
+pub mod protocol;
 pub mod slots;
 pub mod supervise;
 mod sys;

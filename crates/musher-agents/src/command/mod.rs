@@ -2,7 +2,9 @@
 //! read of the result file.
 
 mod environment;
+pub mod home;
 mod result;
+pub mod sandbox;
 mod template;
 
 pub use environment::{Facts, environment};

@@ -1,6 +1,9 @@
 //! The glue to the engine: a run or a script in, what came of it out. Decides nothing.
 
+mod conversation;
 mod end;
+mod live;
+mod meter;
 mod outcome;
 mod run;
 mod script;
@@ -17,8 +20,9 @@ use musher_core::command::Report;
 use musher_core::effect::Stop;
 use musher_core::run::Usage;
 use musher_engine::driver::{Reports, Runs, Swept, Work};
-use musher_engine::job::{RunJob, Script, ScriptEnd};
+use musher_engine::job::{RunJob, Script, ScriptEnd, TellJob};
 
+use self::live::Registry;
 use crate::host::{ExitRecord, Stop as HostStop};
 use crate::supervise::{Attachment, Observation, RunFolder, attach};
 
@@ -36,13 +40,24 @@ struct Shared {
     host: Vec<OsString>,
     masks: Vec<String>,
     environment: BTreeMap<String, String>,
+    live: Registry,
+    /// Whether this machine can give a sandbox; looked at once it is wanted.
+    sandbox: std::sync::OnceLock<Result<(), String>>,
 }
 
 impl ProcessDriver {
     /// A driver that starts hosts with this argv (the run folder is added) and masks these values in all output.
     #[must_use]
     pub fn new(host: Vec<OsString>, masks: Vec<String>, environment: BTreeMap<String, String>) -> Self {
-        Self { shared: Arc::new(Shared { host, masks, environment }) }
+        Self {
+            shared: Arc::new(Shared {
+                host,
+                masks,
+                environment,
+                live: Registry::default(),
+                sandbox: std::sync::OnceLock::new(),
+            }),
+        }
     }
 }
 
@@ -63,6 +78,11 @@ impl Runs for ProcessDriver {
             Stop::Kill => HostStop::Kill,
         };
         Box::pin(async move { end::stop(&RunFolder::at(folder), how).await })
+    }
+
+    fn tell(&self, job: TellJob) -> Work<bool> {
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move { shared.live.tell(job).await })
     }
 
     fn script(&self, job: Script) -> Work<ScriptEnd> {

@@ -8,6 +8,7 @@ use musher_engine::job::{RunJob, ScriptEnd};
 use super::said;
 use crate::command::{self, AgentResult, Class, Review, read_result};
 use crate::host::{ExitRecord, OutputRecord, Reason, StartFailure, Stream};
+use crate::protocol::Ended;
 use crate::supervise::RunFolder;
 
 /// How much of a failure's output is told to the next run, in bytes.
@@ -25,12 +26,20 @@ pub(super) fn failed(class: FailureClass, message: String) -> Outcome {
 
 /// What an exit means for a run of the command driver.
 pub(super) fn ended(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usage) {
+    match cut_short(job, exit, &tail(folder)) {
+        Some(outcome) => (outcome, Usage::default()),
+        None => exited(job, folder, exit),
+    }
+}
+
+/// What an exit means that the agent did not choose itself; nothing when it did.
+pub(super) fn cut_short(job: &RunJob, exit: &ExitRecord, tail: &str) -> Option<Outcome> {
     let limit = |class, what: &str, secs: u64| {
         let message = format!("{what} {secs} s, its limit");
-        Outcome::Failed { class, message: message.into(), detail: tail(folder).into() }
+        Outcome::Failed { class, message: message.into(), detail: tail.into() }
     };
-    let outcome = match &exit.reason {
-        Reason::Exited => return exited(job, folder, exit),
+    Some(match &exit.reason {
+        Reason::Exited => return None,
         Reason::Deadline => limit(FailureClass::Limit, "it ran for", job.agent.limits.duration_secs),
         Reason::Silence => limit(FailureClass::Timeout, "it was silent for", job.agent.limits.silence_secs),
         Reason::Stopped { .. } => Outcome::Cancelled,
@@ -39,9 +48,44 @@ pub(super) fn ended(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Out
             failed(FailureClass::Agent, format!("the worktree cannot be entered: {message}"))
         }
         Reason::NotStarted { failure, message } => failed(FailureClass::Setup, format!("{message}; {}", failure.fix())),
-    };
-    (outcome, Usage::default())
+    })
 }
+
+/// What the end of a protocol means. The result file adds what a protocol has no word for: a verdict, and a reason why
+/// nothing had to change.
+pub(super) fn spoken_end(job: &RunJob, ended: Ended, tail: &str) -> Outcome {
+    let summary = match ended {
+        Ended::Finished { summary } => summary,
+        Ended::Failed { class, message } => {
+            return Outcome::Failed { class, message: one_line(&message).into(), detail: tail.into() };
+        }
+        Ended::RateLimited { resets_at, message } => {
+            return Outcome::RateLimited { resets_at, message: one_line(&message).into() };
+        }
+        Ended::SessionLost { message } => return Outcome::SessionLost { message: one_line(&message).into() },
+        Ended::Cancelled => return Outcome::Cancelled,
+    };
+    let result = match read_result(&result_file(&job.folder)) {
+        Ok(result) => result,
+        Err(error) => {
+            let message = format!("its result file cannot be taken: {}", said(&error, error.fix()));
+            return failed(FailureClass::Agent, message);
+        }
+    };
+    let summary = command::summary(result.as_ref(), Some(&summary));
+    let verdict = (job.purpose == Purpose::Review).then(|| verdict(result.as_ref(), &summary)).flatten();
+    let no_change_needed = result.and_then(|r| r.no_change_needed).map(Into::into);
+    Outcome::Finished { summary: summary.into(), no_change_needed, verdict }
+}
+
+/// A message as one line of bounded length.
+fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(MESSAGE_CHARS).collect()
+}
+
+/// The longest message of a failure, in characters.
+const MESSAGE_CHARS: usize = 500;
 
 fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usage) {
     let result = match read_result(&result_file(&job.folder)) {
@@ -128,7 +172,7 @@ fn tail(folder: &RunFolder) -> String {
     // The first line may be the end of a longer one; it is no record then and is passed over.
     for line in bytes.split(|b| *b == b'\n') {
         if let Ok(record) = serde_json::from_slice::<OutputRecord>(line)
-            && record.stream != Stream::Host
+            && matches!(record.stream, Stream::Stdout | Stream::Stderr)
         {
             text.push_str(&record.text);
             text.push('\n');

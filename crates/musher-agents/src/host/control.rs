@@ -20,12 +20,26 @@ const MAX_REQUEST: usize = 4 << 20;
 /// The most that waits for a client that does not read; growth is told in one line, so only answers add up.
 const MAX_WAITING: usize = 64 << 10;
 
+/// The longest key of what is said, in bytes.
+pub(super) const MAX_KEY: usize = 256;
+
+/// How many things may be said to an agent under keys.
+pub(super) const MAX_SAID: usize = 65_536;
+
 /// What a client asks of a host, a line each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
     /// Text for the agent's stdin, exactly as it is; a line needs its own end.
     Input(String),
+    /// Text for the agent's stdin that is said once, however often it is asked for under this key, and that is written
+    /// down among what the agent says.
+    Say {
+        /// The key, at most 256 bytes.
+        key: String,
+        /// The text, exactly as it is.
+        text: String,
+    },
     /// The end of the agent's stdin.
     InputEnd(bool),
     /// An end of the agent.

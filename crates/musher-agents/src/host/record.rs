@@ -34,6 +34,9 @@ pub struct OutputRecord {
     /// Whether the line was longer than is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// What the agent was told under this key; only of [`Stream::Stdin`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Where a line comes from.
@@ -46,6 +49,8 @@ pub enum Stream {
     Stderr,
     /// The host: a marker where output is missing.
     Host,
+    /// What the agent was told.
+    Stdin,
 }
 
 /// How to stop an agent.

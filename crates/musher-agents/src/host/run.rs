@@ -1,5 +1,6 @@
 //! The life of a running agent: one `poll`, and what follows from each thing that it brings.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd;
@@ -12,7 +13,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::agent::Agent;
-use super::control::{Control, Request};
+use super::control::{Control, MAX_KEY, MAX_SAID, Request};
 use super::ending::Ending;
 use super::file::{Durable, read_json, write_json};
 use super::names;
@@ -52,6 +53,8 @@ pub(super) struct Run {
     /// A process has ended since the last look at the tree.
     stirred: bool,
     output_bytes: u64,
+    /// The keys of what the agent was told.
+    said: HashSet<String>,
     buffer: Vec<u8>,
 }
 
@@ -90,6 +93,7 @@ impl Run {
             childless: false,
             stirred: false,
             output_bytes: 0,
+            said: HashSet::new(),
             buffer: vec![0; BUFFER_BYTES],
         }
     }
@@ -281,10 +285,22 @@ impl Run {
         let client = &mut self.control.clients[at];
         if events.contains(PollFlags::POLLIN) {
             let (input, heard, ended) = (&mut self.agent.input, &mut self.heard, self.ended.is_some());
+            let (said, spool) = (&mut self.said, &mut self.spool);
             client.read(&mut self.buffer, |request| match request {
                 Request::Input(text) => {
                     *heard = Instant::now();
                     input.push(text.as_bytes()).map_err(|refused| refused.to_string())
+                }
+                Request::Say { key, .. } if said.contains(&key) => Ok(()),
+                Request::Say { key, .. } if key.len() > MAX_KEY || said.len() >= MAX_SAID => {
+                    Err("the key is too long, or too much was said already".to_owned())
+                }
+                Request::Say { key, text } => {
+                    *heard = Instant::now();
+                    input.push(text.as_bytes()).map_err(|refused| refused.to_string())?;
+                    spool.said(&key, &text);
+                    said.insert(key);
+                    Ok(())
                 }
                 Request::InputEnd(_) => {
                     input.finish();

@@ -56,7 +56,7 @@ impl Spool {
     pub(super) fn take(&mut self, stream: Stream, line: &Line<'_>) {
         let key = match stream {
             Stream::Stdout => &mut self.stdout_key,
-            Stream::Stderr | Stream::Host => &mut self.stderr_key,
+            Stream::Stderr | Stream::Host | Stream::Stdin => &mut self.stderr_key,
         };
         let whole = self.masks.hide(text(line), key);
         let kept = head(&whole, self.max_line);
@@ -65,8 +65,17 @@ impl Spool {
         }
         if !self.full {
             let (kept, cut) = (kept.to_owned(), line.cut || kept.len() < whole.len());
-            self.append(stream, kept, cut);
+            self.append(stream, kept, cut, None);
         }
+    }
+
+    /// Takes what the agent was told, under its key. It is in the file even when that is full, for whoever reads along
+    /// must know what was said.
+    pub(super) fn said(&mut self, key: &str, text: &str) {
+        let whole = self.masks.hide(text.trim_end_matches('\n').into(), &mut KeyBlock::default());
+        let kept = if self.full { "" } else { head(&whole, self.max_line) };
+        let cut = kept.len() < whole.len();
+        self.append(Stream::Stdin, kept.to_owned(), cut, Some(key.to_owned()));
     }
 
     /// Writes what was taken. What the disk has no room for is lost, and a marker says so once there is room again.
@@ -108,10 +117,11 @@ impl Spool {
         self.file.sync_data()
     }
 
-    fn append(&mut self, stream: Stream, text: String, cut: bool) {
-        let line = encode(&OutputRecord { seq: self.seq + 1, at: stamp(), stream, text, cut });
+    fn append(&mut self, stream: Stream, text: String, cut: bool, key: Option<String>) {
+        let said = key.is_some();
+        let line = encode(&OutputRecord { seq: self.seq + 1, at: stamp(), stream, text, cut, key });
         let grown = self.length + (self.pending.len() + line.len()) as u64;
-        if grown <= self.max_file {
+        if said || grown <= self.max_file {
             self.seq += 1;
             self.pending.extend_from_slice(&line);
         } else if !self.full {
@@ -122,7 +132,7 @@ impl Spool {
 
     fn mark(&mut self, text: String) {
         self.seq += 1;
-        let record = OutputRecord { seq: self.seq, at: stamp(), stream: Stream::Host, text, cut: false };
+        let record = OutputRecord { seq: self.seq, at: stamp(), stream: Stream::Host, text, cut: false, key: None };
         self.pending.extend_from_slice(&encode(&record));
     }
 
@@ -132,7 +142,7 @@ impl Spool {
         // It takes the number of the last line that was lost, so that the numbers still grow.
         let text = format!("{} lines before this one could not be written", self.lost);
         let seq = self.seq - later.iter().filter(|b| **b == b'\n').count() as u64;
-        let record = OutputRecord { seq, at: stamp(), stream: Stream::Host, text, cut: false };
+        let record = OutputRecord { seq, at: stamp(), stream: Stream::Host, text, cut: false, key: None };
         let marker = encode(&record);
         let (_, result) = write_some(&mut self.file, &marker);
         self.pending = later;

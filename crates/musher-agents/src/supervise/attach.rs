@@ -201,6 +201,6 @@ fn decode(line: &[u8]) -> OutputRecord {
         // A torn line of a full disk, or an agent that wrote to the file itself.
         tracing::warn!(%error, "a line of output cannot be read");
         let text = "a line of the output cannot be read".to_owned();
-        OutputRecord { seq: 0, at: String::new(), stream: Stream::Host, text, cut: false }
+        OutputRecord { seq: 0, at: String::new(), stream: Stream::Host, text, cut: false, key: None }
     })
 }

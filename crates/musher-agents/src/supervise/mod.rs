@@ -17,4 +17,4 @@ pub use folder::{FolderError, HostStatus, RunFolder, inspect};
 pub use launch::{LaunchError, launch};
 pub use settle::settled;
 pub use stop::end;
-pub use talk::{TalkError, end_input, send_input, stop};
+pub use talk::{TalkError, end_input, say, send_input, stop};

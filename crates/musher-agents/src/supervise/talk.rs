@@ -70,6 +70,14 @@ pub async fn send_input(folder: &RunFolder, text: &str) -> Result<(), TalkError>
     request(folder, &Request::Input(text.to_owned())).await
 }
 
+/// Says something to the agent, once: what was said under this key before is not said again.
+///
+/// # Errors
+/// The agent's stdin is closed, too much is waiting already, or there is no live host.
+pub async fn say(folder: &RunFolder, key: &str, text: &str) -> Result<(), TalkError> {
+    request(folder, &Request::Say { key: key.to_owned(), text: text.to_owned() }).await
+}
+
 /// Ends the agent's stdin once it has read what waits.
 ///
 /// # Errors

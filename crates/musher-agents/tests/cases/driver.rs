@@ -12,7 +12,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::Report;
 use musher_core::effect::Stop;
 use musher_core::id::{ItemId, MissionId, RunId};
-use musher_core::run::{Outcome, Purpose};
+use musher_core::run::{Outcome, Purpose, Usage};
 use musher_engine::driver::Runs;
 use musher_engine::job::{CreateWorktree, RunJob, Script, ScriptEnd};
 use nix::fcntl::{Flock, FlockArg};
@@ -65,6 +65,9 @@ impl Yard {
             purpose: Purpose::Work,
             agent: AgentSpec { command, ..AgentSpec::default() },
             root: self.home.path().to_owned(),
+            state: self.at("state"),
+            session: None,
+            used: Usage::default(),
             worktree: self.at("tree"),
             folder: self.at("runs").join(name),
             base: String::new(),

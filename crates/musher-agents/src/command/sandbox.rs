@@ -1,0 +1,88 @@
+//! The sandbox of an agent: bubblewrap, by its command line.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The program.
+pub const PROGRAM: &str = "bwrap";
+
+/// What an agent in a sandbox may see and change besides what the whole machine has to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Walls<'a> {
+    /// The worktree: it may change everything there.
+    pub worktree: &'a Path,
+    /// Musher's own state, which it does not see.
+    pub state: &'a Path,
+    /// The prompt, which it may read.
+    pub prompt: &'a Path,
+    /// The result file, which it may write. It is there.
+    pub result: &'a Path,
+    /// Its home, if it has one of its own: it may change everything there.
+    pub home: Option<&'a Path>,
+}
+
+/// The command that runs `argv` within these walls.
+///
+/// The network is the machine's, and so are its processes: this keeps files safe, and nothing else.
+pub fn walled(argv: Vec<String>, walls: &Walls<'_>) -> Vec<String> {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let mut all: Vec<String> =
+        [PROGRAM, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+            .map(str::to_owned)
+            .into();
+    // In this order: what comes later lies over what came before.
+    all.extend(["--tmpfs".to_owned(), "/tmp".to_owned(), "--tmpfs".to_owned(), text(walls.state)]);
+    let mut bind = |how: &str, path: &Path| all.extend([how.to_owned(), text(path), text(path)]);
+    bind("--bind", walls.worktree);
+    bind("--ro-bind", walls.prompt);
+    bind("--bind", walls.result);
+    if let Some(home) = walls.home {
+        bind("--bind", home);
+    }
+    all.extend(["--chdir".to_owned(), text(walls.worktree), "--".to_owned()]);
+    all.extend(argv);
+    all
+}
+
+/// Whether this machine can give a sandbox at all; else why not, with the fix. Starts the program once.
+///
+/// # Errors
+/// It cannot; in words for people.
+pub fn check() -> Result<(), String> {
+    let mut command = Command::new(PROGRAM);
+    command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "true"]);
+    let output = command.stdin(Stdio::null()).output().map_err(|error| {
+        format!("`sandbox = \"bwrap\"` needs bubblewrap, and `{PROGRAM}` cannot be started: {error}; install it (`apt-get install bubblewrap`)")
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!(
+        "`sandbox = \"bwrap\"` cannot be had on this machine: {}; allow unprivileged user namespaces, or write sandbox = \"none\"",
+        said.trim()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_hidden_before_the_worktree_in_it_is_shown() {
+        let walls = Walls {
+            worktree: Path::new("/r/.musher/worktrees/a"),
+            state: Path::new("/r/.musher"),
+            prompt: Path::new("/r/.musher/runs/1/prompt.md"),
+            result: Path::new("/r/.musher/runs/1/result.json"),
+            home: Some(Path::new("/h")),
+        };
+        let line = walled(vec!["agent".into(), "--flag".into()], &walls).join(" ");
+        let expected = "bwrap --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /r/.musher \
+                        --bind /r/.musher/worktrees/a /r/.musher/worktrees/a \
+                        --ro-bind /r/.musher/runs/1/prompt.md /r/.musher/runs/1/prompt.md \
+                        --bind /r/.musher/runs/1/result.json /r/.musher/runs/1/result.json --bind /h /h \
+                        --chdir /r/.musher/worktrees/a -- agent --flag";
+        assert_eq!(line, expected);
+    }
+}

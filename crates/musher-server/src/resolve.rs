@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use musher_core::id::{AgentId, ItemId, MissionId, RunId, matches_prefix};
+use musher_core::id::{AgentId, ItemId, MissionId, RequestId, RunId, matches_prefix};
 use musher_core::nearest::nearest;
 use musher_store::store::MAX_FOUND;
 use musher_store::{Reader, StoreError};
@@ -150,6 +150,23 @@ pub(crate) async fn run(app: &App, typed: &str) -> Result<RunId, Problem> {
         })
         .await?;
     only("run", typed, &found, || Some("`musher item show ITEM` shows the runs of an item".to_owned()))
+}
+
+/// What a running agent asks, answered or not. The questions of a run are gone when it is over.
+pub(crate) async fn request(app: &App, typed: &str) -> Result<RequestId, Problem> {
+    let typed = typed.to_owned();
+    app.read(move |state| {
+        let found: Vec<_> = state
+            .runs()
+            .into_iter()
+            .flat_map(|run| &run.requests)
+            .filter(|request| matches_prefix(&request.id.to_string(), &request.id.short(), &typed))
+            .map(|request| (request.id, named(request.id, request.id.short(), &request.ask.action.text())))
+            .collect();
+        let gone = || "`musher inbox` shows what waits; the questions of a run that is over need no answer".to_owned();
+        only("request", &typed, &found, || Some(gone()))
+    })
+    .await?
 }
 
 /// An agent that was not removed: by its name, or by its id.

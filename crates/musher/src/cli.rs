@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, approve, backup, completions, config, demo, diff, docs, doctor, down, events, explain, gc, inbox, init,
-    item, logs, mission, plan, queue, reject, restore, run, run_host, status, up,
+    agent, allow, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events, explain,
+    gc, inbox, init, item, logs, mission, plan, queue, reject, restore, run, run_host, send, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -48,9 +48,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Agent(agent::Command),
     Logs(logs::Args),
+    Attach(attach::Args),
+    Send(send::Args),
     Diff(diff::Args),
     Explain(explain::Args),
     Inbox(inbox::Args),
+    Allow(allow::Args),
+    Deny(deny::Args),
     Events(events::Args),
     #[command(subcommand)]
     Queue(queue::Command),

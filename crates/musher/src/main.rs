@@ -12,6 +12,7 @@ mod error;
 mod live;
 mod output;
 mod project;
+mod transcript;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,8 @@
 //! Agents.
 
 use musher_core::agent::{AgentSpec, Limits as CoreLimits};
+use musher_core::approval::Approvals;
+use musher_core::config::AgentConfig;
 use musher_core::id::{AgentId, RunId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -84,6 +86,13 @@ pub struct NewAgent {
     /// What stops a run of it.
     #[serde(default)]
     pub limits: Limits,
+    /// Who says yes to what it wants to do: `allow`, `deny`, `ask` or `rules`; none = by its driver.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub approvals: Option<Approvals>,
+    /// The folder of its program's own configuration and account.
+    #[serde(default)]
+    pub home: Option<String>,
 }
 
 const fn one() -> u32 {
@@ -94,6 +103,8 @@ const fn one() -> u32 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Turns that use a tool. Default 80.
+    pub turns: u32,
     /// Seconds a run may take. Default 7,200.
     pub duration_secs: u64,
     /// Seconds without any output. Default 600.
@@ -114,21 +125,24 @@ impl Default for Limits {
 
 impl From<CoreLimits> for Limits {
     fn from(limits: CoreLimits) -> Self {
-        let CoreLimits { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes } = limits;
-        Self { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes }
+        let CoreLimits { turns, duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes } = limits;
+        Self { turns, duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes }
     }
 }
 
 impl From<Limits> for CoreLimits {
     fn from(limits: Limits) -> Self {
-        let Limits { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes } = limits;
-        Self { duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes }
+        let Limits { turns, duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes } = limits;
+        Self { turns, duration_secs, silence_secs, cost_micro_usd, tokens, max_output_bytes }
     }
 }
 
 impl From<NewAgent> for AgentSpec {
     fn from(wish: NewAgent) -> Self {
+        let usual = AgentConfig { driver: wish.driver.clone(), ..AgentConfig::default() }.spec();
         Self {
+            approvals: wish.approvals.unwrap_or(usual.approvals),
+            home: wish.home.map(Into::into),
             name: wish.name.into(),
             driver: wish.driver.into(),
             command: texts(wish.command),
@@ -139,6 +153,7 @@ impl From<NewAgent> for AgentSpec {
             env: texts(wish.env),
             nickname: wish.nickname.map(Into::into),
             limits: wish.limits.into(),
+            ..usual
         }
     }
 }
@@ -157,6 +172,8 @@ impl From<AgentSpec> for NewAgent {
             env: strings(spec.env),
             nickname: spec.nickname.map(Into::into),
             limits: spec.limits.into(),
+            approvals: Some(spec.approvals),
+            home: spec.home.map(Into::into),
         }
     }
 }

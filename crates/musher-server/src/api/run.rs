@@ -1,6 +1,6 @@
 //! Runs and what their agents said.
 
-use musher_core::id::{ItemId, MissionId, RunId};
+use musher_core::id::{ItemId, MissionId, RequestId, RunId};
 use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -36,7 +36,7 @@ pub struct Run {
     pub purpose: String,
     /// `starting`, `running` or `finished`.
     pub state: String,
-    /// `finished`, `failed`, `cancelled` or `lost`, once it is over.
+    /// `finished`, `failed`, `rate_limited`, `session_lost`, `cancelled` or `lost`, once it is over.
     pub outcome: Option<String>,
     /// The sort of failure, for failures.
     pub class: Option<String>,
@@ -87,7 +87,7 @@ pub struct LogLine {
     /// When it was said, in RFC 3339.
     #[serde(default)]
     pub at: String,
-    /// `stdout` or `stderr`.
+    /// `stdout`, `stderr`, `stdin` for what the agent was told, or `host`.
     #[serde(default)]
     pub stream: String,
     /// What was said.
@@ -96,4 +96,29 @@ pub struct LogLine {
     /// The line was longer; the rest is not kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// The key under which the agent was told it; only of what it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A message for a running agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Message {
+    /// The words.
+    pub text: String,
+    /// Whether its present turn is interrupted for it.
+    pub now: bool,
+}
+
+/// The answer to what an agent asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Answered {
+    /// The request.
+    #[schema(value_type = String, format = "uuid")]
+    pub request: RequestId,
+    /// `allowed` or `denied`.
+    pub ruled: String,
+    /// What the agent wants to do, whole.
+    pub action: String,
 }

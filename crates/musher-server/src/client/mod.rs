@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    Agent, AgentDocument, Agents, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph,
-    Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Mission, MissionDocument, MissionQuery,
-    MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Run, RunDocument, StartMission,
-    Status, StopWish, Stopping, Words,
+    Agent, AgentDocument, Agents, Answered, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish,
+    Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message, Mission, MissionDocument,
+    MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Run, RunDocument,
+    StartMission, Status, StopWish, Stopping, Words,
 };
 pub use stream::{EventStream, LogStream};
 use transport::{Answer, Nothing, ask, path, query};
@@ -303,6 +303,21 @@ impl Client {
     /// Kills a run.
     pub async fn kill_run(&self, id: &str) -> Done<Run> {
         self.wish::<RunDocument>(path(&["runs", id, "kill"])).await.map(|d| d.run)
+    }
+
+    /// Gives a running agent a message.
+    pub async fn send_message(&self, id: &str, message: &Message) -> Done<Run> {
+        self.post::<RunDocument>(path(&["runs", id, "send"]), message).await.map(|d| d.run)
+    }
+
+    /// Allows what a running agent asks.
+    pub async fn allow(&self, id: &str, text: &str) -> Done<Answered> {
+        self.post(path(&["requests", id, "allow"]), &Words { text: text.to_owned() }).await
+    }
+
+    /// Denies what a running agent asks, and tells it why.
+    pub async fn deny(&self, id: &str, text: &str) -> Done<Answered> {
+        self.post(path(&["requests", id, "deny"]), &Words { text: text.to_owned() }).await
     }
 
     /// A run's transcript; with `follow`, until the run is over.

@@ -61,8 +61,11 @@ async fn gc(State(app): State<App>, caller: Caller, Json(wish): Json<GcWish>) ->
 
 /// The run whose folder an open effect is about.
 fn hosted(effect: &Effect) -> Option<RunId> {
-    match effect.kind {
-        EffectKind::StartRun(run) | EffectKind::StopRun(run, _) => Some(run),
+    match &effect.kind {
+        EffectKind::StartRun(run)
+        | EffectKind::StopRun(run, _)
+        | EffectKind::TellRun { run, .. }
+        | EffectKind::AnswerRun { run, .. } => Some(*run),
         EffectKind::CreateWorktree
         | EffectKind::Inspect
         | EffectKind::Gate { .. }

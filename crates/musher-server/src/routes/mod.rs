@@ -21,6 +21,7 @@ mod events;
 mod gc;
 mod items;
 mod missions;
+mod requests;
 mod runs;
 
 /// The most bytes of a body; a mission's graph may have [`MISSION_BODY`].
@@ -53,6 +54,7 @@ fn all() -> OpenApiRouter<App> {
         .merge(items::routes())
         .merge(agents::routes())
         .merge(runs::routes())
+        .merge(requests::routes())
         .merge(events::routes())
 }
 

@@ -8,17 +8,17 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
 use musher_core::command::Command;
-use musher_core::effect::Stop;
+use musher_core::effect::{Stop, When};
 use musher_core::id::RunId;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{LogLine, LogQuery, Problem, RunDocument};
+use crate::api::{LogLine, LogQuery, Message, Problem, RunDocument};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::extract::{Asked, Name};
+use crate::extract::{Asked, Json, Name};
 use crate::resolve;
 use crate::stream::{self, Chunks};
 use crate::view::{self, Archive};
@@ -33,7 +33,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 type Answered<T> = Result<axum::Json<T>, Problem>;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show)).routes(routes!(log)).routes(routes!(interrupt)).routes(routes!(kill))
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(log))
+        .routes(routes!(interrupt))
+        .routes(routes!(kill))
+        .routes(routes!(send_message))
 }
 
 async fn document(app: &App, id: RunId) -> Answered<RunDocument> {
@@ -66,6 +71,21 @@ async fn interrupt(State(app): State<App>, caller: Caller, Name(typed): Name) ->
 async fn kill(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<RunDocument> {
     let id = resolve::run(&app, &typed).await?;
     app.send(&caller, Command::StopRun(id, Stop::Kill)).await?;
+    document(&app, id).await
+}
+
+/// Gives a running agent a message
+#[utoipa::path(post, path = "/v1/runs/{id}/send", tag = "runs", params(("id" = String, Path)),
+    request_body = Message, responses((status = 200, body = RunDocument), (status = "default", body = Problem)))]
+async fn send_message(
+    State(app): State<App>,
+    caller: Caller,
+    Name(typed): Name,
+    Json(message): Json<Message>,
+) -> Answered<RunDocument> {
+    let id = resolve::run(&app, &typed).await?;
+    let when = if message.now { When::Now } else { When::Next };
+    app.send(&caller, Command::TellRun(id, message.text.into(), when)).await?;
     document(&app, id).await
 }
 

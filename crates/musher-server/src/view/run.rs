@@ -40,6 +40,7 @@ fn message(outcome: &Outcome) -> Option<String> {
         Outcome::Finished { no_change_needed: Some(why), .. } => format!("no change needed: {why}"),
         Outcome::Finished { summary, .. } => summary.to_string(),
         Outcome::Failed { message, .. } => message.to_string(),
+        Outcome::RateLimited { message, .. } | Outcome::SessionLost { message } => message.to_string(),
         Outcome::Cancelled => String::new(),
         Outcome::Lost { while_down: true } => "its process vanished while musher was down".to_owned(),
         Outcome::Lost { while_down: false } => "its process vanished".to_owned(),

@@ -11,7 +11,7 @@ use musher_core::item::Prepared;
 use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
 use musher_engine::driver::{Drivers, Git, Reports, Runs, Swept, Work};
-use musher_engine::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd};
+use musher_engine::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
 use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
 use musher_server::{About, Client, Server};
@@ -106,6 +106,10 @@ impl Runs for FakeRuns {
         })
     }
 
+    fn tell(&self, _: TellJob) -> Work<bool> {
+        Box::pin(async { true })
+    }
+
     fn stop(&self, folder: PathBuf, _: Stop) -> Work<()> {
         let stop = self.stops.lock().unwrap().get(&folder).cloned();
         Box::pin(async move {
@@ -197,6 +201,8 @@ pub(crate) fn agent(name: &str) -> NewAgent {
         env: Vec::new(),
         nickname: None,
         limits: musher_server::api::Limits::default(),
+        approvals: None,
+        home: None,
     }
 }
 

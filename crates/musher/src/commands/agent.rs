@@ -1,9 +1,11 @@
 //! `musher agent`.
 
+use musher_core::approval::Approvals;
 use musher_server::api::{AgentDocument, NewAgent};
 
+use super::doctor;
 use crate::connect::Context;
-use crate::error::Outcome;
+use crate::error::{Exit, Failure, Outcome};
 use crate::output::{self, Table, Tone};
 
 /// Agents: who works here, and whether they take work
@@ -27,6 +29,11 @@ pub(crate) enum Command {
         /// Its name
         name: String,
     },
+    /// Look at an agent without giving it work: its program, version, protocol, account and sandbox
+    Probe {
+        /// Its name
+        name: String,
+    },
     /// Remove an agent that was added here
     Remove {
         /// Its name
@@ -34,7 +41,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Add an agent of the command driver
+/// Add an agent
 #[derive(Debug, clap::Args)]
 pub(crate) struct Add {
     /// Its name
@@ -51,12 +58,40 @@ pub(crate) struct Add {
     /// An environment variable that is passed to it; may be given again
     #[arg(long = "env", value_name = "NAME")]
     env: Vec<String>,
-    /// The command and its arguments, after `--`; {prompt_file}, {worktree}, {root} … are filled in
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    /// How it is driven: command, acp, claude, codex, opencode, gemini, qwen, or a preset
+    #[arg(long, value_name = "DRIVER", default_value = "command")]
+    driver: String,
+    /// The model it uses
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Who says yes to what it wants to do; by its driver without it
+    #[arg(long, value_name = "WHO", value_parser = ["allow", "deny", "ask", "rules"])]
+    approvals: Option<String>,
+    /// The folder of its program's own configuration and account
+    #[arg(long, value_name = "FOLDER")]
+    home: Option<String>,
+    /// The program and its arguments, after `--`; {prompt_file}, {worktree}, {root} … are filled in
+    #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
 
+/// Looks at a configured agent. Needs no daemon, and changes nothing.
+async fn probe(name: &str, cx: &Context) -> Outcome {
+    let project = cx.project()?;
+    let known = || project.config.agents.iter().map(|agent| agent.name.as_str());
+    let Some(agent) = project.config.agents.iter().find(|agent| agent.name == name) else {
+        let near = musher_core::nearest::nearest(name, known()).map(|near| format!("did you mean `{near}`?"));
+        let fix = near.unwrap_or_else(|| "`musher config show` shows those of musher.toml".to_owned());
+        return Err(Failure::new(Exit::NotFound, format!("no agent `{name}` is configured")).fix(fix));
+    };
+    let checks = doctor::of_agent(&agent.spec(), &project.paths.root).await;
+    doctor::show(doctor::Report { checks }, cx)
+}
+
 pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
+    if let Command::Probe { name } = command {
+        return probe(name, cx).await;
+    }
     let client = cx.client().await?;
     let done = match command {
         Command::List => {
@@ -83,15 +118,17 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Add(add) => {
             let wish = NewAgent {
                 name: add.name.clone(),
-                driver: "command".to_owned(),
+                driver: add.driver.clone(),
                 command: add.command.clone(),
                 roles: add.roles.clone(),
                 capabilities: add.capabilities.clone(),
-                model: None,
+                model: add.model.clone(),
                 max_load: add.max_load,
                 env: add.env.clone(),
                 nickname: None,
                 limits: musher_server::api::Limits::default(),
+                approvals: add.approvals.as_deref().and_then(Approvals::named),
+                home: add.home.clone(),
             };
             client.add_agent(&wish).await?
         }
@@ -99,6 +136,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Resume { name } => client.resume_agent(name).await?,
         Command::Drain { name } => client.drain_agent(name).await?,
         Command::Remove { name } => client.remove_agent(name).await?,
+        Command::Probe { name } => return probe(name, cx).await,
     };
     let done = AgentDocument { agent: done };
     cx.say(&done, || output::line(&format!("{} is {}", done.agent.name, done.agent.status)))

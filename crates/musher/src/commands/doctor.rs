@@ -1,7 +1,9 @@
 //! `musher doctor`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use musher_agents::probe::{self, Finding, Verdict};
+use musher_core::agent::AgentSpec;
 use musher_core::config::Config;
 use musher_engine::Paths;
 use serde::Serialize;
@@ -16,12 +18,12 @@ use crate::project;
 pub(crate) struct Args {}
 
 #[derive(Debug, Serialize)]
-struct Report {
-    checks: Vec<Check>,
+pub(super) struct Report {
+    pub(super) checks: Vec<Check>,
 }
 
 #[derive(Debug, Serialize)]
-struct Check {
+pub(super) struct Check {
     name: String,
     status: &'static str,
     text: String,
@@ -41,7 +43,11 @@ fn fail(name: impl Into<String>, text: impl Into<String>, fix: impl Into<String>
 }
 
 pub(crate) async fn run(_: &Args, cx: &Context) -> Outcome {
-    let report = Report { checks: checks(cx).await };
+    show(Report { checks: checks(cx).await }, cx)
+}
+
+/// Shows what was found; the exit code says whether something cannot work.
+pub(super) fn show(report: Report, cx: &Context) -> Outcome {
     let failed = report.checks.iter().any(|c| c.status == "fail");
     cx.say(&report, || {
         for check in &report.checks {
@@ -87,7 +93,7 @@ async fn checks(cx: &Context) -> Vec<Check> {
         return checks;
     }
     match project::read_config(&paths) {
-        Ok(config) => checks.extend(of_config(&config, &paths)),
+        Ok(config) => checks.extend(of_config(&config, &paths).await),
         Err(failure) => {
             let (what, why) = failure.words();
             checks.push(fail("config", format!("{what}: {why}"), "mend what is named, then `musher config check`"));
@@ -121,7 +127,7 @@ fn state(paths: &Paths) -> Check {
     }
 }
 
-fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
+async fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
     let mut checks = vec![pass("config", format!("{} agent(s)", config.agents.len()))];
     checks.push(match &config.project.gate {
         Some(gate) => pass("gate", gate.clone()),
@@ -135,32 +141,23 @@ fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
         checks.push(fail("agents", "none is configured", "name one under [[agents]] in musher.toml"));
     }
     for agent in &config.agents {
-        let name = format!("agent {}", agent.name);
-        checks.push(match program_of(&agent.command, &paths.root) {
-            Ok(path) => pass(name, path),
-            Err(why) => fail(name, why, "install the program, or mend `command` in musher.toml"),
-        });
+        checks.extend(of_agent(&agent.spec(), &paths.root).await);
     }
     checks
 }
 
-/// Where the program of an agent is, or why it cannot be started.
-fn program_of(command: &[String], root: &Path) -> Result<String, String> {
-    let program = command.first().map(String::as_str).unwrap_or_default();
-    let program = program.replace("{root}", &root.to_string_lossy());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let resolved = musher_agents::command::resolve_program(root, &program);
-    let places: Vec<PathBuf> = if resolved.contains('/') {
-        vec![PathBuf::from(&resolved)]
-    } else {
-        std::env::split_paths(&path).map(|folder| folder.join(&resolved)).collect()
+/// What can be told of an agent without giving it work.
+pub(super) async fn of_agent(spec: &AgentSpec, root: &Path) -> Vec<Check> {
+    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let findings = probe::probe(spec, root, &variables.collect()).await;
+    findings.into_iter().map(|found| of_finding(&spec.name, found)).collect()
+}
+
+fn of_finding(agent: &str, found: Finding) -> Check {
+    let status = match found.verdict {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Fail => "fail",
     };
-    let runs = |path: &PathBuf| {
-        use std::os::unix::fs::PermissionsExt;
-        path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
-    match places.iter().find(|place| runs(place)) {
-        Some(found) => Ok(found.display().to_string()),
-        None => Err(format!("`{resolved}` is not there, or may not be executed")),
-    }
+    Check { name: format!("agent {agent}: {}", found.what), status, text: found.text, fix: found.fix }
 }

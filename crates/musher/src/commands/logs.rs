@@ -4,28 +4,35 @@ use musher_server::api::LogQuery;
 
 use crate::connect::Context;
 use crate::error::Outcome;
-use crate::output::{self, Tone};
+use crate::output;
+use crate::transcript::Transcript;
 
 /// Show what a run's agent said
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The run; or an item (its id, or MISSION/key), whose last run is meant
-    run: String,
+    pub(crate) run: String,
     /// Go on until the run is over
     #[arg(short, long)]
-    follow: bool,
+    pub(crate) follow: bool,
+    /// Show the lines of its protocol, and what it was told, as they are
+    #[arg(long)]
+    pub(crate) raw: bool,
 }
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let client = cx.client().await?;
     let run = match client.run(&args.run).await {
-        Ok(run) => run.id.to_string(),
+        Ok(run) => run,
         // Not a run: perhaps an item, whose last run is then meant.
         Err(error) => match client.item(&args.run).await {
-            Ok(shown) if !shown.runs.is_empty() => shown.runs[shown.runs.len() - 1].id.to_string(),
+            Ok(shown) if !shown.runs.is_empty() => shown.runs[shown.runs.len() - 1].clone(),
             _ => return Err(error.into()),
         },
     };
+    let driver = client.agent(&run.agent).await.map(|agent| agent.driver).unwrap_or_default();
+    let mut transcript = Transcript::new(if args.raw { "" } else { &driver });
+    let run = run.id.to_string();
     let mut lines = client.log(&run, LogQuery { offset: 0, follow: args.follow }).await?;
     let mut all = Vec::new();
     while let Some(line) = lines.next().await? {
@@ -34,10 +41,13 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
         } else if cx.json {
             output::json(&line)?;
         } else {
-            let tone = if line.stream == "stderr" { Tone::Bad } else { Tone::Plain };
-            let cut = if line.cut { " …" } else { "" };
-            output::line(&format!("{}{cut}", output::paint(&output::harmless(&line.text), tone)));
+            for (text, tone) in transcript.read(&line) {
+                output::line(&output::paint(&output::harmless(&text), tone));
+            }
         }
+    }
+    for (text, tone) in transcript.rest() {
+        output::line(&output::paint(&output::harmless(&text), tone));
     }
     if cx.json && !args.follow {
         output::json(&serde_json::json!({"run": run, "lines": all}))?;

@@ -1,11 +1,14 @@
 //! The commands: one file each.
 
 pub(crate) mod agent;
+pub(crate) mod allow;
 pub(crate) mod approve;
+pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod deny;
 pub(crate) mod diff;
 pub(crate) mod docs;
 pub(crate) mod doctor;
@@ -24,6 +27,7 @@ pub(crate) mod reject;
 pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod run_host;
+pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod up;
 
@@ -46,6 +50,10 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Plan(command) => plan::run(&command, &cx),
         Command::Mission(command) => mission::run(command, &cx).await,
         Command::Item(command) => item::run(&command, &cx).await,
+        Command::Allow(args) => allow::run(&args, &cx).await,
+        Command::Deny(args) => deny::run(&args, &cx).await,
+        Command::Send(args) => send::run(&args, &cx).await,
+        Command::Attach(args) => attach::run(&args, &cx).await,
         Command::Approve(args) => approve::run(&args, &cx).await,
         Command::Reject(args) => reject::run(&args, &cx).await,
         Command::Agent(command) => agent::run(&command, &cx).await,

@@ -83,10 +83,27 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
             let short: String = commit.chars().take(8).collect();
             good(format!("merged into {} as {short}", target.trim_start_matches("refs/heads/")))
         }
+        Happened::ApprovalRequested { request, action, .. } => Some((
+            format!("asks to {} (musher allow {})", one_line(&action.text(), WIDE), request.short()),
+            Tone::Strong,
+        )),
+        Happened::ApprovalDecided { action, ruled, by, .. } => {
+            quiet(format!("{} by {by}: {}", ruled.name(), one_line(&action.text(), WIDE)))
+        }
+        Happened::MessageSent { text, .. } => plain(format!("is told: {}", one_line(text, WIDE))),
+        Happened::MessageUndelivered {} => {
+            bad("did not get a message: its program has no way, or it was over".to_owned())
+        }
+        Happened::LimitReached { text, .. } => bad(format!("is stopped: {}", one_line(text, WIDE))),
+        Happened::AgentRateLimited { until } => {
+            bad(format!("the account of {} rests until {until}", agent.unwrap_or("an agent")))
+        }
+        Happened::AgentRateLimitLifted {} => plain(format!("{} takes work again", agent.unwrap_or("an agent"))),
         Happened::AgentOffline { name, why } => bad(format!("agent {name} takes no work: {}", one_line(why, WIDE))),
         Happened::AgentOnline { name } => plain(format!("agent {name} takes work")),
         Happened::ItemMerging {}
         | Happened::RunStarted { .. }
+        | Happened::ApprovalWithdrawn { .. }
         | Happened::UsageRecorded { .. }
         | Happened::WorktreeCreated { .. }
         | Happened::WorktreeRemoved {}

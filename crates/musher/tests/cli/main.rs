@@ -8,3 +8,4 @@ mod harness;
 mod kill;
 mod mission;
 mod operate;
+mod spoken;

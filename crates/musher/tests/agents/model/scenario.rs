@@ -1,0 +1,86 @@
+//! Scenarios: what the model does, whoever asks.
+
+/// A script of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Scenario {
+    /// One call of the client's shell that writes the file of the prompt, then closing words.
+    Ok,
+    /// Words alone.
+    Text,
+    /// The shell sleeps for 300 s.
+    Sleep,
+    /// As `Ok`, but each answer stands still after its first word until the test opens the gate.
+    Slow,
+    /// The same call over and over.
+    Loop,
+    /// A stream that breaks off after its first word, always.
+    Cut,
+    /// Status 500 for a client's first two requests, then `Ok`.
+    Flaky,
+    /// Status 429 with a `retry-after` of 2 s for a client's first request, then `Ok`.
+    LimitedOnce,
+    /// This status, always.
+    Status(u16),
+    /// Status 429 with a `retry-after` of 1 s, always.
+    Limited,
+}
+
+/// A refusal with a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// When to come back, in seconds from now.
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Scenario {
+    /// Every scenario with its name in URLs.
+    pub(crate) const ALL: [(&'static str, Self); 16] = [
+        ("ok", Self::Ok),
+        ("text", Self::Text),
+        ("sleep", Self::Sleep),
+        ("slow", Self::Slow),
+        ("loop", Self::Loop),
+        ("cut", Self::Cut),
+        ("flaky", Self::Flaky),
+        ("limited-once", Self::LimitedOnce),
+        ("e400", Self::Status(400)),
+        ("e401", Self::Status(401)),
+        ("e403", Self::Status(403)),
+        ("e429", Self::Status(429)),
+        ("e500", Self::Status(500)),
+        ("e503", Self::Status(503)),
+        ("e529", Self::Status(529)),
+        ("e429ra", Self::Limited),
+    ];
+
+    /// The name in URLs.
+    #[track_caller]
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, s)| *s == self).map(|(name, _)| *name).expect("a status that has a name")
+    }
+
+    /// The scenario of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(n, _)| *n == name).map(|(_, scenario)| *scenario)
+    }
+
+    /// What a client's `nth` request of this scenario is refused with; the first is 1.
+    pub(crate) fn refusal(self, nth: u64) -> Option<Refusal> {
+        match self {
+            Self::Ok | Self::Text | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => None,
+            Self::Flaky => (nth <= 2).then_some(Refusal { status: 500, retry_after: None }),
+            Self::LimitedOnce => (nth <= 1).then_some(Refusal { status: 429, retry_after: Some(2) }),
+            Self::Status(status) => Some(Refusal { status, retry_after: None }),
+            Self::Limited => Some(Refusal { status: 429, retry_after: Some(1) }),
+        }
+    }
+}
+
+impl Refusal {
+    /// The text for people, the same in every wire format.
+    pub(crate) fn message(self) -> String {
+        format!("scripted refusal with status {}", self.status)
+    }
+}

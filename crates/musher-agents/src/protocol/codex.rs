@@ -3,8 +3,9 @@
 //! Measured with codex 0.169 in 2026-11: a run is done when `turn/completed` says `completed`, and goes on with every
 //! further turn. A message that comes while a turn runs steers it, and is read before the model's next answer; an
 //! interrupt forgets what was not read, so that is said again. A session that is resumed tells its old sum of tokens
-//! once more. Approved commands still run in codex's sandbox, which may not write or may not work at all inside
-//! another; so whoever asks is asked for everything, and what was allowed runs outside.
+//! once more. With `untrusted` every command and every change of a file was asked for, `pwd` and `cat` too, in each of
+//! its sandboxes. What was allowed stays in the sandbox, which may forbid it, or not work at all inside musher's own;
+//! so there is none here, and the answer decides.
 //!
 //! The ids of requests are the keys that they are said under: an answer names its question without any memory.
 
@@ -30,7 +31,7 @@ mod message;
 #[cfg(test)]
 mod tests;
 
-/// How `codex` is started for its app server. All else is said.
+/// How `codex` is started for its app server. All else is said to it.
 pub fn launch(_: &Brief) -> Launch {
     Launch { program: PROGRAM, args: vec!["app-server".to_owned()], env: Vec::new(), stdin: None }
 }
@@ -97,7 +98,9 @@ impl Protocol for Codex {
         }
         match wish {
             Wish::Tell { key, text, now } => {
-                if !self.said.contains(&key) {
+                if self.said.contains(&key) {
+                    self.messages.remember(key, text);
+                } else {
                     self.messages.tell(key, text, now);
                 }
             }
@@ -109,6 +112,10 @@ impl Protocol for Codex {
                 }
             }
         }
+        true
+    }
+
+    fn hears_within_turn(&self) -> bool {
         true
     }
 
@@ -192,6 +199,10 @@ impl Codex {
         self.said.insert(key.to_owned());
         if !matches!(key, INITIALIZE | INITIALIZED | THREAD | THREAD_NEW) && !self.asks.said(key) {
             self.messages.said(key);
+            // Read again after a restart, the end of a turn looks like the run's until the next line says otherwise.
+            if self.outcome.is_some() {
+                self.ended = None;
+            }
         }
     }
 
@@ -332,7 +343,7 @@ impl Codex {
     /// The last turn's end is the run's, once nothing is left to be told.
     fn settle(&mut self) {
         if self.ended.is_none() && self.messages.idle() {
-            self.ended = self.outcome.take();
+            self.ended = self.outcome.clone();
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
 pub(crate) enum Reports {
     /// Every token of its conversation.
     All,
+    /// Every token, but not which of them were read and which written.
+    Sum,
     /// Less than that: only the last step, or nothing.
     Some,
     /// The conversation and its side requests.
@@ -80,7 +82,8 @@ impl Kind {
             Self::Codex | Self::Claude | Self::ClaudeAcp | Self::Opencode | Self::Gemini | Self::GeminiAcp => {
                 Reports::All
             }
-            Self::CodexCommand | Self::CodexAcp | Self::OpencodeAcp | Self::QwenAcp => Reports::Some,
+            Self::CodexAcp => Reports::Sum,
+            Self::CodexCommand | Self::OpencodeAcp | Self::QwenAcp => Reports::Some,
             Self::Qwen => Reports::Aside,
         }
     }

@@ -1,7 +1,7 @@
 //! Real coding agents against a scripted model on loopback: no account, no network, no chance.
 //!
 //! `scripts/agents` installs them once. Without them each test says that it is skipped; `MUSHER_TEST_AGENTS=1` makes
-//! that a failure. `MUSHER_TEST_AGENTS_DIR` names another folder than `target/agents/node_modules`.
+//! that a failure, and `0` skips all. `MUSHER_TEST_AGENTS_DIR` names another folder than `target/agents/node_modules`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
 

@@ -1,8 +1,8 @@
 //! `codex exec --json`: one line an event, one way, for versions without an app server.
 //!
 //! Measured with codex 0.169 in 2026-11: it never asks. Its usage is the sum of the thread, and comes once, at the end;
-//! a resumed thread's sum holds what earlier runs used, which nothing in the stream tells apart. So a resumed run counts
-//! nothing rather than something twice. A session that is not there is words on standard error, and exit 1.
+//! a resumed thread's sum holds what earlier runs used, which nothing in the stream tells apart. So a resumed run
+//! counts nothing rather than something twice. A session that is not there is words on standard error, and exit 1.
 
 use musher_core::run::Usage;
 use musher_core::time::Timestamp;
@@ -143,7 +143,9 @@ impl Exec {
         } else if item["type"] == "error" {
             seen.push(Observation::Warning(failure::words(item)));
         } else {
-            self.closing = item::text(item).unwrap_or_else(|| std::mem::take(&mut self.closing));
+            if let Some(text) = item::text(item) {
+                self.closing = text;
+            }
             seen.extend(item::words(item));
             self.items.completed(event, seen);
         }

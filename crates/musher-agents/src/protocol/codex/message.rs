@@ -50,8 +50,19 @@ impl Messages {
         self.waiting.insert(place, message);
     }
 
+    /// Takes the words of a message that was said before a restart: should the turn not take it, it is said again.
+    pub(super) fn remember(&mut self, key: String, text: String) {
+        let known = self.waiting.iter().any(|message| message.key == key);
+        if self.pending.as_ref() == Some(&key) && !known {
+            self.waiting.push_front(Message { key, text, now: false, refused: false });
+        }
+    }
+
     /// Takes the reason for a no. It steers the turn that asked, or nothing.
     pub(super) fn explain(&mut self, key: String, why: &str) {
+        if self.turn.is_none() {
+            return;
+        }
         let text = format!("The request was denied: {why}");
         self.waiting.push_front(Message { key, text, now: false, refused: false });
     }

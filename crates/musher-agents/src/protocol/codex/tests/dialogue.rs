@@ -134,7 +134,7 @@ fn a_restart_after_a_steer_says_nothing_twice() {
     assert!(codex.wish(tell("m1", false)));
     hear(&mut codex, &[answered("m1", &json!({"turnId": "u1"}))]);
     assert_eq!(codex.say(), None);
-    hear(&mut codex, &[completed("u1", "completed")]);
+    hear(&mut codex, &[read("m1"), completed("u1", "completed")]);
     assert_eq!(codex.ended(), Some(&finished("")));
 }
 
@@ -243,5 +243,43 @@ fn a_question_that_needs_no_answer_any_more_is_gone() {
         assert_eq!(seen.last(), Some(&Observation::PermissionGone("7".to_owned())), "{name}");
         codex.wish(answer("7", true, ""));
         assert_eq!(codex.say(), None, "{name}");
+    }
+}
+
+#[test]
+fn a_restart_anywhere_goes_on_as_if_there_was_none() {
+    let taken = |key: &str, turn: &str| answered(key, &json!({"turnId": turn}));
+    let late = vec![completed("u1", "completed"), refused("m1"), turn("m1:turn", "u2"), completed("u2", "completed")];
+    let read = vec![taken("m1", "u1"), read("m1"), message("bye"), completed("u1", "completed")];
+    let over = vec![
+        completed("u1", "interrupted"),
+        answered("interrupt:m1", &json!({})),
+        turn("m1", "u2"),
+        completed("u2", "completed"),
+    ];
+    for (name, now, lines) in [("late", false, late), ("read", false, read), ("interrupted", true, over)] {
+        let (mut codex, mut spool) = (running(&brief(false)), begun());
+        codex.wish(tell("m1", now));
+        let mut lines = lines.into_iter();
+        loop {
+            while let Some(Say { key, text: _ }) = codex.say() {
+                hear(&mut codex, &[said(&key)]);
+                spool.push(said(&key));
+            }
+            let mut again = Codex::new(&brief(false));
+            hear(&mut again, &spool);
+            again.wish(tell("m1", now));
+            let Some(line) = lines.next() else { break };
+            // Words that were said and taken are not asked for again.
+            hear(&mut codex, std::slice::from_ref(&line));
+            hear(&mut again, std::slice::from_ref(&line));
+            assert_eq!(again.say(), codex.say(), "{name} after {line:?}");
+            assert_eq!(again.ended(), codex.ended(), "{name} after {line:?}");
+            spool.push(line);
+        }
+        let mut again = Codex::new(&brief(false));
+        hear(&mut again, &spool);
+        assert!(matches!(codex.ended(), Some(Ended::Finished { .. })), "{name}");
+        assert_eq!(again.ended(), codex.ended(), "{name}");
     }
 }

@@ -26,6 +26,7 @@ pub mod mission;
 pub mod nearest;
 pub mod note;
 pub mod plan;
+pub mod price;
 pub mod problem;
 pub mod prompt;
 pub mod retry;

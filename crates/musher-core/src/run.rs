@@ -88,6 +88,8 @@ pub enum Limit {
     Turns,
     /// Nothing was heard of it for as long as it may be silent.
     Silence,
+    /// It said more than is kept, so that nothing it says can be heard any more.
+    Output,
     /// It made the same call with the same arguments [`LOOPS`] times in a row.
     Looping,
 }
@@ -99,7 +101,7 @@ impl Limit {
     /// The sort of failure that it ends a run with.
     pub const fn class(self) -> FailureClass {
         match self {
-            Self::Turns | Self::Looping => FailureClass::Limit,
+            Self::Turns | Self::Looping | Self::Output => FailureClass::Limit,
             Self::Silence => FailureClass::Timeout,
         }
     }

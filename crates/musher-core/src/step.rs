@@ -132,10 +132,9 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::StartRun(run), Report::PermissionGone(reference)) => {
             return approval::gone(state, item, *run, reference, cx);
         }
-        (EffectKind::TellRun { run, .. }, Report::Told { delivered }) => {
+        (EffectKind::TellRun { run, .. } | EffectKind::AnswerRun { run, .. }, Report::Told { delivered }) => {
             Ok(item::told(state, item, *run, *delivered, cx))
         }
-        (EffectKind::AnswerRun { .. }, Report::Told { .. }) => Ok(Change::default()),
         (EffectKind::StartRun(run), Report::RunFinished { outcome, usage }) => {
             item::run_finished(state, item, *run, outcome, *usage, cx)
         }

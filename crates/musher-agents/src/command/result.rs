@@ -48,8 +48,8 @@ pub struct Used {
     pub input_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
-    /// US dollars, in millionths.
-    pub cost_micro_usd: u64,
+    /// US dollars, in millionths; none = it does not say.
+    pub cost_micro_usd: Option<u64>,
 }
 
 /// An agent's answer to a review.
@@ -212,15 +212,14 @@ impl RawUsed {
             count if count > MAX_TOKENS => Err(ResultError::Field { field, problem: "is impossibly large" }),
             count => Ok(count),
         };
-        let cost = self.cost_usd.unwrap_or(0.0);
-        if !(0.0..=MAX_USD).contains(&cost) {
+        if self.cost_usd.is_some_and(|cost| !(0.0..=MAX_USD).contains(&cost)) {
             return Err(ResultError::Field { field: "cost_usd", problem: "is negative or impossibly large" });
         }
         Ok(Used {
             input_tokens: tokens(self.input_tokens, "input_tokens")?,
             output_tokens: tokens(self.output_tokens, "output_tokens")?,
             // In range, as just checked.
-            cost_micro_usd: (cost * 1e6).round() as u64,
+            cost_micro_usd: self.cost_usd.map(|cost| (cost * 1e6).round() as u64),
         })
     }
 }
@@ -252,7 +251,7 @@ mod tests {
             "no_change_needed":"it was there","review":"Rejected: no tests","artifacts":["a.log"],"class":"setup","more":{}}"#;
         let expected = AgentResult {
             summary: Some("did it".into()),
-            usage: Used { input_tokens: 5, output_tokens: 7, cost_micro_usd: 12_345 },
+            usage: Used { input_tokens: 5, output_tokens: 7, cost_micro_usd: Some(12_345) },
             no_change_needed: Some("it was there".into()),
             review: Some(Review::Rejected("no tests".into())),
             artifacts: vec!["a.log".into()],

@@ -6,9 +6,30 @@ use std::process::{Command, Stdio};
 /// The program.
 pub const PROGRAM: &str = "bwrap";
 
+/// The walls that every sandbox has. Without a user namespace of its own, root inside could take them down; without one
+/// for processes, the root folders of others would be doors.
+const WALLS: [&str; 14] = [
+    "--die-with-parent",
+    "--unshare-user",
+    "--unshare-pid",
+    "--cap-drop",
+    "ALL",
+    "--ro-bind",
+    "/",
+    "/",
+    "--dev",
+    "/dev",
+    "--proc",
+    "/proc",
+    "--tmpfs",
+    "/tmp",
+];
+
 /// What an agent in a sandbox may see and change besides what the whole machine has to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Walls<'a> {
+    /// The folder of `musher.toml`, which it may read.
+    pub root: &'a Path,
     /// The worktree: it may change everything there.
     pub worktree: &'a Path,
     /// Musher's own state, which it does not see.
@@ -23,15 +44,13 @@ pub struct Walls<'a> {
 
 /// The command that runs `argv` within these walls.
 ///
-/// The network is the machine's, and so are its processes: this keeps files safe, and nothing else.
+/// The network is the machine's: this keeps files and processes safe, and nothing else.
 pub fn walled(argv: Vec<String>, walls: &Walls<'_>) -> Vec<String> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
-    let mut all: Vec<String> =
-        [PROGRAM, "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-            .map(str::to_owned)
-            .into();
-    // In this order: what comes later lies over what came before.
-    all.extend(["--tmpfs".to_owned(), "/tmp".to_owned(), "--tmpfs".to_owned(), text(walls.state)]);
+    let mut all: Vec<String> = std::iter::once(PROGRAM).chain(WALLS).map(str::to_owned).collect();
+    // In this order: what comes later lies over what came before. The repository may itself lie below `/tmp`.
+    all.extend(["--ro-bind".to_owned(), text(walls.root), text(walls.root)]);
+    all.extend(["--tmpfs".to_owned(), text(walls.state)]);
     let mut bind = |how: &str, path: &Path| all.extend([how.to_owned(), text(path), text(path)]);
     bind("--bind", walls.worktree);
     bind("--ro-bind", walls.prompt);
@@ -50,7 +69,7 @@ pub fn walled(argv: Vec<String>, walls: &Walls<'_>) -> Vec<String> {
 /// It cannot; in words for people.
 pub fn check() -> Result<(), String> {
     let mut command = Command::new(PROGRAM);
-    command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "true"]);
+    command.args(WALLS).arg("true");
     let output = command.stdin(Stdio::null()).output().map_err(|error| {
         format!("`sandbox = \"bwrap\"` needs bubblewrap, and `{PROGRAM}` cannot be started: {error}; install it (`apt-get install bubblewrap`)")
     })?;
@@ -71,6 +90,7 @@ mod tests {
     #[test]
     fn the_state_is_hidden_before_the_worktree_in_it_is_shown() {
         let walls = Walls {
+            root: Path::new("/r"),
             worktree: Path::new("/r/.musher/worktrees/a"),
             state: Path::new("/r/.musher"),
             prompt: Path::new("/r/.musher/runs/1/prompt.md"),
@@ -78,7 +98,8 @@ mod tests {
             home: Some(Path::new("/h")),
         };
         let line = walled(vec!["agent".into(), "--flag".into()], &walls).join(" ");
-        let expected = "bwrap --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --tmpfs /r/.musher \
+        let expected = "bwrap --die-with-parent --unshare-user --unshare-pid --cap-drop ALL --ro-bind / / --dev /dev \
+                        --proc /proc --tmpfs /tmp --ro-bind /r /r --tmpfs /r/.musher \
                         --bind /r/.musher/worktrees/a /r/.musher/worktrees/a \
                         --ro-bind /r/.musher/runs/1/prompt.md /r/.musher/runs/1/prompt.md \
                         --bind /r/.musher/runs/1/result.json /r/.musher/runs/1/result.json --bind /h /h \

@@ -1,15 +1,18 @@
 //! Talks with an agent in its protocol, from the spool alone: whoever reads the spool knows all that this knew.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use musher_core::approval::Ask;
 use musher_core::command::Report;
 use musher_core::config::drivers::{self, Speech};
-use musher_core::run::{Limit, Outcome, Usage};
+use musher_core::run::{FailureClass, Limit, Outcome, Usage};
 use musher_core::time::Timestamp;
 use musher_engine::driver::Reports;
 use musher_engine::job::RunJob;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -19,12 +22,18 @@ use super::meter::{Meter, difference};
 use super::outcome::{cut_short, spoken_end};
 use super::run::{lost, unreadable};
 use super::{HEARD_EVERY, Shared, said};
-use crate::host::{ExitRecord, OutputRecord, Stop, Stream};
-use crate::protocol::{self, Brief, Heard, Launch, Observation, Protocol, Wish};
+use crate::host::{Durable, ExitRecord, OutputRecord, Reason, Stop, Stream, read_json, write_json};
+use crate::protocol::{self, Brief, Ended, Heard, Launch, Observation, Protocol, Wish};
 use crate::supervise::{self, Attachment, RunFolder, TalkError, attach};
 
 /// How long an agent that has said its end has to be gone.
 const AFTER_END: Duration = Duration::from_secs(10);
+
+/// How often in a row the host may refuse before the agent is given up.
+const MAX_REFUSALS: u32 = 30;
+
+/// The pause before the host is asked again that did not take what it was given.
+const SAY_AGAIN: Duration = Duration::from_secs(1);
 
 /// The key of the question whether a silent agent is still there.
 const NUDGE: &str = "nudge";
@@ -33,6 +42,16 @@ const NUDGE_TEXT: &str = "Nothing was heard of you for a while. Go on if you are
 
 /// How much of what an agent said is kept for whoever follows a failure, in bytes.
 const TAIL_BYTES: usize = 8_000;
+
+/// The file that keeps what a run begins with.
+const BRIEF: &str = "brief.json";
+
+/// What a run begins with.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    driver: String,
+    brief: Brief,
+}
 
 /// An agent that is spoken to, or listened to, in a protocol.
 pub(super) struct Spoken {
@@ -44,6 +63,11 @@ pub(super) struct Spoken {
 impl Spoken {
     /// How the agent of a run is spoken to; nothing for the command driver.
     pub(super) fn of(job: &RunJob) -> Option<Self> {
+        // What the run began with counts, whatever the configuration says by now: the spool was made by it.
+        if let Ok(Some(Kept { driver, brief })) = read_json(&job.folder.join(BRIEF)) {
+            let driver = drivers::DRIVERS.iter().map(|known| known.by).find(|by| *by == driver)?;
+            return Some(Self { launch: protocol::launch(driver, &brief)?, brief, driver });
+        }
         let known = drivers::named(&job.agent.driver).filter(|known| known.speech != Speech::Command)?;
         let brief = Brief {
             prompt: job.prompt.clone(),
@@ -55,6 +79,12 @@ impl Spoken {
         };
         let launch = protocol::launch(known.by, &brief)?;
         Some(Self { launch, brief, driver: known.by })
+    }
+
+    /// Keeps what the run begins with in its folder.
+    pub(super) fn keep(&self, folder: &Path) -> io::Result<()> {
+        let kept = Kept { driver: self.driver.to_owned(), brief: self.brief.clone() };
+        write_json(&folder.join(BRIEF), &kept, Durable::Yes)
     }
 
     fn protocol(&self) -> Option<Box<dyn Protocol>> {
@@ -90,6 +120,23 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// What a run whose host is gone had used that was not reported. Its session is reported, too.
+    pub(super) async fn last_use(&self, job: &RunJob, folder: &RunFolder, reports: &Reports) -> Usage {
+        let Some(protocol) = Spoken::of(job).and_then(|spoken| spoken.protocol()) else { return Usage::default() };
+        let mut talk = Conversation::new(job, folder, protocol, reports);
+        // The host is gone, so this reads what there is and comes back.
+        let (_, errands) = mpsc::unbounded_channel();
+        match talk.follow(errands).await {
+            Ok(_) => talk.unreported(),
+            Err(error) => {
+                debug!(run = %job.run, error, "the spool of a lost run cannot be read");
+                Usage::default()
+            }
+        }
+    }
+}
+
 struct Conversation<'a> {
     job: &'a RunJob,
     folder: &'a RunFolder,
@@ -104,6 +151,8 @@ struct Conversation<'a> {
     said: HashSet<String>,
     /// The key that was given to the host last.
     given: Option<String>,
+    /// When the host is asked again that did not take what it was given.
+    again: Option<Instant>,
     /// Questions without an answer.
     asks: Vec<Ask>,
     session: Option<String>,
@@ -115,6 +164,12 @@ struct Conversation<'a> {
     /// Its input was closed, and when it must be gone.
     closing: Option<Instant>,
     limited: bool,
+    /// Nothing more of the agent will be heard.
+    deaf: bool,
+    /// How often in a row the host did not take what it was given.
+    refusals: u32,
+    /// The agent was asked whether it is still there.
+    nudged: bool,
     tail: String,
 }
 
@@ -125,11 +180,12 @@ impl<'a> Conversation<'a> {
             folder,
             reports,
             protocol,
-            meter: Meter::default(),
+            meter: Meter::new(job.price),
             reported: job.used,
             caught_up: false,
             said: HashSet::new(),
             given: None,
+            again: None,
             asks: Vec::new(),
             session: None,
             waiting: HashMap::new(),
@@ -137,6 +193,9 @@ impl<'a> Conversation<'a> {
             told: Instant::now(),
             closing: None,
             limited: false,
+            deaf: false,
+            refusals: 0,
+            nudged: false,
             tail: String::new(),
         }
     }
@@ -154,7 +213,6 @@ impl<'a> Conversation<'a> {
             }
             let due = self.due();
             tokio::select! {
-                biased;
                 next = attachment.next() => match next.map_err(|e| said(&e, e.fix()))? {
                     Some(supervise::Observation::Output { records, .. }) => {
                         records.iter().for_each(|record| self.hear(record));
@@ -199,6 +257,8 @@ impl<'a> Conversation<'a> {
                 }
                 self.protocol.hear(Heard::Said(key), at, &mut seen);
             }
+            // The marker after which nothing of the agent is kept: the conversation cannot go on.
+            (Stream::Host, _) if record.cut => self.deaf = true,
             (Stream::Stdin | Stream::Host, _) => {}
         }
         self.heard = Instant::now();
@@ -278,6 +338,10 @@ impl<'a> Conversation<'a> {
             self.told = Instant::now();
             (self.reports)(Report::RunProgress { usage: used });
         }
+        if self.deaf {
+            let kept = self.job.agent.limits.max_output_bytes;
+            self.reach(Limit::Output, format!("it said more than {kept} bytes, its limit"));
+        }
         if let Some((limit, text)) = self.meter.limit(&self.job.agent.limits) {
             self.reach(limit, text);
         }
@@ -290,7 +354,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn unreported(&self) -> Usage {
-        difference(self.meter.used, self.reported)
+        difference(self.meter.used(), self.reported)
     }
 
     /// Says what the protocol has to say, and closes the agent's input once it has said its end.
@@ -305,14 +369,21 @@ impl<'a> Conversation<'a> {
             }
             return;
         }
+        if self.again.is_some_and(|again| again > Instant::now()) {
+            return;
+        }
         let Some(say) = self.protocol.say().filter(|say| self.given.as_ref() != Some(&say.key)) else { return };
         match supervise::say(self.folder, &say.key, &say.text).await {
-            Ok(()) => self.given = Some(say.key),
+            Ok(()) => (self.given, self.again, self.refusals) = (Some(say.key), None, 0),
             // The end is read from the spool; there is nobody to talk to any more.
             Err(TalkError::NoHost) => self.given = Some(say.key),
             Err(error) => {
                 warn!(run = %self.job.run, %error, fix = error.fix(), "an agent does not take what it is told");
-                self.given = Some(say.key);
+                self.again = Some(Instant::now() + SAY_AGAIN);
+                self.refusals += 1;
+                if self.refusals >= MAX_REFUSALS {
+                    self.reach(Limit::Silence, format!("it does not take what it is told: {error}"));
+                }
             }
         }
     }
@@ -344,6 +415,9 @@ impl<'a> Conversation<'a> {
         if self.closing.is_some() {
             return self.closing;
         }
+        if self.again.is_some() && !self.limited {
+            return self.again;
+        }
         let silence = self.job.agent.limits.silence_secs;
         // An agent that waits for an answer is not silent, and one that is being stopped has nothing to say.
         (self.caught_up && silence > 0 && self.asks.is_empty() && !self.limited)
@@ -351,6 +425,9 @@ impl<'a> Conversation<'a> {
     }
 
     async fn overdue(&mut self) {
+        if self.closing.is_none() && self.again.take().is_some() {
+            return;
+        }
         if self.closing.take().is_some() {
             // Closed for good: what has not ended by now is ended.
             self.closing = Some(Instant::now() + Duration::from_secs(3600));
@@ -361,8 +438,9 @@ impl<'a> Conversation<'a> {
         }
         let nudge = Wish::Tell { key: NUDGE.to_owned(), text: NUDGE_TEXT.to_owned(), now: false };
         // A question that makes a turn of its own would only be read once the silence is over.
-        if self.protocol.hears_within_turn() && !self.said.contains(NUDGE) && self.protocol.wish(nudge) {
-            self.said.insert(NUDGE.to_owned());
+        let asked = self.nudged || self.said.contains(NUDGE);
+        if !asked && self.protocol.hears_within_turn() && self.protocol.wish(nudge) {
+            self.nudged = true;
             self.heard = Instant::now();
             return;
         }
@@ -370,16 +448,34 @@ impl<'a> Conversation<'a> {
         self.reach(Limit::Silence, format!("it was silent for {silence} s, its limit"));
     }
 
+    /// An agent that stops without being asked to, or loses a session that it was not given, has failed: taken at its
+    /// word, it would be started again at once and for ever.
+    fn believed(&self, ended: Ended) -> Ended {
+        let (class, asked) = (FailureClass::Agent, self.said.iter().any(|key| key.starts_with("interrupt:")));
+        match ended {
+            Ended::Cancelled if !asked => Ended::Failed { class, message: "it stopped without being asked to".into() },
+            Ended::SessionLost { message } if self.job.session.is_none() => Ended::Failed { class, message },
+            Ended::Finished { .. }
+            | Ended::Failed { .. }
+            | Ended::RateLimited { .. }
+            | Ended::SessionLost { .. }
+            | Ended::Cancelled => ended,
+        }
+    }
+
     fn outcome(&mut self, exit: &ExitRecord) -> Outcome {
         self.give_up();
         let (code, signal) = (exit.code, exit.signal);
-        let ended = match self.protocol.ended() {
+        // Its own end counts if it came before anyone ended it; what a dying agent says of its death does not.
+        let ours = exit.reason != Reason::Exited && self.closing.is_none();
+        let ended = match self.protocol.ended().filter(|_| !ours) {
             Some(ended) => ended.clone(),
             None => match cut_short(self.job, exit, &self.tail) {
                 Some(outcome) => return outcome,
                 None => self.protocol.exited(protocol::Exit { code, signal }),
             },
         };
+        let ended = self.believed(ended);
         spoken_end(self.job, ended, musher_core::retry::tail(&self.tail, TAIL_BYTES))
     }
 }

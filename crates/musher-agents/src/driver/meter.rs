@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use musher_core::agent::Limits;
+use musher_core::price::{Price, Tokens};
 use musher_core::run::{LOOPS, Limit, Usage};
 
 use crate::protocol::Observation;
@@ -10,8 +11,12 @@ use crate::protocol::Observation;
 /// Counts what is limited.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// All that was used.
-    pub(super) used: Usage,
+    /// What tokens cost whose cost the agent does not tell.
+    price: Option<Price>,
+    /// What was used at a cost that the agent told.
+    priced: Usage,
+    /// What was used besides.
+    unpriced: Usage,
     /// Turns that used a tool: calls that are made side by side are of one turn.
     turns: u32,
     /// Calls that are under way.
@@ -22,10 +27,32 @@ pub(super) struct Meter {
 }
 
 impl Meter {
+    /// Nothing was counted yet.
+    pub(super) fn new(price: Option<Price>) -> Self {
+        Self { price, ..Self::default() }
+    }
+
+    /// All that was used. What the agent did not price is priced as a sum: pieces would each be rounded.
+    pub(super) fn used(&self) -> Usage {
+        self.priced.plus(self.unpriced).plus(Usage { cost_micro_usd: self.estimate(), ..Usage::default() })
+    }
+
+    /// The cost of what the agent did not price. How much was read from a cache is not known, and all of it counts as
+    /// input: where caches are cheaper, this is the most that it can have cost.
+    fn estimate(&self) -> u64 {
+        let tokens =
+            Tokens { input: self.unpriced.input_tokens, output: self.unpriced.output_tokens, ..Tokens::default() };
+        self.price.map_or(0, |price| price.cost_micro_usd(tokens))
+    }
+
     /// Takes an observation into account.
     pub(super) fn count(&mut self, observation: &Observation) {
         match observation {
-            Observation::Usage { used, .. } => self.used = self.used.plus(*used),
+            // A cost that is there was told, whatever else is said of it.
+            Observation::Usage { used, priced } if *priced || used.cost_micro_usd > 0 => {
+                self.priced = self.priced.plus(*used);
+            }
+            Observation::Usage { used, .. } => self.unpriced = self.unpriced.plus(*used),
             Observation::ToolStarted { id, name, arguments } => {
                 if self.open.is_empty() {
                     self.turns = self.turns.saturating_add(1);
@@ -110,5 +137,41 @@ mod tests {
             done(&mut meter, &n.to_string());
             assert_eq!(meter.limit(&Limits::default()).is_some(), n == 20, "{n}");
         }
+    }
+
+    fn use_up(meter: &mut Meter, input_tokens: u64, output_tokens: u64, cost: Option<u64>) {
+        let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost.unwrap_or(0) };
+        meter.count(&Observation::Usage { used, priced: cost.is_some() });
+    }
+
+    /// 0.25 and 2 dollars for a million tokens.
+    fn price() -> Price {
+        Price { input: 250_000, output: 2_000_000, cache_read: 25_000, cache_write: 0 }
+    }
+
+    #[test]
+    fn what_the_agent_prices_costs_that_and_what_it_does_not_costs_the_price() {
+        let mut meter = Meter::new(Some(price()));
+        use_up(&mut meter, 1_000_000, 1_000_000, Some(7));
+        assert_eq!(meter.used().cost_micro_usd, 7);
+        use_up(&mut meter, 1_000_000, 1_000_000, Some(0));
+        assert_eq!(meter.used().cost_micro_usd, 7, "told to be free");
+        use_up(&mut meter, 1000, 100, None);
+        let used = Usage { input_tokens: 2_001_000, output_tokens: 2_000_100, cost_micro_usd: 7 + 250 + 200 };
+        assert_eq!(meter.used(), used);
+        let mut meter = Meter::new(None);
+        use_up(&mut meter, 1000, 100, None);
+        assert_eq!(meter.used(), Usage { input_tokens: 1000, output_tokens: 100, cost_micro_usd: 0 }, "no price known");
+    }
+
+    #[test]
+    fn many_small_pieces_cost_what_their_sum_costs() {
+        let (mut meter, mut reported) = (Meter::new(Some(price())), Usage::default());
+        for _ in 0..1000 {
+            // A quarter of a millionth of a dollar each.
+            use_up(&mut meter, 1, 0, None);
+            reported = reported.plus(difference(meter.used(), reported));
+        }
+        assert_eq!(reported, Usage { input_tokens: 1000, output_tokens: 0, cost_micro_usd: 250 });
     }
 }

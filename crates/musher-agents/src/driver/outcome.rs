@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use musher_core::price::Price;
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
 use musher_engine::job::{RunJob, ScriptEnd};
 
+use super::meter::Meter;
 use super::said;
-use crate::command::{self, AgentResult, Class, Review, read_result};
+use crate::command::{self, AgentResult, Class, Review, Used, read_result};
 use crate::host::{ExitRecord, OutputRecord, Reason, StartFailure, Stream};
-use crate::protocol::Ended;
+use crate::protocol::{Ended, Observation};
 use crate::supervise::RunFolder;
 
 /// How much of a failure's output is told to the next run, in bytes.
@@ -95,7 +97,7 @@ fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usag
             return (failed(FailureClass::Agent, message), Usage::default());
         }
     };
-    let usage = result.as_ref().map(used).unwrap_or_default();
+    let usage = result.as_ref().map(|result| used(result, job.price)).unwrap_or_default();
     let summary = command::summary(result.as_ref(), exit.last_line.as_deref());
     if exit.code == Some(0) {
         let verdict = (job.purpose == Purpose::Review).then(|| verdict(result.as_ref(), &summary)).flatten();
@@ -114,12 +116,13 @@ fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usag
     (Outcome::Failed { class, message: message.into(), detail: tail(folder).into() }, usage)
 }
 
-fn used(result: &AgentResult) -> Usage {
-    Usage {
-        input_tokens: result.usage.input_tokens,
-        output_tokens: result.usage.output_tokens,
-        cost_micro_usd: result.usage.cost_micro_usd,
-    }
+/// What it says that it used, at the price of its model where it does not say the cost.
+fn used(result: &AgentResult, price: Option<Price>) -> Usage {
+    let Used { input_tokens, output_tokens, cost_micro_usd } = result.usage;
+    let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost_micro_usd.unwrap_or_default() };
+    let mut meter = Meter::new(price);
+    meter.count(&Observation::Usage { used, priced: cost_micro_usd.is_some() });
+    meter.used()
 }
 
 /// A reviewer's answer: from the result file, or as the first word of its closing line.

@@ -29,7 +29,10 @@ impl Shared {
         match self.begin(&folder, || self.prepare(job)).await {
             Ok(Begun::Readable) => {}
             Ok(Begun::Refused(exit)) => return ended(job, &folder, &exit),
-            Ok(Begun::Lost { here }) => return (lost(&folder, job.reissued && !here).await, none),
+            Ok(Begun::Lost { here }) => {
+                let outcome = lost(&folder, job.reissued && !here).await;
+                return (outcome, self.last_use(job, &folder, reports).await);
+            }
             Err(why) => return (not_begun(&folder, why).await, none),
         }
         reports(Report::RunStarted);
@@ -56,6 +59,12 @@ impl Shared {
             let text = format!("the prompt cannot be written: {error}");
             if is_no_room(&error) { NotBegun::NoRoom(text) } else { NotBegun::Other(text) }
         })?;
+        if let Some(spoken) = Spoken::of(job) {
+            spoken.keep(&job.folder).map_err(|error| {
+                let text = format!("what the agent is told cannot be written down: {error}");
+                if is_no_room(&error) { NotBegun::NoRoom(text) } else { NotBegun::Other(text) }
+            })?;
+        }
         if job.agent.sandbox == Sandbox::Bwrap {
             // What is not there cannot be shown; an empty result is none.
             let made = std::fs::File::options().create(true).append(true).open(result_file(&job.folder));
@@ -138,6 +147,7 @@ impl Shared {
         self.sandbox.get_or_init(sandbox::check).clone()?;
         let home = job.agent.home.as_deref().map(|home| job.root.join(home));
         let walls = Walls {
+            root: &job.root,
             worktree: &job.worktree,
             state: &job.state,
             prompt: &prompt_file(&job.folder),

@@ -14,14 +14,14 @@ use super::record::Stop;
 /// How many clients are served at a time; more of them wait to be let in.
 pub(super) const MAX_CLIENTS: usize = 32;
 
-/// The longest request, in bytes.
-const MAX_REQUEST: usize = 4 << 20;
+/// The longest request, in bytes: as much text as an agent's input may hold, escaped.
+const MAX_REQUEST: usize = 40 << 20;
 
 /// The most that waits for a client that does not read; growth is told in one line, so only answers add up.
 const MAX_WAITING: usize = 64 << 10;
 
 /// The longest key of what is said, in bytes.
-pub(super) const MAX_KEY: usize = 256;
+pub(super) const MAX_KEY: usize = 4096;
 
 /// How many things may be said to an agent under keys.
 pub(super) const MAX_SAID: usize = 65_536;
@@ -35,7 +35,7 @@ pub enum Request {
     /// Text for the agent's stdin that is said once, however often it is asked for under this key, and that is written
     /// down among what the agent says.
     Say {
-        /// The key, at most 256 bytes.
+        /// The key, at most 4,096 bytes.
         key: String,
         /// The text, exactly as it is.
         text: String,

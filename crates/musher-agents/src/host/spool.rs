@@ -30,6 +30,8 @@ pub(super) struct Spool {
     /// Lines lost since the last one that could be written.
     lost: u64,
     last_line: Option<String>,
+    /// Keys of what was said and could not be written: whoever reads along waits for them.
+    unsaid: Vec<String>,
 }
 
 impl Spool {
@@ -49,6 +51,7 @@ impl Spool {
             full: false,
             lost: 0,
             last_line: None,
+            unsaid: Vec::new(),
         })
     }
 
@@ -91,6 +94,7 @@ impl Spool {
         let (written, result) = write_some(&mut self.file, &batch);
         if result.is_ok() {
             self.length += batch.len() as u64;
+            self.say_again();
         } else {
             // A reader may have seen the whole lines of it already; they stay, the torn one goes.
             let whole = batch[..written].iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
@@ -126,13 +130,14 @@ impl Spool {
             self.pending.extend_from_slice(&line);
         } else if !self.full {
             self.full = true;
-            self.mark(format!("output beyond {} bytes is not kept", self.max_file));
+            self.mark(format!("output beyond {} bytes is not kept", self.max_file), true);
         }
     }
 
-    fn mark(&mut self, text: String) {
+    /// A marker of the host; cut means that nothing of the agent follows.
+    fn mark(&mut self, text: String, cut: bool) {
         self.seq += 1;
-        let record = OutputRecord { seq: self.seq, at: stamp(), stream: Stream::Host, text, cut: false, key: None };
+        let record = OutputRecord { seq: self.seq, at: stamp(), stream: Stream::Host, text, cut, key: None };
         self.pending.extend_from_slice(&encode(&record));
     }
 
@@ -155,7 +160,19 @@ impl Spool {
         true
     }
 
+    /// Writes down what was said while there was no room, now that there is.
+    fn say_again(&mut self) {
+        let keys = std::mem::take(&mut self.unsaid);
+        if !keys.is_empty() {
+            keys.into_iter().for_each(|key| self.append(Stream::Stdin, String::new(), true, Some(key)));
+            self.write();
+        }
+    }
+
     fn lose(&mut self) {
+        let lines = self.pending.split(|b| *b == b'\n');
+        let records = lines.filter_map(|line| serde_json::from_slice::<OutputRecord>(line).ok());
+        self.unsaid.extend(records.filter_map(|record| record.key));
         self.lost += self.pending.iter().filter(|b| **b == b'\n').count() as u64;
         self.pending.clear();
     }

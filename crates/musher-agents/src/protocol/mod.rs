@@ -20,6 +20,7 @@ pub mod qwen;
 use musher_core::approval::Ask;
 use musher_core::run::{FailureClass, Usage};
 use musher_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// How the program of a driver is started; nothing for a driver that speaks no protocol.
 pub fn launch(driver: &str, brief: &Brief) -> Option<Launch> {
@@ -50,7 +51,7 @@ pub fn of(driver: &str, brief: &Brief) -> Option<Box<dyn Protocol>> {
 }
 
 /// What is known of a run before it begins. The same after every restart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brief {
     /// The prompt.
     pub prompt: String,
@@ -67,7 +68,7 @@ pub struct Brief {
 }
 
 /// An MCP server that is handed to an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct McpServer {
     /// Its name: of `[a-z0-9_]`.
     pub name: String,

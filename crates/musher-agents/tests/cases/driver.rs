@@ -68,6 +68,7 @@ impl Yard {
             state: self.at("state"),
             session: None,
             used: Usage::default(),
+            price: None,
             worktree: self.at("tree"),
             folder: self.at("runs").join(name),
             base: String::new(),

@@ -17,6 +17,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ),
     ("output_is_read_once_from_any_offset", output::output_is_read_once_from_any_offset),
     ("a_reader_sees_a_line_while_the_agent_lives", output::a_reader_sees_a_line_while_the_agent_lives),
+    (
+        "what_is_said_under_a_key_is_said_once_and_written_down",
+        output::what_is_said_under_a_key_is_said_once_and_written_down,
+    ),
     ("bytes_that_are_no_text_are_replaced", output::bytes_that_are_no_text_are_replaced),
     ("secrets_are_masked_wherever_they_are_said", output::secrets_are_masked_wherever_they_are_said),
     ("input_reaches_an_agent_that_waits_for_it", output::input_reaches_an_agent_that_waits_for_it),

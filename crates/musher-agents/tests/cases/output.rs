@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use musher_agents::host::{Reason, Stream};
-use musher_agents::supervise::{Observation, attach, end_input, send_input};
+use musher_agents::supervise::{Observation, attach, end_input, say, send_input};
 
 use super::bench::{Bench, run, texts, to_the_end, until};
 
@@ -64,6 +64,26 @@ pub(crate) fn a_reader_sees_a_line_while_the_agent_lives() {
         let Some(Observation::Output { records, .. }) = second.next().await.unwrap() else { panic!("no output") };
         assert_eq!(texts(&records, Stream::Stdout), ["got x"]);
         assert!(matches!(second.next().await.unwrap(), Some(Observation::Exited(_))));
+    });
+}
+
+pub(crate) fn what_is_said_under_a_key_is_said_once_and_written_down() {
+    run(async {
+        let script = "while read -r line; do echo got $line; done";
+        let folder = Bench::new(script).with(|s| s.keep_stdin = true).launch().await;
+        let mut reader = attach(&folder, 0).unwrap();
+        say(&folder, "first", "a\n").await.unwrap();
+        until(&mut reader, "got a").await;
+        // A daemon that does not know whether it was said says it again.
+        say(&folder, "first", "a\n").await.unwrap();
+        say(&folder, "second", "b\n").await.unwrap();
+        until(&mut reader, "got b").await;
+        assert!(say(&folder, &"k".repeat(5_000), "c\n").await.is_err(), "a key without bounds");
+        end_input(&folder).await.unwrap();
+        let (records, _) = to_the_end(&folder, 0).await;
+        assert_eq!(texts(&records, Stream::Stdout), ["got a", "got b"]);
+        let said: Vec<_> = records.iter().filter_map(|r| r.key.as_deref().map(|key| (key, r.text.as_str()))).collect();
+        assert_eq!(said, [("first", "a"), ("second", "b")]);
     });
 }
 

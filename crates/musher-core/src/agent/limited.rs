@@ -14,18 +14,26 @@ use crate::time::Timestamp;
 /// How many minutes an account rests when nothing says how long, by how often in a row that was so. The last repeats.
 const RESTS: [u64; 5] = [1, 2, 5, 15, 30];
 
+/// The shortest rest, however soon the reset is told to be.
+const SHORTEST: Duration = Duration::from_secs(10);
+/// The longest rest that is believed: limits of a week exist, longer ones do not.
+const LONGEST: Duration = Duration::from_secs(8 * 24 * 60 * 60);
+
 /// The account of an agent is used up: every agent of that account rests until `resets_at`, or by the table. The later
 /// of two moments counts.
 pub fn rate_limited(state: &State, id: AgentId, resets_at: Option<Timestamp>, cx: &Context) -> Change {
     let Some(limited) = state.agent(id) else { return Change::default() };
     let rest = RESTS[(limited.limited_times as usize).min(RESTS.len() - 1)];
-    let until = resets_at.filter(|at| *at > cx.now).unwrap_or_else(|| cx.now.after(Duration::from_secs(60 * rest)));
+    // A moment that has passed says nothing, and one in the far future is a mistake of whoever told it.
+    let told = resets_at.filter(|at| *at > cx.now && *at <= cx.now.after(LONGEST));
+    let told = told.map(|at| at.max(cx.now.after(SHORTEST)));
+    let until = told.unwrap_or_else(|| cx.now.after(Duration::from_secs(60 * rest)));
     let until = limited.limited_until.map_or(until, |known| known.max(until));
     let mut change = Change::default();
     for agent in state.agents().filter(|agent| !agent.removed && agent.spec.shares_account(&limited.spec)) {
         let row = Agent {
             limited_until: Some(agent.limited_until.map_or(until, |known| known.max(until))),
-            limited_times: if resets_at.is_some() { 0 } else { agent.limited_times.saturating_add(1) },
+            limited_times: if told.is_some() { 0 } else { agent.limited_times.saturating_add(1) },
             updated_at: cx.now,
             ..agent.clone()
         };

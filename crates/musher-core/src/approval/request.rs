@@ -102,6 +102,12 @@ const REMEMBERED: usize = 64;
 /// How many open requests a run may have; what it asks beyond them is denied.
 const OPEN: usize = 32;
 
+/// The longest action that is put before a person, in bytes: nobody reads more, and a yes to a part is none.
+const LONGEST_ACTION: usize = 64 << 10;
+
+/// How much all open requests of a run may hold, in bytes: each change of the run writes them again.
+const OPEN_BYTES: usize = 256 << 10;
+
 /// What a request that nobody answered in time tells the agent.
 const NOBODY: &str = "nobody answered in time; go on without it, or do it another way";
 
@@ -113,6 +119,15 @@ impl Request {
 }
 
 impl Action {
+    /// How much it holds, in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Shell(text) | Self::Fetch(text) => text.len(),
+            Self::Edit(paths) | Self::Read(paths) => paths.iter().map(|path| path.len()).sum(),
+            Self::Other(name, arguments) => name.len() + arguments.len(),
+        }
+    }
+
     /// What it wants to do, whole, for people.
     pub fn text(&self) -> String {
         match self {
@@ -186,10 +201,14 @@ fn judge(spec: Option<&AgentSpec>, run: &Run, action: &Action, worktree: &str) -
         Approvals::Ask => Judged::Person,
         Approvals::Rules => by_rules(),
     };
-    let open = run.requests.iter().filter(|request| request.is_open()).count();
+    let open = || run.requests.iter().filter(|request| request.is_open());
+    let held: usize = open().map(|request| request.ask.action.bytes()).sum();
     match judged {
-        Judged::Person if open >= OPEN => {
-            Judged::Ruled(denied, "musher", format!("{OPEN} questions of this run wait for an answer already"))
+        Judged::Person if action.bytes() > LONGEST_ACTION => {
+            Judged::Ruled(denied, "musher", "it is too long to be shown to a person whole; take smaller steps".into())
+        }
+        Judged::Person if open().count() >= OPEN || held + action.bytes() > OPEN_BYTES => {
+            Judged::Ruled(denied, "musher", "too many questions of this run wait for an answer already".into())
         }
         Judged::Person | Judged::Ruled(..) => judged,
     }
@@ -283,7 +302,10 @@ fn decide(
     let run = row.id;
     let Some(request) = row.requests.iter_mut().find(|request| request.id == id) else { return };
     request.answer = Some(Answered { ruled, by: by.into(), at: cx.now });
-    let ask = request.ask.clone();
+    // Nobody asks again what it was: the event has it, and the run's row stays small.
+    let answered =
+        Ask { reference: request.ask.reference.clone(), action: Action::Other("answered".into(), "".into()) };
+    let ask = std::mem::replace(&mut request.ask, answered);
     change.effects.push(cx.effect(item.id, answer_effect(run, &ask.reference, ruled, why)));
     let decided = Happened::ApprovalDecided { action: ask.action, ruled, by: by.into(), why: why.into() };
     change.events.push(said(item, row, decided, cx));

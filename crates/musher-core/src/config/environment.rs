@@ -91,7 +91,7 @@ fn value(text: &str, shape: Shape) -> Value {
             Some(Value::Array(texts.collect::<Array>()))
         }
         Shape::Text | Shape::Word(_) | Shape::Duration(_) | Shape::Size(_) | Shape::Moment => None,
-        Shape::Table(_) | Shape::Tables(_) | Shape::Secrets | Shape::Later => None,
+        Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) | Shape::Secrets | Shape::Later => None,
     };
     parsed.unwrap_or_else(|| Value::from(text))
 }

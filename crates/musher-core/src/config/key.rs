@@ -26,7 +26,7 @@ pub(crate) enum Shape {
     Word(&'static [&'static str]),
     /// A whole number within these bounds.
     Whole(u64, u64),
-    /// A number of dollars, not negative; 0 = no cap.
+    /// A number of dollars, not negative; where it caps something, 0 = no cap.
     Money,
     /// A span of time of at least so many seconds.
     Duration(u64),
@@ -38,6 +38,8 @@ pub(crate) enum Shape {
     Table(&'static [Key]),
     /// An array of tables.
     Tables(&'static [Key]),
+    /// A table of tables under names that the user chooses.
+    Named(&'static [Key]),
     /// A table of secret references under names that the user chooses.
     Secrets,
     /// A key of a later version: refused, by its own message.
@@ -76,7 +78,7 @@ impl Shape {
             Self::Size(0) => "a size such as \"10MiB\", or whole bytes".to_owned(),
             Self::Size(least) => format!("a size of at least {least} B such as \"10MiB\""),
             Self::Moment => "a moment with its offset such as 2026-01-31T09:00:00Z".to_owned(),
-            Self::Table(_) | Self::Secrets => "a table".to_owned(),
+            Self::Table(_) | Self::Named(_) | Self::Secrets => "a table".to_owned(),
             Self::Tables(_) => "an array of tables".to_owned(),
             Self::Later => "left out".to_owned(),
         }
@@ -94,7 +96,7 @@ impl Shape {
             Self::Duration(_) => "duration".to_owned(),
             Self::Size(_) => "size".to_owned(),
             Self::Moment => "moment (RFC 3339)".to_owned(),
-            Self::Table(_) | Self::Secrets => "table".to_owned(),
+            Self::Table(_) | Self::Named(_) | Self::Secrets => "table".to_owned(),
             Self::Tables(_) => "array of tables".to_owned(),
             Self::Later => String::new(),
         }

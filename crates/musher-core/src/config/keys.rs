@@ -16,6 +16,14 @@ pub(crate) const ROOT: &[Key] = &[
          `\"file:PATH\"`.",
     ),
     Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
+    Key::new(
+        "prices",
+        Shape::Named(PRICE),
+        "",
+        "Prices of models, one `[prices.\"MODEL\"]` each, in dollars for a million tokens: what tokens cost where the \
+         agent's program does not tell it. A model that is not here, or that the agent does not name, costs as much as \
+         the dearest that is.",
+    ),
     Key::later("quota"),
     Key::later("schedules"),
     Key::later("triggers"),
@@ -23,7 +31,6 @@ pub(crate) const ROOT: &[Key] = &[
     Key::later("forge"),
     Key::later("chat"),
     Key::later("prompts"),
-    Key::later("prices"),
 ];
 
 /// `[project]`.
@@ -162,4 +169,12 @@ pub(crate) const LIMITS: &[Key] = &[
 pub(crate) const SERVER: &[Key] = &[
     Key::new("listen", Shape::Text, "127.0.0.1:7787", "The address of the API and the dashboard."),
     Key::new("http", Shape::Flag, "true", "Whether the daemon listens on TCP besides its socket."),
+];
+
+/// `[prices.MODEL]`.
+pub(crate) const PRICE: &[Key] = &[
+    Key::new("input", Shape::Money, "", "Tokens read. Required."),
+    Key::new("output", Shape::Money, "", "Tokens written. Required."),
+    Key::new("cache_read", Shape::Money, "that of input", "Tokens read from a cache."),
+    Key::new("cache_write", Shape::Money, "that of input", "Tokens read and put into a cache."),
 ];

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::agents::{self, AgentConfig};
 use super::keys::ROOT;
+use super::price;
 use super::project::{self, ProjectLayer};
 use super::reader::{self, Fields, clipped};
 use super::secret::{self, SecretRef};
 use crate::plan::{PolicyPatch, read_policy};
+use crate::price::Price;
 use crate::problem::{Problems, Report, decode};
 
 /// What one source says; everything may be left open.
@@ -25,6 +27,8 @@ pub struct Layer {
     pub agents: Vec<AgentConfig>,
     /// `[secrets]`.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// `[prices]`, by model.
+    pub prices: BTreeMap<String, Price>,
     /// `[server]`.
     pub server: ServerLayer,
 }
@@ -55,6 +59,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         policy: root.table("policy", report).map(|t| read_policy(&t, report)).unwrap_or_default(),
         agents: agents::read(root, report),
         secrets: secret::read(root, report),
+        prices: price::read(root, report),
         server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
     }
 }

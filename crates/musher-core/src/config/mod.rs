@@ -12,6 +12,7 @@ pub(crate) mod key;
 mod keys;
 mod layer;
 mod placeholder;
+mod price;
 mod project;
 mod quantity;
 pub(crate) mod reader;

@@ -95,6 +95,7 @@ impl ProjectLayer {
             min_free_bytes: self.min_free_bytes.unwrap_or(default.min_free_bytes),
             done_retention_secs: self.done_retention_secs.unwrap_or(default.done_retention_secs),
             retention_secs: self.retention_secs.unwrap_or(default.retention_secs),
+            prices: default.prices,
         }
     }
 }

@@ -277,6 +277,25 @@ impl<'a> Fields<'a> {
         tables
     }
 
+    /// The tables of a table whose keys the user chooses, under their names.
+    pub(crate) fn named(&self, name: &str, report: &mut Report) -> Vec<(&'a str, Fields<'a>)> {
+        let Some(found) = self.found(name) else { return Vec::new() };
+        let Shape::Named(keys) = found.shape else { return Vec::new() };
+        let Some(table) = found.item.as_table_like() else {
+            return found.refuse(report).unwrap_or_default();
+        };
+        let mut tables = Vec::new();
+        for (key, item) in table.iter() {
+            let named = table.key(key).and_then(toml_edit::Key::span);
+            let at = item.span().or(named).map_or(found.at, |span| span.start);
+            match item.as_table_like() {
+                Some(table) => tables.push((key, Fields::open(table, keys, at, report))),
+                None => report.add(at, format!("`{}` must be a table", clipped(key))),
+            }
+        }
+        tables
+    }
+
     /// The strings of a table whose keys the user chooses: name, place of the value, value.
     pub(crate) fn pairs(&self, name: &str, report: &mut Report) -> Vec<(&'a str, usize, &'a str)> {
         let Some(found) = self.found(name) else { return Vec::new() };

@@ -12,7 +12,12 @@ use super::keys::ROOT;
 pub fn reference() -> String {
     let mut text = String::new();
     for section in ROOT.iter().filter(|key| key.is_known()) {
-        write_section(&mut text, section.name, section, matches!(section.shape, Shape::Table(_)));
+        let path = if matches!(section.shape, Shape::Named(_)) {
+            format!("{}.NAME", section.name)
+        } else {
+            section.name.to_owned()
+        };
+        write_section(&mut text, &path, section, matches!(section.shape, Shape::Table(_)));
     }
     text
 }
@@ -21,7 +26,7 @@ fn write_section(text: &mut String, path: &str, section: &Key, has_variables: bo
     let (open, close) = if matches!(section.shape, Shape::Tables(_)) { ("[[", "]]") } else { ("[", "]") };
     // Writing to a string cannot fail.
     let _ = write!(text, "## `{open}{path}{close}`\n\n{}\n\n", section.doc);
-    let (Shape::Table(keys) | Shape::Tables(keys)) = section.shape else { return };
+    let (Shape::Table(keys) | Shape::Tables(keys) | Shape::Named(keys)) = section.shape else { return };
     text.push_str(if has_variables {
         "| key | type | default | meaning | variable |\n|---|---|---|---|---|\n"
     } else {
@@ -82,6 +87,7 @@ fn shape_schema(shape: Shape) -> Value {
         ] }),
         Shape::Table(keys) => table_schema(keys),
         Shape::Tables(keys) => json!({ "type": "array", "items": table_schema(keys) }),
+        Shape::Named(keys) => json!({ "type": "object", "additionalProperties": table_schema(keys) }),
         Shape::Secrets => json!({
             "type": "object",
             "additionalProperties": { "type": "string", "pattern": "^(env|file):" },

@@ -10,6 +10,7 @@ use super::secret::SecretRef;
 use super::settings::ProjectSettings;
 use crate::mission::Policy;
 use crate::plan::PolicyPatch;
+use crate::price::Prices;
 
 /// The configuration that holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -44,8 +45,8 @@ impl Default for ServerSettings {
 }
 
 impl Layer {
-    /// This layer with everything that `over` says in its place. An agent or a secret of `over` replaces the one of the
-    /// same name as a whole.
+    /// This layer with everything that `over` says in its place. An agent, a secret or a price of `over` replaces the
+    /// one of the same name as a whole.
     #[must_use]
     pub fn merge(self, over: Self) -> Self {
         let mut agents = self.agents;
@@ -57,11 +58,14 @@ impl Layer {
         }
         let mut secrets = self.secrets;
         secrets.extend(over.secrets);
+        let mut prices = self.prices;
+        prices.extend(over.prices);
         Self {
             project: self.project.merge(over.project),
             policy: self.policy.merge(over.policy),
             agents,
             secrets,
+            prices,
             server: ServerLayer {
                 listen: over.server.listen.or(self.server.listen),
                 http: over.server.http.or(self.server.http),
@@ -77,7 +81,7 @@ impl Config {
         let layer = layers.into_iter().fold(Layer::default(), Layer::merge);
         let server = ServerSettings::default();
         Self {
-            project: layer.project.settings(),
+            project: ProjectSettings { prices: Prices(layer.prices), ..layer.project.settings() },
             policy: policy(&layer.policy),
             agents: layer.agents,
             secrets: layer.secrets,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::item::Qa;
 use crate::mission::Delivery;
+use crate::price::Prices;
 
 /// How an item's work becomes commits of the target branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub struct ProjectSettings {
     pub done_retention_secs: u64,
     /// Seconds that transcripts of archived missions are kept. Default 90 days.
     pub retention_secs: u64,
+    /// What tokens cost where an agent does not tell it. Stands in `[prices]`.
+    #[serde(skip_serializing_if = "Prices::is_empty")]
+    pub prices: Prices,
 }
 
 impl Default for ProjectSettings {
@@ -89,6 +93,7 @@ impl Default for ProjectSettings {
             min_free_bytes: 2 << 30,
             done_retention_secs: 4 * 3600,
             retention_secs: 90 * 24 * 3600,
+            prices: Prices::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::settings::ProjectSettings;
 use crate::approval::Approvals;
 use crate::mission::Policy;
 use crate::plan::{qa_name, toml_array, toml_string};
+use crate::price::Price;
 
 impl Config {
     /// A `musher.toml` that means just this configuration, every default written out. Secrets stay references.
@@ -28,6 +29,9 @@ impl Config {
                 SecretRef::File(path) => format!("file:{path}"),
             };
             file.text(&toml_string(name), Some(&reference));
+        }
+        for (model, price) in &self.project.prices.0 {
+            file.price(model, *price);
         }
         for agent in &self.agents {
             file.agent(agent);
@@ -84,6 +88,16 @@ impl File {
         policy.budget_usd.into_iter().for_each(|usd| self.line("budget_usd", format_args!("{usd:?}")));
         policy.budget_tokens.into_iter().for_each(|tokens| self.line("budget_tokens", tokens));
         policy.deadline.into_iter().for_each(|moment| self.text("deadline", Some(&moment.to_string())));
+    }
+
+    fn price(&mut self, model: &str, price: Price) {
+        self.section(&format!("[prices.{}]", toml_string(model)));
+        let Price { input, output, cache_read, cache_write } = price;
+        for (key, micro_usd) in
+            [("input", input), ("output", output), ("cache_read", cache_read), ("cache_write", cache_write)]
+        {
+            self.line(key, format_args!("{:?}", micro_usd as f64 / 1e6));
+        }
     }
 
     fn agent(&mut self, agent: &AgentConfig) {

@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::key::{Key, Shape};
-use super::keys::{AGENT, LIMITS, PROJECT, ROOT, SERVER};
+use super::keys::{AGENT, LIMITS, PRICE, PROJECT, ROOT, SERVER};
 use super::*;
 use crate::item::Qa;
 use crate::mission::{Delivery, Policy};
 use crate::plan::POLICY;
+use crate::price::{Price, Prices};
 
 const FULL: &str = r#"[project]
 base = "main"
@@ -50,6 +51,14 @@ max_output = "2MiB"
 [secrets]
 key = "env:API_KEY"
 other = "file:/run/secrets/other"
+[prices."gpt-5.1"]
+input = 1.25
+output = 10
+cache_read = 0.125
+cache_write = 0
+[prices.small]
+input = 0.3
+output = 1.1
 [server]
 listen = "[::1]:8080"
 http = false
@@ -76,6 +85,13 @@ fn a_file_may_use_every_key() {
         min_free_bytes: 1024,
         done_retention_secs: 0,
         retention_secs: 7 * 86_400,
+        prices: Prices(
+            [("gpt-5.1", [1_250_000, 10_000_000, 125_000, 0]), ("small", [300_000, 1_100_000, 300_000, 300_000])]
+                .map(|(model, [input, output, cache_read, cache_write])| {
+                    (model.to_owned(), Price { input, output, cache_read, cache_write })
+                })
+                .into(),
+        ),
     };
     let limits = AgentLimits {
         turns: 5,
@@ -121,7 +137,10 @@ fn an_empty_file_means_the_defaults() {
 /// Each file and all its problems, without the file's name.
 const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
-    ("gate = 'x'", "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `server`)"),
+    (
+        "gate = 'x'",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `server`, `prices`)",
+    ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",
         "2:1: unknown key `gates` (did you mean `gate`?)\n\
@@ -224,6 +243,22 @@ const REFUSED: &[(&str, &str)] = &[
       6:7: the name `a b` of a secret is not of [A-Za-z0-9_.-] (rename it)",
     ),
     (
+        "[prices.a]\ninput=-1\noutputs=2\n[prices.gpt-5.1]\ninput=1\noutput='2'\n[prices]\nb=3\n''={input=1,output=inf}",
+        "1:1: the price of `a` has no `output` (write the dollars for a million tokens, \
+      such as output = 2.5; quote a name with a dot: [prices.\"a-1.5\"])\n\
+      2:7: `input` must be a number of dollars, 0 or more, but it is -1\n\
+      3:1: unknown key `outputs` (did you mean `output`?)\n\
+      4:9: the price of `gpt-5` has no `input` (write the dollars for a million tokens, \
+      such as input = 2.5; quote a name with a dot: [prices.\"a-1.5\"])\n\
+      4:9: the price of `gpt-5` has no `output` (write the dollars for a million tokens, \
+      such as output = 2.5; quote a name with a dot: [prices.\"a-1.5\"])\n\
+      4:15: unknown key `1` (the keys here are `input`, `output`, `cache_read`, `cache_write`)\n\
+      8:3: `b` must be a table\n\
+      9:4: a price has no model (write the model's name: [prices.\"NAME\"])\n\
+      9:20: `output` must be a number of dollars, 0 or more, but it is inf",
+    ),
+    ("prices=3", "1:8: `prices` must be a table, but it is 3"),
+    (
         "[server]\nlisten='7787'\nhttp=1",
         "2:8: `7787` is no address with a port (write one such as \"127.0.0.1:7787\" or \"[::1]:7787\")\n\
       3:6: `http` must be true or false, but it is an integer",
@@ -243,12 +278,15 @@ fn a_stronger_layer_wins_key_by_key_and_agent_by_agent() {
     let agent =
         |name: &str, rest: &str| format!("[[agents]]\nname='{name}'\ndriver='command'\ncommand=['x']\n{rest}\n");
     let user = format!(
-        "[project]\ngate='user'\npush=true\n[policy]\nmax_retries=7\nbudget_usd=5\n{}{}[secrets]\na='env:A'\nb='env:B'\n",
+        "[project]\ngate='user'\npush=true\n[policy]\nmax_retries=7\nbudget_usd=5\n{}{}[secrets]\na='env:A'\nb='env:B'\n\
+         [prices.m]\ninput=1\noutput=1\ncache_read=0\n[prices.n]\ninput=3\noutput=3\n",
         agent("one", "model='user'\nmax_load=3"),
         agent("two", "")
     );
-    let repository =
-        format!("[project]\ngate='repository'\n[policy]\nbudget_usd=0\n{}[secrets]\na='file:a'\n", agent("one", ""));
+    let repository = format!(
+        "[project]\ngate='repository'\n[policy]\nbudget_usd=0\n{}[secrets]\na='file:a'\n[prices.m]\ninput=2\noutput=2\n",
+        agent("one", "")
+    );
     let layers = [
         parse("user", user.as_bytes()).unwrap(),
         parse("repository", repository.as_bytes()).unwrap(),
@@ -261,6 +299,8 @@ fn a_stronger_layer_wins_key_by_key_and_agent_by_agent() {
     assert_eq!(agents, [("one", None, 1), ("two", None, 1)]);
     assert_eq!(config.secrets["a"], SecretRef::File("a".into()));
     assert_eq!(config.secrets["b"], SecretRef::Env("B".into()));
+    let prices = config.project.prices.0.iter().map(|(model, price)| (model.as_str(), price.input, price.cache_read));
+    assert_eq!(prices.collect::<Vec<_>>(), [("m", 2_000_000, 2_000_000), ("n", 3_000_000, 3_000_000)]);
 }
 
 #[test]
@@ -307,13 +347,14 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_reader_looks_at_every_key_of_its_table() {
-    let sections: [(&str, &[Key]); 6] = [
+    let sections: [(&str, &[Key]); 7] = [
         ("", ROOT),
         ("[project]\n", PROJECT),
         ("[policy]\n", POLICY),
         ("[server]\n", SERVER),
         ("[[agents]]\n", AGENT),
         ("[[agents]]\n[agents.limits]\n", LIMITS),
+        ("[prices.a]\n", PRICE),
     ];
     for (section, keys) in sections {
         for key in keys {
@@ -364,6 +405,7 @@ fn the_schema_and_the_reference_name_every_key() {
             match key.shape {
                 Shape::Table(inner) => same(&properties[key.name], reference, inner),
                 Shape::Tables(inner) => same(&properties[key.name]["items"], reference, inner),
+                Shape::Named(inner) => same(&properties[key.name]["additionalProperties"], reference, inner),
                 Shape::Secrets => {}
                 _ => assert!(reference.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name),
             }
@@ -373,7 +415,14 @@ fn the_schema_and_the_reference_name_every_key() {
     let schema: serde_json::Value = serde_json::from_str(&schema()).unwrap();
     same(&schema, &reference, ROOT);
     assert_eq!(schema["properties"]["agents"]["items"]["required"], serde_json::json!(["name"]));
-    for heading in ["## `[project]`", "## `[policy]`", "## `[[agents]]`", "## `[agents.limits]`", "## `[secrets]`"] {
+    for heading in [
+        "## `[project]`",
+        "## `[policy]`",
+        "## `[[agents]]`",
+        "## `[agents.limits]`",
+        "## `[secrets]`",
+        "## `[prices.NAME]`",
+    ] {
         assert!(reference.contains(heading), "{heading}\n{reference}");
     }
     assert!(

@@ -282,7 +282,7 @@ pub fn run_finished(
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     let run = state.run(id).ok_or(Refused::Stale { what: "its run is over" })?;
-    let outcome = &stopped_by_limit(run, outcome);
+    let outcome = &settled(state, item.id, run, outcome);
     let mut row = item.clone();
     let over = Run {
         state: RunState::Finished,
@@ -362,14 +362,25 @@ fn talk_with(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &E
     })
 }
 
-/// A run that was stopped for a limit failed by it, and was not merely cancelled.
-fn stopped_by_limit(run: &Run, outcome: &Outcome) -> Outcome {
-    match (outcome, &run.limit) {
-        (Outcome::Cancelled, Some((limit, text))) => {
-            Outcome::Failed { class: limit.class(), message: text.clone(), detail: Box::default() }
-        }
-        _ => outcome.clone(),
+/// What an end means in view of what musher did to the run: one that was stopped for a limit failed by it, whatever its
+/// agent still said; and one that was stopped on request did not fail by dying.
+fn settled(state: &State, item: ItemId, run: &Run, outcome: &Outcome) -> Outcome {
+    match outcome {
+        Outcome::Lost { .. } | Outcome::RateLimited { .. } | Outcome::SessionLost { .. } => outcome.clone(),
+        Outcome::Finished { .. } | Outcome::Failed { .. } | Outcome::Cancelled => match (&run.limit, outcome) {
+            (Some((limit, text)), _) => {
+                Outcome::Failed { class: limit.class(), message: text.clone(), detail: Box::default() }
+            }
+            (None, Outcome::Failed { class: FailureClass::Agent, .. }) if is_being_stopped(state, item, run.id) => {
+                Outcome::Cancelled
+            }
+            (None, _) => outcome.clone(),
+        },
     }
+}
+
+fn is_being_stopped(state: &State, item: ItemId, run: RunId) -> bool {
+    state.effects_of(item).any(|effect| matches!(effect.kind, EffectKind::StopRun(of, _) if of == run))
 }
 
 /// An account that works again starts anew in the table of rests.

@@ -301,7 +301,9 @@ fn the_schema_names_the_keys_that_the_reader_knows() {
                 Shape::Texts => assert_eq!(property["items"]["type"], "string"),
                 Shape::Text | Shape::Moment => assert_eq!(property["type"], "string"),
                 Shape::Money => assert_eq!(property["type"], "number"),
-                Shape::Duration(_) | Shape::Size(_) | Shape::Secrets | Shape::Later => unreachable!("not in a plan"),
+                Shape::Duration(_) | Shape::Size(_) | Shape::Named(_) | Shape::Secrets | Shape::Later => {
+                    unreachable!("not in a plan")
+                }
             }
             assert!(property["description"].as_str().unwrap().len() > 10);
         }

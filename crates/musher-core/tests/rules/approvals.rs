@@ -5,11 +5,12 @@ use std::time::Duration;
 use musher_core::agent::AgentSpec;
 use musher_core::approval::{Action, Approvals, Ask, Ruled};
 use musher_core::command::{Actor, Command, Refused, Report};
-use musher_core::effect::{EffectKind, When};
+use musher_core::effect::{EffectKind, Stop, When};
 use musher_core::id::RequestId;
 use musher_core::inbox;
 use musher_core::item::Phase;
 use musher_core::run::{FailureClass, Limit, Outcome};
+use musher_core::time::Timestamp;
 use musher_core::wait::WaitCode;
 
 use crate::world::{World, agent, failed, finished, item};
@@ -173,6 +174,54 @@ fn a_run_that_reaches_a_limit_is_stopped_and_fails_by_it() {
         w.end("a", Outcome::Cancelled);
         assert_eq!(w.stored_run(run).outcome.as_ref().unwrap().class(), Some(class), "{limit:?}");
         assert_eq!((w.item("a").attempts, w.phase("a")), (1, Phase::Ready), "{limit:?}");
+    }
+}
+
+#[test]
+fn what_an_agent_still_says_as_it_is_stopped_does_not_count() {
+    let mut w = at_work(Approvals::Ask);
+    w.report("a", "start_run", Report::LimitReached { limit: Limit::Silence, text: "silent".into() });
+    let run = w.run_of("a");
+    w.end("a", finished("done after all"));
+    assert_eq!(w.stored_run(run).outcome.as_ref().unwrap().class(), Some(FailureClass::Timeout));
+
+    let mut w = at_work(Approvals::Ask);
+    let run = w.run_of("a");
+    w.ok(Command::StopRun(run, Stop::Kill));
+    w.end("a", failed(FailureClass::Agent, "terminated"));
+    assert_eq!((w.stored_run(run).outcome.as_ref(), w.item("a").attempts), (Some(&Outcome::Cancelled), 0));
+}
+
+#[test]
+fn what_is_too_long_to_be_shown_or_too_much_is_denied_without_asking() {
+    let mut w = at_work(Approvals::Ask);
+    let ask = |reference: String, bytes: usize| Ask {
+        reference: reference.into(),
+        action: Action::Shell("x".repeat(bytes).into()),
+    };
+    let report = |ask| Report::PermissionAsked { ask, worktree: "/w".into() };
+    w.report("a", "start_run", report(ask("long".into(), (64 << 10) + 1)));
+    assert_eq!(answers(&w), [("long".to_owned(), Ruled::Denied)]);
+    for n in 0..5 {
+        w.report("a", "start_run", report(ask(n.to_string(), 60 << 10)));
+    }
+    assert_eq!(answers(&w).len(), 2, "the fifth is more than a run may hold open");
+    assert_eq!(w.said("approval_requested"), 4);
+}
+
+#[test]
+fn a_reset_that_has_passed_or_is_years_away_is_not_believed() {
+    for reset in [-3_600, 365 * 86_400] {
+        let mut w = at_work(Approvals::Ask);
+        for minutes in [1, 2] {
+            let at = Timestamp::from_micros(w.now.as_micros() + reset * 1_000_000);
+            w.end("a", Outcome::RateLimited { resets_at: Some(at), message: "429".into() });
+            w.pass(Duration::from_secs(60 * minutes - 1));
+            assert_eq!(w.phase("a"), Phase::Ready, "{reset} {minutes}");
+            w.pass(Duration::from_secs(1));
+            assert_eq!(w.phase("a"), Phase::Assigned, "{reset} {minutes}");
+            w.start("a");
+        }
     }
 }
 

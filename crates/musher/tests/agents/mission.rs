@@ -92,6 +92,29 @@ fn a_mission_of_three_dependent_items_ends_merged(kind: Kind) {
     daemon.kill();
 }
 
+/// The gate is red once: the fix run is another turn, by another process, in the same session.
+fn a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(kind: Kind) {
+    let Some(fixture) = Fixture::new(kind, Scenario::Ok) else { return };
+    let gate = r#"gate = "cd $(git rev-parse --git-common-dir) && test -e red || { touch red; exit 1; }""#;
+    let repo = Repo::with(&fixture.config("").replace("gate = \"true\"", gate), "");
+    let daemon = fixture.up(&repo);
+    let start = ["mission", "start", "--text", "fix [[write:fixed.txt]]", "--wait", "--json"];
+    let document = repo.musher(&start).ok().json();
+    assert_eq!(document["mission"]["state"], "completed", "{document}");
+    let shown = repo.musher(&["item", "show", document["items"][0]["id"].as_str().unwrap(), "--json"]).ok().json();
+    let sessions: Vec<String> = shown["runs"].as_array().unwrap().iter().map(|run| session(&repo, run)).collect();
+    assert_eq!((sessions.len(), &sessions[0]), (2, &sessions[1]), "{shown}");
+    tokens_are_what_the_model_told(&fixture, &repo, &document);
+    daemon.kill();
+}
+
+/// The session that a run worked in, as its transcript says.
+fn session(repo: &Repo, run: &Value) -> String {
+    let logs = repo.musher(&["logs", run["id"].as_str().unwrap()]).ok().out;
+    let line = logs.lines().find(|line| line.starts_with("session ")).unwrap_or_else(|| panic!("no session: {logs}"));
+    line.to_owned()
+}
+
 macro_rules! agents {
     ($($name:ident => $kind:ident;)*) => {$(
         mod $name {
@@ -117,4 +140,38 @@ agents! {
     gemini_acp => GeminiAcp;
     qwen => Qwen;
     qwen_acp => QwenAcp;
+}
+
+mod resume {
+    use super::*;
+
+    #[test]
+    fn codex() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::Codex);
+    }
+
+    #[test]
+    fn claude() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::Claude);
+    }
+
+    #[test]
+    fn opencode() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::Opencode);
+    }
+
+    #[test]
+    fn gemini() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::Gemini);
+    }
+
+    #[test]
+    fn claude_acp() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::ClaudeAcp);
+    }
+
+    #[test]
+    fn codex_acp() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::CodexAcp);
+    }
 }

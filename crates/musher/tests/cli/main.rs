@@ -8,4 +8,5 @@ mod harness;
 mod kill;
 mod mission;
 mod operate;
+mod sandbox;
 mod spoken;

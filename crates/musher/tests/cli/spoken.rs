@@ -4,7 +4,8 @@
 use crate::harness::{Daemon, Follower, Repo};
 
 /// A program that speaks the Agent Client Protocol. The words of its prompt say what it does: `ask` for a yes before it
-/// writes, `limited` for a used-up account the first time, `loop` for the same call over and over, `wait` for a message.
+/// writes, `limited` for a used-up account the first time, `loop` for the same call over and over, `wait` for a message, `costly`
+/// for use that it tells without its cost.
 /// Whatever it is asked is written down, so that a test sees what was said twice.
 const AGENT: &str = r#"
 say() { printf '%s\n' "$1"; }
@@ -33,12 +34,16 @@ while read -r line; do
           if [ -e "$log.limited" ]; then echo work >work; words "after the rest"; end "$prompt" end_turn
           else : >"$log.limited"
             say '{"jsonrpc":"2.0","id":'"$prompt"',"error":{"code":429,"message":"Too many requests, status 429"}}'; fi ;;
+        *stop*) end "$prompt" cancelled ;;
+        *flood*) yes '{"jsonrpc":"2.0","method":"x"}' | head -n 40000; echo work >work; end "$prompt" end_turn ;;
         *loop*)
           n=0; while [ $n -lt 12 ]; do n=$((n + 1))
             update '{"sessionUpdate":"tool_call","toolCallId":"t'$n'","title":"same","kind":"execute","rawInput":{"command":"true"}}'
             update '{"sessionUpdate":"tool_call_update","toolCallId":"t'$n'","status":"completed"}'
           done ;;
         *wait*) words "waiting" ;;
+        *costly*) echo work >work
+          say '{"jsonrpc":"2.0","id":'"$prompt"',"result":{"stopReason":"end_turn","usage":{"inputTokens":1000,"outputTokens":100}}}' ;;
         *) echo work >work; words "did it"; end "$prompt" end_turn ;;
       esac ;;
     *'"method":"session/cancel"'*) end "$prompt" cancelled ;;
@@ -165,6 +170,45 @@ fn an_account_that_is_used_up_counts_nothing_and_the_same_session_goes_on_after_
 }
 
 #[test]
+fn an_agent_that_stops_without_being_asked_to_has_failed() {
+    let repo = repo("");
+    let (daemon, mut events, _) = begin(&repo, "stop");
+    let finished = events.until("run_finished");
+    assert_eq!((&finished["body"]["outcome"], &finished["body"]["class"]), (&"failed".into(), &"agent".into()));
+    events.until("item_dead_lettered");
+    daemon.kill();
+}
+
+#[test]
+fn an_agent_that_says_more_than_is_kept_is_stopped_for_it() {
+    let repo = repo("[agents.limits]\nmax_output = \"1MiB\"");
+    let (daemon, mut events, _) = begin(&repo, "flood");
+    assert_eq!(events.until("limit_reached")["body"]["limit"], "output");
+    assert_eq!(events.until("run_finished")["body"]["class"], "limit");
+    daemon.kill();
+}
+
+#[test]
+fn a_turn_goes_on_as_it_began_though_the_configuration_changed_meanwhile() {
+    let repo = repo("");
+    let (daemon, mut events, id) = begin(&repo, "wait for it");
+    let run = events.until("run_started")["run"].as_str().unwrap().to_owned();
+    while heard(&repo, "session/prompt") == 0 {
+        std::thread::yield_now();
+    }
+    daemon.kill();
+    repo.write(
+        "musher.toml",
+        &repo.read("musher.toml").replace("driver = \"acp\"", "driver = \"acp\"\nmodel = \"other\""),
+    );
+    let daemon = repo.up();
+    repo.musher(&["send", &run, "more words", "--now"]).ok();
+    repo.wait_for_end(&id);
+    assert_eq!(heard(&repo, "session/prompt"), 2);
+    daemon.kill();
+}
+
+#[test]
 fn the_same_call_over_and_over_is_stopped_as_a_loop() {
     let repo = repo("");
     let (daemon, mut events, _) = begin(&repo, "loop");
@@ -172,6 +216,15 @@ fn the_same_call_over_and_over_is_stopped_as_a_loop() {
     let finished = events.until("run_finished");
     assert_eq!((&finished["body"]["outcome"], &finished["body"]["class"]), (&"failed".into(), &"limit".into()));
     assert_eq!(repo.run_processes(), Vec::<String>::new());
+    daemon.kill();
+}
+
+#[test]
+fn use_without_a_cost_is_priced_by_the_table() {
+    let repo = repo("model = \"m\"\n[prices.m]\ninput = 1\noutput = 10\n");
+    let (daemon, mut events, _) = begin(&repo, "costly");
+    let recorded = events.until("usage_recorded");
+    assert_eq!(recorded["body"]["usage"]["cost_micro_usd"], 2000, "{recorded}");
     daemon.kill();
 }
 

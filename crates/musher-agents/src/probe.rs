@@ -188,7 +188,7 @@ fn account(spec: &AgentSpec, root: &Path, environment: &BTreeMap<String, String>
         return Some(pass("account", format!("{key} is passed to it")));
     }
     let own: BTreeMap<String, String> = match &spec.home {
-        Some(own) => home::variables(root, own, &spec.driver).unwrap_or_default().into_iter().collect(),
+        Some(own) => home::variables(root, own, &spec.driver).into_iter().collect(),
         None => BTreeMap::new(),
     };
     let (variable, below, file) = account.folder;

@@ -115,7 +115,8 @@ impl Shared {
         let limits = &job.agent.limits;
         let mut env = environment(&self.environment, &job.agent.env, &facts);
         if let Some(home) = &job.agent.home {
-            env.extend(home::variables(&job.root, home, &job.agent.driver)?);
+            home::make(&job.root, home)?;
+            env.extend(home::variables(&job.root, home, &job.agent.driver));
         }
         for (name, value) in spoken.iter().flat_map(|spoken| &spoken.launch.env) {
             env.entry(name.clone()).or_insert_with(|| value.clone());

@@ -9,7 +9,7 @@ use musher_core::run::Usage;
 use musher_core::time::Timestamp;
 use serde_json::Value;
 
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
 
 mod failure;
 #[cfg(test)]
@@ -69,14 +69,6 @@ impl Protocol for Gemini {
             Heard::Err(line) => self.complaint(line, seen),
             Heard::Said(_) => {}
         }
-    }
-
-    fn say(&self) -> Option<Say> {
-        None
-    }
-
-    fn wish(&mut self, _: Wish) -> bool {
-        false
     }
 
     fn ended(&self) -> Option<&Ended> {

@@ -245,12 +245,17 @@ pub trait Protocol: Send {
     /// Takes a line of the spool, which was written at this moment, and adds what it means.
     fn hear(&mut self, heard: Heard<'_>, at: Timestamp, seen: &mut Vec<Observation>);
 
-    /// What the agent is to be told next, given all that was heard. The same until its key is heard as said.
-    fn say(&self) -> Option<Say>;
+    /// What the agent is to be told next, given all that was heard. The same until its key is heard as said. Nothing for
+    /// a program that is only listened to.
+    fn say(&self) -> Option<Say> {
+        None
+    }
 
     /// Takes a wish; what follows from it comes out of [`say`](Self::say). False when the protocol has no way to tell a
     /// running agent this, or when it is too late.
-    fn wish(&mut self, wish: Wish) -> bool;
+    fn wish(&mut self, _: Wish) -> bool {
+        false
+    }
 
     /// Whether a message reaches the agent within its present turn. Otherwise it makes a turn of its own.
     fn hears_within_turn(&self) -> bool {

@@ -9,7 +9,7 @@ use musher_core::run::{FailureClass, Usage};
 use musher_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
 
 mod failure;
 #[cfg(test)]
@@ -86,14 +86,6 @@ impl Protocol for OpenCode {
             Heard::Err(line) => self.complaint(line, seen),
             Heard::Said(_) => {}
         }
-    }
-
-    fn say(&self) -> Option<Say> {
-        None
-    }
-
-    fn wish(&mut self, _: Wish) -> bool {
-        false
     }
 
     fn ended(&self) -> Option<&Ended> {

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::claude::outcome::{Stderr, class};
 use super::claude::{content, mcp_server, text, words};
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
 
 /// How Qwen Code is started. Its prompt is its input, which may be longer than an argument can.
 pub fn launch(brief: &Brief) -> Launch {
@@ -124,16 +124,6 @@ impl Protocol for Qwen {
             Heard::Out(line) => self.line(line, seen),
             Heard::Err(line) => self.stderr.hear(line),
             Heard::Said(_) => {}
-        }
-    }
-
-    fn say(&self) -> Option<Say> {
-        None
-    }
-
-    fn wish(&mut self, wish: Wish) -> bool {
-        match wish {
-            Wish::Tell { .. } | Wish::Answer { .. } => false,
         }
     }
 

@@ -8,7 +8,7 @@ use musher_core::run::Usage;
 use musher_core::time::Timestamp;
 use serde_json::Value;
 
-use super::super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
+use super::super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
 use super::complaint::Complaint;
 use super::item::{self, Items};
 use super::{PROGRAM, failure};
@@ -67,14 +67,6 @@ impl Protocol for Exec {
             Heard::Err(line) => self.complaint.hear(line),
             Heard::Said(_) => {}
         }
-    }
-
-    fn say(&self) -> Option<Say> {
-        None
-    }
-
-    fn wish(&mut self, _: Wish) -> bool {
-        false
     }
 
     fn ended(&self) -> Option<&Ended> {

@@ -3,6 +3,7 @@
 use musher_core::run::FailureClass;
 use serde_json::json;
 
+use super::super::Wish;
 use super::*;
 
 const FIXTURES: [(&str, &str); 5] = [

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::McpServer;
+use super::super::{McpServer, Wish};
 use super::*;
 
 const FIXTURES: [(&str, &str); 3] = [

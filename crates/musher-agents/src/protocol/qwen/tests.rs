@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::super::Wish;
 use super::*;
 
 const FIXTURES: [&str; 4] = ["qwen-ok", "qwen-resume", "qwen-cut", "qwen-e401"];

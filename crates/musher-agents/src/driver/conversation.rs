@@ -161,6 +161,8 @@ struct Conversation<'a> {
     /// When the agent, or someone who talks to it, was heard last.
     heard: Instant,
     told: Instant,
+    /// When it said its end.
+    ended_at: Option<Timestamp>,
     /// Its input was closed, and when it must be gone.
     closing: Option<Instant>,
     limited: bool,
@@ -191,6 +193,7 @@ impl<'a> Conversation<'a> {
             waiting: HashMap::new(),
             heard: Instant::now(),
             told: Instant::now(),
+            ended_at: None,
             closing: None,
             limited: false,
             deaf: false,
@@ -262,6 +265,7 @@ impl<'a> Conversation<'a> {
             (Stream::Stdin | Stream::Host, _) => {}
         }
         self.heard = Instant::now();
+        self.ended_at = self.protocol.ended().is_some().then(|| self.ended_at.unwrap_or(at));
         seen.into_iter().for_each(|observation| self.see(observation));
     }
 
@@ -463,12 +467,21 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Whether its own end came before anyone ended it: what a dying agent says of its death does not count. One that was
+    /// ended because it did not go had said its end that long before; the spool has both moments, so that every daemon
+    /// comes to the same.
+    fn ended_by_itself(&self, exit: &ExitRecord) -> bool {
+        let long_gone = |ended: Timestamp| {
+            let over: Result<Timestamp, _> = exit.ended_at.parse();
+            over.is_ok_and(|over| over.since(ended) >= AFTER_END)
+        };
+        exit.reason == Reason::Exited || self.ended_at.is_some_and(long_gone)
+    }
+
     fn outcome(&mut self, exit: &ExitRecord) -> Outcome {
         self.give_up();
         let (code, signal) = (exit.code, exit.signal);
-        // Its own end counts if it came before anyone ended it; what a dying agent says of its death does not.
-        let ours = exit.reason != Reason::Exited && self.closing.is_none();
-        let ended = match self.protocol.ended().filter(|_| !ours) {
+        let ended = match self.protocol.ended().filter(|_| self.ended_by_itself(exit)) {
             Some(ended) => ended.clone(),
             None => match cut_short(self.job, exit, &self.tail) {
                 Some(outcome) => return outcome,

@@ -14,6 +14,8 @@ update() { say '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId"
 words() { update '{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"'"$1"'"}}'; }
 end() { say '{"jsonrpc":"2.0","id":'"$1"',"result":{"stopReason":"'"$2"'"}}'; }
 log=$(git rev-parse --git-common-dir)/heard
+prompt=0
+trap 'say "{\"jsonrpc\":\"2.0\",\"id\":$prompt,\"error\":{\"code\":-32603,\"message\":\"terminated\"}}"; exit 1' TERM
 while read -r line; do
   printf '%s\n' "$line" >>"$log"
   case $line in
@@ -166,6 +168,22 @@ fn an_account_that_is_used_up_counts_nothing_and_the_same_session_goes_on_after_
     repo.musher(&["agent", "resume", "spoken"]).ok();
     repo.wait_for_end(&id);
     assert_eq!((heard(&repo, "session/new"), heard(&repo, "session/load")), (1, 1));
+    daemon.kill();
+}
+
+#[test]
+fn what_an_agent_says_as_it_is_killed_is_no_failure_of_its_own() {
+    let repo = repo("");
+    let (daemon, mut events, id) = begin(&repo, "wait for it");
+    let run = events.until("run_started")["run"].as_str().unwrap().to_owned();
+    while heard(&repo, "session/prompt") == 0 {
+        std::thread::yield_now();
+    }
+    repo.musher(&["mission", "pause", &id]).ok();
+    repo.musher(&["run", "kill", &run]).ok();
+    assert_eq!(events.until("run_finished")["body"]["outcome"], "cancelled");
+    let document = repo.musher(&["mission", "status", &id, "--json"]).ok().json();
+    assert_eq!(document["items"][0]["attempts"], 0, "{document}");
     daemon.kill();
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 use serde::{Deserialize, Serialize};
 
 #[cfg(target_os = "linux")]
@@ -73,18 +73,23 @@ pub(crate) fn own_session() {
     let _ = nix::unistd::setsid();
 }
 
-/// Makes the command start in a session of its own, with no signal blocked, and where the system can do so, die with
+/// Makes the command start in a session of its own, with no signal blocked or ignored, and where the system can do so, die with
 /// this process.
 #[allow(unsafe_code)]
 pub(crate) fn shield(command: &mut Command) {
     use std::os::unix::process::CommandExt;
     let host = nix::unistd::getpid();
     // SAFETY: the closure runs between fork and exec in a process with one thread; it allocates nothing and makes only
-    // the async-signal-safe calls setsid(2), sigprocmask(2), prctl(2) and getppid(2).
+    // the async-signal-safe calls setsid(2), sigprocmask(2), sigaction(2), prctl(2) and getppid(2).
     unsafe {
         command.pre_exec(move || {
             nix::unistd::setsid()?;
             SigSet::empty().thread_set_mask()?;
+            // A daemon that a script put into the background ignores interrupts, and what a shell finds ignored it can
+            // never hear.
+            for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM] {
+                nix::sys::signal::signal(signal, SigHandler::SigDfl)?;
+            }
             die_with_parent()?;
             // A host that was killed before the line above can send no signal any more.
             if nix::unistd::getppid() != host {

@@ -1,10 +1,12 @@
 //! An end is the end of everything.
 
+use std::ffi::OsString;
+
 use musher_agents::host::{Reason, Stop, Stream};
-use musher_agents::supervise::{HostStatus, attach, inspect, stop};
+use musher_agents::supervise::{HostStatus, attach, inspect, launch, stop};
 use nix::sys::signal::Signal;
 
-use super::bench::{Bench, kill, lives, run, texts, to_the_end, until};
+use super::bench::{Bench, host, kill, lives, run, texts, to_the_end, until};
 
 pub(crate) fn an_agent_deaf_to_sigterm_is_killed() {
     run(async {
@@ -75,8 +77,23 @@ pub(crate) fn an_interrupt_lets_the_agent_say_its_last_words() {
         until(&mut attach(&folder, 0).unwrap(), "ready").await;
         stop(&folder, Stop::Interrupt).await.unwrap();
         let (_, exit) = to_the_end(&folder, 0).await;
-        assert_eq!((exit.reason, exit.code), (Reason::Stopped { how: Stop::Interrupt }, Some(3)));
+        assert_eq!((exit.reason, exit.code, exit.signal), (Reason::Stopped { how: Stop::Interrupt }, Some(3), None));
         assert_eq!(exit.last_line.as_deref(), Some("goodbye"));
+    });
+}
+
+pub(crate) fn an_agent_hears_an_interrupt_though_its_daemon_ignores_them() {
+    run(async {
+        let bench = Bench::new("trap 'exit 3' INT; echo ready; while :; do sleep 0.05; done");
+        let folder = bench.prepare();
+        // As a daemon starts its hosts that a script has put into the background.
+        let deaf = ["sh", "-c", "trap '' INT QUIT HUP; exec \"$@\"", "sh"].map(OsString::from);
+        let host: Vec<OsString> = deaf.into_iter().chain(host()).collect();
+        launch(&host, &folder).await.unwrap();
+        until(&mut attach(&folder, 0).unwrap(), "ready").await;
+        stop(&folder, Stop::Interrupt).await.unwrap();
+        let (_, exit) = to_the_end(&folder, 0).await;
+        assert_eq!((exit.code, exit.signal), (Some(3), None));
     });
 }
 

@@ -45,6 +45,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_tree_that_grows_while_it_is_ended_is_ended", ends::a_tree_that_grows_while_it_is_ended_is_ended),
     ("an_interrupt_lets_the_agent_say_its_last_words", ends::an_interrupt_lets_the_agent_say_its_last_words),
     (
+        "an_agent_hears_an_interrupt_though_its_daemon_ignores_them",
+        ends::an_agent_hears_an_interrupt_though_its_daemon_ignores_them,
+    ),
+    (
         "a_kill_after_an_interrupt_does_not_wait_for_the_grace",
         ends::a_kill_after_an_interrupt_does_not_wait_for_the_grace,
     ),

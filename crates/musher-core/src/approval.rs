@@ -1,6 +1,6 @@
 //! Approvals: what an agent wants to do, and who says yes to it.
 //!
-//! [`rule`] answers by [`Rules`]: yes, no, or that a person is asked. It sees text only. A rule is a safety net, not a
+//! [`rule()`] answers by [`Rules`]: yes, no, or that a person is asked. It sees text only. A rule is a safety net, not a
 //! sandbox: a program that is allowed may do what its own code does, a symbolic link may lead anywhere, and a denied
 //! command has other spellings than those known here. What the net does not understand, it asks about.
 

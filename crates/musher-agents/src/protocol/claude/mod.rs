@@ -1,6 +1,6 @@
 //! Claude Code, spoken to over its two-way stream of JSON lines (`--input-format stream-json`).
 //!
-//! Open first: [`Claude`]. [`ask`] reads what it wants to do, [`content`] what it says, [`outcome`] how it ended.
+//! Open first: [`Claude`]. `ask` reads what it wants to do, `content` what it says, `outcome` how it ended.
 //!
 //! It works in turns, one `result` line each, and goes on for as long as its input is open. A message that comes in the
 //! middle of a turn is read within that turn, after a tool call, or opens one of its own, alone or with its neighbours:

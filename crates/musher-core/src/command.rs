@@ -7,8 +7,10 @@ use crate::approval::{Ask, Ruled};
 use crate::config::ProjectSettings;
 use crate::effect::{Stop, When};
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId};
+use crate::message::Message;
 use crate::mission::StartMission;
 use crate::run::{FailureClass, Limit, Outcome, Usage};
+use crate::tool::ToolUse;
 
 /// Who wishes or reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -284,6 +286,10 @@ pub enum Command {
     TellRun(RunId, Box<str>, When),
     /// A yes or a no to what an agent asked, with what it is told.
     AnswerRequest(RequestId, Ruled, Box<str>),
+    /// The answer to what an agent asked the operator.
+    AnswerHelp(RequestId, Box<str>),
+    /// The agent of this run uses one of musher's tools.
+    UseTool(RunId, Box<ToolUse>),
 
     /// What came of an effect.
     Report(EffectId, Report),
@@ -320,6 +326,12 @@ pub enum Answer {
     Agent(AgentId),
     /// What was made of a note.
     Note(String),
+    /// The question to the operator.
+    Help(RequestId),
+    /// The item that was added.
+    Item(ItemId),
+    /// The messages that were read.
+    Messages(Vec<Message>),
 }
 
 /// Why a command was refused. Nothing has changed.

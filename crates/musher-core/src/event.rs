@@ -58,6 +58,8 @@ catalogue! {
     "Delivery falls back to a branch, since no gate is configured."
     DeliveryFellBack "delivery_fell_back" { branch: Box<str> = "where the work goes instead" }
 
+    "An agent has added an item to its mission."
+    ItemAdded "item_added" { key: Box<str> = "its key", title: Box<str> = "its title", by: Box<str> = "the key of the item whose agent added it" }
     "The item may be dispatched, at once or from the given moment on."
     ItemReady "item_ready" { not_before: Option<Timestamp> = "the end of a backoff" }
     "An agent was chosen."
@@ -112,6 +114,20 @@ catalogue! {
     ApprovalDecided "approval_decided" { action: Action = "what it wanted to do, whole", ruled: Ruled = "allowed or denied", by: Box<str> = "who, or which rule", why: Box<str> = "what the agent was told" }
     "The agent needs no answer any more."
     ApprovalWithdrawn "approval_withdrawn" { request: RequestId = "its id" }
+    "An agent says how far it is."
+    ProgressReported "progress_reported" { text: Box<str> = "its words" }
+    "An agent asks the operator something and waits for the answer."
+    HelpRequested "help_requested" { request: RequestId = "its id", text: Box<str> = "the question" }
+    "The operator has answered."
+    HelpAnswered "help_answered" { request: RequestId = "its id", text: Box<str> = "the answer", by: Box<str> = "who" }
+    "An agent says what it ends with; nothing is proved by that."
+    ResultSubmitted "result_submitted" { summary: Box<str> = "the first line", no_change_needed: Option<Box<str>> = "why nothing had to change", artifacts: Box<[Box<str>]> = "what it made, by path or address" }
+    "A reviewing agent has its verdict; it counts once its run has ended."
+    VerdictSubmitted "verdict_submitted" { verdict: Box<str> = "approved or rejected", text: Box<str> = "the words" }
+    "An agent has sent a message to the agent of another item."
+    MessagePosted "message_posted" { to: Box<str> = "the key of the item", sort: Box<str> = "query, info, task or confirmation", urgency: Box<str> = "low, normal, high or urgent", text: Box<str> = "the words" }
+    "An agent has read the messages for its item."
+    MessagesRead "messages_read" { count: u32 = "how many" }
     "Someone has a message for a running agent."
     MessageSent "message_sent" { text: Box<str> = "the words", when: When = "next or now" }
     "A message did not reach the agent: its program has no way, or it was over."

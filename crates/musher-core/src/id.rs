@@ -79,6 +79,8 @@ ids! {
     NoteId
     /// Names what an agent asks a person.
     RequestId
+    /// Names one use of a tool by an agent: one that is repeated, for its answer was lost, counts once.
+    CallId
 }
 
 /// A number that only grows, one an item: a report that carries an older fence than the item's is refused.

@@ -28,6 +28,8 @@ pub enum Ask {
     Agent,
     /// A running agent asks before it does something.
     Permission,
+    /// A running agent asks something, and waits for the answer.
+    Question,
 }
 
 /// A thing that waits for a person, with the exact words that would help.
@@ -82,6 +84,7 @@ pub fn requests(state: &State) -> Vec<Request> {
         });
     }
     requests.extend(state.runs().into_iter().flat_map(|run| permissions(state, run)));
+    requests.extend(state.runs().into_iter().flat_map(|run| questions(state, run)));
     for agent in state.agents().filter(|a| !a.removed) {
         if let Some(error) = &agent.error {
             requests.push(Request {
@@ -118,6 +121,20 @@ fn permissions<'a>(state: &'a State, run: &'a Run) -> impl Iterator<Item = Reque
             replies: vec![format!("musher allow {id}"), format!("musher deny {id} \"WHY\"")],
             since: request.asked_at,
         }
+    })
+}
+
+/// What a running agent wants to know.
+fn questions<'a>(state: &'a State, run: &'a Run) -> impl Iterator<Item = Request> + 'a {
+    let agent = state.agent(run.agent).map(|agent| &*agent.spec.name).unwrap_or("an agent");
+    let key = state.item(run.item).map(|item| &*item.key).unwrap_or_default();
+    run.help.iter().filter(|request| request.is_open()).map(move |request| Request {
+        ask: Ask::Question,
+        mission: Some(run.mission),
+        item: Some(run.item),
+        text: format!("{agent} (run {}, {key}) asks: {}\nasked at {}", run.id.short(), request.text, request.asked_at),
+        replies: vec![format!("musher answer {} \"TEXT\"", request.id.short())],
+        since: request.asked_at,
     })
 }
 

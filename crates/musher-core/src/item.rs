@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AgentId, Fence, ItemId, MissionId, RunId};
+use crate::id::{AgentId, CallId, Fence, ItemId, MissionId, RunId};
 use crate::run::Usage;
 use crate::time::Timestamp;
 
@@ -311,6 +311,15 @@ pub struct Approval {
     pub head: Box<str>,
 }
 
+/// How an agent added an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Added {
+    /// Its run.
+    pub run: RunId,
+    /// The use of the tool.
+    pub call: CallId,
+}
+
 /// A work item. Its body is on disk, under its id; everything that decisions need is here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Item {
@@ -430,6 +439,12 @@ pub struct Item {
     /// When it entered the merge queue: its place there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
+    /// Its inbox: what the agents of other items have sent to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<crate::message::Message>,
+    /// The run that added it, if an agent did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<Box<Added>>,
 }
 
 impl Item {

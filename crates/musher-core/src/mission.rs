@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use crate::id::MissionId;
 use crate::time::Timestamp;
 
+mod add;
 mod judge;
 mod operate;
 mod start;
 
+pub use add::AddItem;
+pub(crate) use add::add_item;
 pub use judge::judge;
 pub(crate) use operate::find;
 pub use operate::{approve, pause, resume, stop};
@@ -55,6 +58,8 @@ pub struct Policy {
     pub budget_usd: Option<f64>,
     /// Used tokens at which the mission stops dispatching; none = no cap.
     pub budget_tokens: Option<u64>,
+    /// How many items its agents may add. Default 20.
+    pub max_added_items: u32,
     /// When the mission has failed if it is not done; none = never.
     pub deadline: Option<Timestamp>,
 }
@@ -69,6 +74,7 @@ impl Default for Policy {
             max_retries: 3,
             budget_usd: None,
             budget_tokens: None,
+            max_added_items: 20,
             deadline: None,
         }
     }

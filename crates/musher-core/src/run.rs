@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Request;
+use crate::help::HelpRequest;
 use crate::id::{AgentId, Fence, ItemId, MissionId, RunId};
 use crate::time::Timestamp;
+use crate::tool::Submitted;
 
 /// Why an agent was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -285,6 +287,18 @@ pub struct Run {
     /// What it has asked a person, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
+    /// What it has asked the operator, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub help: Vec<HelpRequest>,
+    /// How far it is, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Box<str>>,
+    /// What it said that it ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted: Option<Box<Submitted>>,
+    /// What it said of the change that it reviews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 impl Run {

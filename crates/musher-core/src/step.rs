@@ -7,9 +7,10 @@ use crate::entropy::Entropy;
 use crate::event::{Event, Happened};
 use crate::id::{EffectId, ItemId, MissionId};
 use crate::item::Item;
+use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, item, merge, mission, note, review, verify};
+use crate::{agent, approval, help, item, merge, mission, note, review, tool, verify};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl Context<'_> {
             run: item.run,
             happened,
         }
+    }
+
+    /// An event about a run of an item: a review is not the item's own.
+    pub fn about_run(&self, item: &Item, run: &Run, happened: Happened) -> Event {
+        Event { agent: Some(run.agent), run: Some(run.id), ..self.about(item, happened) }
     }
 
     /// An event about a mission.
@@ -87,6 +93,9 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
         Command::StopRun(id, how) => item::stop_run(state, *id, *how, cx),
         Command::TellRun(id, text, when) => item::tell_run(state, *id, text, *when, cx),
         Command::AnswerRequest(id, ruled, why) => approval::answer(state, *id, *ruled, why, cx),
+
+        Command::AnswerHelp(id, text) => help::answer(state, *id, text, cx),
+        Command::UseTool(run, tool) => tool::used(state, *run, tool, cx),
 
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 

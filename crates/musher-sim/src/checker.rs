@@ -249,7 +249,12 @@ fn witness(command: &Command, answer: &Answer) -> Option<(&'static str, Option<M
     Some(match command {
         Command::StartMission(_) => match answer {
             Answer::Mission(id) => ("mission_started", Some(*id), None),
-            Answer::Done | Answer::Agent(_) | Answer::Note(_) => return None,
+            Answer::Done
+            | Answer::Agent(_)
+            | Answer::Note(_)
+            | Answer::Help(_)
+            | Answer::Item(_)
+            | Answer::Messages(_) => return None,
         },
         Command::ApproveMission(id) => ("mission_approved", Some(*id), None),
         Command::PauseMission(id, ..) => ("mission_paused", Some(*id), None),

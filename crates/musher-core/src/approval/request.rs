@@ -253,6 +253,12 @@ pub fn gone(state: &State, item: &Item, run: RunId, reference: &str, cx: &Contex
 /// There is no such request of a live run, or it was answered; the refusal says by whom.
 pub fn answer(state: &State, id: RequestId, ruled: Ruled, why: &str, cx: &mut Context) -> Result<Change, Refused> {
     let not_found = || Refused::NotFound { noun: "request", name: id.short() };
+    if crate::help::find(state, id).is_some() {
+        return Err(Refused::Invalid {
+            what: format!("request `{}` is a question", id.short()),
+            fix: format!("`musher answer {} \"TEXT\"`", id.short()),
+        });
+    }
     let (run, request) = find(state, id).ok_or_else(not_found)?;
     if let Actor::Run(_) = cx.actor {
         return Err(Refused::Invalid {

@@ -81,6 +81,7 @@ impl File {
     fn policy(&mut self, policy: &Policy) {
         self.section("[policy]");
         self.line("max_parallel_items", policy.max_parallel_items);
+        self.line("max_added_items", policy.max_added_items);
         self.line("reviewer_required", policy.reviewer_required);
         self.line("auto_merge", policy.auto_merge);
         self.line("watch_interval_secs", policy.watch_interval_secs);

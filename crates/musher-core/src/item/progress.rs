@@ -108,6 +108,10 @@ pub(crate) fn new_run(row: &mut Item, agent: AgentId, purpose: Purpose, cx: &mut
         resumes: None,
         limit: None,
         requests: Vec::new(),
+        help: Vec::new(),
+        progress: None,
+        submitted: None,
+        verdict: None,
     }
 }
 
@@ -374,7 +378,7 @@ fn settled(state: &State, item: ItemId, run: &Run, outcome: &Outcome) -> Outcome
             (None, Outcome::Failed { class: FailureClass::Agent, .. }) if is_being_stopped(state, item, run.id) => {
                 Outcome::Cancelled
             }
-            (None, _) => outcome.clone(),
+            (None, _) => crate::tool::in_its_words(run, outcome),
         },
     }
 }

@@ -122,7 +122,7 @@ fn invalid(what: String) -> Refused {
     Refused::Invalid { what, fix: "`musher plan check FILE` lists every problem of a plan".to_owned() }
 }
 
-fn made(
+pub(super) fn made(
     wish: &MissionItem,
     mission: MissionId,
     number: u32,
@@ -187,5 +187,7 @@ fn made(
         created_at: now,
         updated_at: now,
         queued_at: None,
+        messages: Vec::new(),
+        added: None,
     })
 }

@@ -38,6 +38,7 @@ pub(crate) const POLICY: &[Key] = &[
         "",
         "Tokens at which the mission stops dispatching; 0 = no cap.",
     ),
+    Key::new("max_added_items", Shape::Whole(0, 100_000), "20", "How many items the mission's agents may add to it."),
     Key::new("deadline", Shape::Moment, "", "When the mission has failed if it is not done."),
 ];
 

@@ -25,6 +25,7 @@ fn write_policy(file: &mut String, policy: &PolicyPatch) {
     file.push_str("\n[policy]\n");
     let values = [
         ("max_parallel_items", policy.max_parallel_items.map(|v| v.to_string())),
+        ("max_added_items", policy.max_added_items.map(|v| v.to_string())),
         ("reviewer_required", policy.reviewer_required.map(|v| v.to_string())),
         ("auto_merge", policy.auto_merge.map(|v| v.to_string())),
         ("watch_interval_secs", policy.watch_interval_secs.map(|v| v.to_string())),

@@ -76,6 +76,8 @@ pub struct Policy {
     pub budget_usd: Option<f64>,
     /// Used tokens at which the mission stops dispatching; none = no cap.
     pub budget_tokens: Option<u64>,
+    /// How many items its agents may add. Default 20.
+    pub max_added_items: u32,
     /// When the mission has failed if it is not done; none = never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deadline: Option<Timestamp>,
@@ -97,6 +99,7 @@ impl From<CorePolicy> for Policy {
             max_retries,
             budget_usd,
             budget_tokens,
+            max_added_items,
             deadline,
         } = policy;
         Self {
@@ -107,6 +110,7 @@ impl From<CorePolicy> for Policy {
             max_retries,
             budget_usd,
             budget_tokens,
+            max_added_items,
             deadline,
         }
     }

@@ -90,6 +90,15 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ApprovalDecided { action, ruled, by, .. } => {
             quiet(format!("{} by {by}: {}", ruled.name(), one_line(&action.text(), WIDE)))
         }
+        Happened::ItemAdded { key, title, by } => {
+            plain(format!("item {key} is new, added at work on {by}: {}", one_line(title, WIDE)))
+        }
+        Happened::ProgressReported { text } => quiet(one_line(text, WIDE)),
+        Happened::HelpRequested { request, text } => {
+            Some((format!("asks: {} (musher answer {} \"TEXT\")", one_line(text, WIDE), request.short()), Tone::Strong))
+        }
+        Happened::HelpAnswered { text, by, .. } => plain(format!("is answered by {by}: {}", one_line(text, WIDE))),
+        Happened::MessagePosted { to, text, .. } => quiet(format!("says to {to}: {}", one_line(text, WIDE))),
         Happened::MessageSent { text, .. } => plain(format!("is told: {}", one_line(text, WIDE))),
         Happened::MessageUndelivered {} => {
             bad("did not get a message: its program has no way, or it was over".to_owned())
@@ -104,6 +113,9 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ItemMerging {}
         | Happened::RunStarted { .. }
         | Happened::ApprovalWithdrawn { .. }
+        | Happened::ResultSubmitted { .. }
+        | Happened::VerdictSubmitted { .. }
+        | Happened::MessagesRead { .. }
         | Happened::UsageRecorded { .. }
         | Happened::WorktreeCreated { .. }
         | Happened::WorktreeRemoved {}

@@ -34,6 +34,8 @@ pub struct Parts {
     pub gate: Option<String>,
     /// For a review: the diff.
     pub diff: Option<String>,
+    /// Whether the agent has musher's tools.
+    pub tools: bool,
 }
 
 /// Writes the prompt of a run.
@@ -62,6 +64,14 @@ pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
         section("Notes from operators", &parts.notes.join("\n\n"));
     }
     if purpose == Purpose::Review {
+        if parts.tools {
+            section(
+                "How to report",
+                "Judge the change; change nothing. Give your verdict with the tool `review` of the server `musher`, or answer \
+                 with `approved: …` or `rejected: …` as the first words of your last message.",
+            );
+            return text;
+        }
         section(
             "How to report",
             "Judge the change; change nothing. Answer with `approved: …` or `rejected: …` as the first words of your last \
@@ -72,6 +82,14 @@ pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
     if let Some(check) = check(item, parts.gate.as_deref()) {
         section("How the work is checked", &check);
     }
+    if parts.tools {
+        let waiting = match crate::message::unread(item) {
+            0 => String::new(),
+            n => format!(" {n} message(s) wait for you: read them first."),
+        };
+        section("How to report", &format!("{TOOLS}{waiting}"));
+        return text;
+    }
     section(
         "How to report",
         "Work in the current folder, on its present branch. Your last line of output is kept as the summary. You may write \
@@ -80,6 +98,13 @@ pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
     );
     text
 }
+
+/// How an agent with musher's tools reports.
+const TOOLS: &str = "Work in the current folder, on its present branch. The MCP server `musher` gives you tools: \
+    report_progress says where you are; ask_operator asks a person and waits for the answer; add_item adds work that is \
+    not yours to do; list_items and get_item show the mission; send_message and read_messages talk to the agents of other \
+    items. Before you stop, say with submit_result what you did, or why nothing had to change; without it your last \
+    message is kept as the summary.";
 
 fn lesson_heading(fix: Option<Fix>) -> &'static str {
     match fix {

@@ -24,6 +24,31 @@ pub const ARTIFACTS: usize = 64;
 /// The longest name of an artifact, in bytes.
 const LONGEST_ARTIFACT: usize = 1 << 10;
 
+/// The tools' names.
+pub const NAMES: [&str; 9] = [
+    "report_progress",
+    "ask_operator",
+    "add_item",
+    "list_items",
+    "get_item",
+    "submit_result",
+    "review",
+    "send_message",
+    "read_messages",
+];
+
+/// Whether this is one of the tools, as a program names what an MCP server called `musher` gives it: with the server's
+/// name before it, in the program's own way. Nobody is asked about these: they do nothing outside musher.
+pub fn is_own(name: &str) -> bool {
+    let spelled = ["mcp__musher__", "musher.", "musher_", "mcp_musher_", "musher__", "musher/"];
+    spelled.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(|tool| NAMES.contains(&tool)))
+}
+
+/// Whether an agent that uses this tool waits for the operator: it is not silent meanwhile.
+pub fn waits_for_operator(name: &str) -> bool {
+    name.ends_with("ask_operator")
+}
+
 /// A use of a tool. The tools that only read (`list_items`, `get_item`) are none of these: they change nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

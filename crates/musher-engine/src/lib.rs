@@ -9,10 +9,12 @@ pub mod driver;
 pub mod engine;
 pub mod job;
 pub mod machine;
+pub mod pass;
 pub mod paths;
 pub mod runner;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use engine::{Engine, EngineConfig, EngineError, StartError, StartReport};
 pub use machine::{Batch, Input, Machine};
+pub use pass::Passes;
 pub use paths::Paths;

@@ -49,6 +49,21 @@ impl Paths {
         self.state.join("daemon.sock")
     }
 
+    /// The folder of the socket for agents' tools; a sandbox shows it whole, so that a socket made anew is seen.
+    pub fn tools(&self) -> PathBuf {
+        self.state.join("tools")
+    }
+
+    /// The socket for agents' tools.
+    pub fn tools_socket(&self) -> PathBuf {
+        self.tools().join("tools.sock")
+    }
+
+    /// The key that runs' passes are made with.
+    pub fn passes(&self) -> PathBuf {
+        self.state.join("passes.key")
+    }
+
     /// The log of a detached daemon.
     pub fn log(&self) -> PathBuf {
         self.state.join("daemon.log")

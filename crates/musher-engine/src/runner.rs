@@ -43,6 +43,7 @@ pub(crate) struct PromptNeeds {
     results: Vec<(ItemId, prompt::Result)>,
     gate: Option<String>,
     diff: Option<Diff>,
+    tools: bool,
 }
 
 /// What the prompt of a run needs of the state; nothing for other jobs.
@@ -65,6 +66,7 @@ pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<Prompt
         .collect();
     Some(PromptNeeds {
         purpose: run.purpose,
+        tools: musher_core::config::drivers::takes_tools(&run.agent.driver),
         mission: item.mission,
         lesson: item.fix.map(musher_core::item::Fix::run),
         results,
@@ -314,6 +316,7 @@ impl Worker {
                 notes: reader.notes(needs.mission)?,
                 gate: needs.gate,
                 diff,
+                tools: needs.tools,
             };
             Ok(prompt::render(&needs.item, needs.purpose, &parts))
         });

@@ -16,6 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use musher_core::command::Actor;
+use musher_core::id::RunId;
 use tokio::sync::OnceCell;
 
 use crate::api::Problem;
@@ -34,9 +35,21 @@ pub(crate) enum Scope {
     /// Everything.
     Operator,
     /// Reading only, for this reason.
-    Worker(String),
+    Worker {
+        /// The run that it belongs to, where that is known.
+        run: Option<RunId>,
+        /// How that is known, or why it is taken for one.
+        why: String,
+    },
     /// Nothing, for this reason.
     Stranger(String),
+}
+
+impl Scope {
+    /// A worker of no known run.
+    pub(crate) fn worker(why: impl Into<String>) -> Self {
+        Self::Worker { run: None, why: why.into() }
+    }
 }
 
 /// Who calls.
@@ -56,8 +69,8 @@ impl Caller {
     pub(crate) fn may(&self, method: &Method) -> Result<(), Problem> {
         match &self.scope {
             Scope::Operator => Ok(()),
-            Scope::Worker(_) if *method == Method::GET || *method == Method::HEAD => Ok(()),
-            Scope::Worker(why) => Err(Problem::new(403, "worker_scope", "an agent may only read")
+            Scope::Worker { .. } if *method == Method::GET || *method == Method::HEAD => Ok(()),
+            Scope::Worker { why, .. } => Err(Problem::new(403, "worker_scope", "an agent may only read")
                 .why(why.clone())
                 .fix("ask the operator; to a person the same command is open from a terminal of their own")),
             Scope::Stranger(why) => {
@@ -79,6 +92,13 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 /// Who is at the other end of a socket, as the kernel says.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer(Caller);
+
+impl Peer {
+    /// Who it is.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.0
+    }
+}
 
 impl Connected<IncomingStream<'_, Guarded>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Guarded>) -> Self {
@@ -134,8 +154,9 @@ impl Connected<IncomingStream<'_, Tcp>> for TcpPeer {
 }
 
 impl TcpPeer {
-    async fn scope(&self, runs: PathBuf) -> Scope {
-        let gone = || Scope::Worker("nobody knows who calls".to_owned());
+    /// What it may do, the token apart.
+    pub(crate) async fn scope(&self, runs: PathBuf) -> Scope {
+        let gone = || Scope::worker("nobody knows who calls");
         let Some((peer, own)) = self.ends else { return gone() };
         let look = async || {
             let looked = tokio::task::spawn_blocking(move || sys::scope_over_tcp(peer, own, &runs)).await;
@@ -179,7 +200,7 @@ mod tests {
     #[test]
     fn a_worker_reads_and_does_nothing_else_and_a_stranger_not_even_that() {
         let caller = |scope| Caller { name: "ann".into(), scope };
-        let worker = caller(Scope::Worker("run 1".to_owned()));
+        let worker = caller(Scope::worker("run 1"));
         assert!(worker.may(&Method::GET).is_ok());
         assert_eq!(worker.may(&Method::POST).unwrap_err().code, "worker_scope");
         assert_eq!(worker.may(&Method::DELETE).unwrap_err().status, 403);

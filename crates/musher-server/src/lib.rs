@@ -20,8 +20,10 @@ pub mod serve;
 mod stream;
 mod sys;
 mod token;
+mod tools;
 pub mod view;
 
 pub use app::About;
 pub use client::{Client, ClientError};
 pub use serve::{ServeError, Server};
+pub use tools::{RelayError, relay};

@@ -159,9 +159,12 @@ pub(crate) async fn request(app: &App, typed: &str) -> Result<RequestId, Problem
         let found: Vec<_> = state
             .runs()
             .into_iter()
-            .flat_map(|run| &run.requests)
-            .filter(|request| matches_prefix(&request.id.to_string(), &request.id.short(), &typed))
-            .map(|request| (request.id, named(request.id, request.id.short(), &request.ask.action.text())))
+            .flat_map(|run| {
+                let permissions = run.requests.iter().map(|request| (request.id, request.ask.action.text()));
+                permissions.chain(run.help.iter().map(|request| (request.id, request.text.to_string())))
+            })
+            .filter(|(id, _)| matches_prefix(&id.to_string(), &id.short(), &typed))
+            .map(|(id, text)| (id, named(id, id.short(), &text)))
             .collect();
         let gone = || "`musher inbox` shows what waits; the questions of a run that is over need no answer".to_owned();
         only("request", &typed, &found, || Some(gone()))

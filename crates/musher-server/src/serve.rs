@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use axum::middleware;
 use axum::serve::Listener;
-use musher_engine::Engine;
+use musher_engine::{Engine, Passes};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::app::{About, App};
 use crate::caller::{TcpDoor, TcpPeer};
-use crate::{caller, routes, sys, token};
+use crate::{caller, routes, sys, token, tools};
 
 /// How long the end waits for callers to take their answers.
 const GRACE: Duration = Duration::from_secs(3);
@@ -83,6 +83,8 @@ pub struct Server {
     app: App,
     listening: JoinSet<()>,
     sockets: Vec<Socket>,
+    /// What opens the tools, once they are served.
+    passes: Option<Passes>,
 }
 
 impl std::fmt::Debug for Server {
@@ -94,7 +96,7 @@ impl std::fmt::Debug for Server {
 impl Server {
     /// Nothing listens yet.
     pub fn new(engine: Engine, about: About) -> Self {
-        Self { app: App::new(engine, about), listening: JoinSet::new(), sockets: Vec::new() }
+        Self { app: App::new(engine, about), listening: JoinSet::new(), sockets: Vec::new(), passes: None }
     }
 
     /// Listens on a socket for its owner only. A socket that nobody listens on any more is replaced.
@@ -127,12 +129,35 @@ impl Server {
             warn!(address = %bound, "listening beyond this machine, without encryption; the token is all that protects it");
         }
         let door = TcpDoor { token, runs: self.app.engine().paths().runs() };
-        let router = routes::router(self.app.clone()).layer(middleware::from_fn_with_state(door, caller::of_tcp));
+        let mut router =
+            routes::router(self.app.clone()).layer(middleware::from_fn_with_state(door.clone(), caller::of_tcp));
+        if let Some(passes) = &self.passes {
+            let of_pass = middleware::from_fn_with_state((passes.clone(), door), tools::of_tcp);
+            router = router.merge(tools::router(self.app.clone()).layer(of_pass));
+        }
         let service = router.into_make_service_with_connect_info::<TcpPeer>();
         let serving = axum::serve(Tcp(listener), service).with_graceful_shutdown(self.closed());
         self.listening.spawn(async move { ended(serving.await) });
         info!(address = %bound, "listening");
         Ok(bound)
+    }
+
+    /// Listens on a socket for the agents of running runs; what they may do there are musher's tools. Their path over TCP
+    /// is there as well from then on.
+    ///
+    /// # Errors
+    /// [`ServeError::InUse`] when someone does.
+    pub async fn serve_tools(&mut self, path: &Path, passes: Passes) -> Result<(), ServeError> {
+        let (listener, socket) = bind(path).await?;
+        let runs = self.app.engine().paths().runs();
+        let of_pass = middleware::from_fn_with_state(passes.clone(), tools::of_socket);
+        let service =
+            tools::router(self.app.clone()).layer(of_pass).into_make_service_with_connect_info::<caller::Peer>();
+        let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(self.closed());
+        self.listening.spawn(async move { ended(serving.await) });
+        self.sockets.push(socket);
+        self.passes = Some(passes);
+        Ok(())
     }
 
     /// Ends when the server is to end.

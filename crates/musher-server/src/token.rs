@@ -66,8 +66,8 @@ fn same(one: &[u8], other: &[u8]) -> bool {
     difference == 0
 }
 
-/// Refuses what does not show the token, and what a web page could have sent.
-pub(crate) fn check(token: &Token, headers: &HeaderMap) -> Result<(), Problem> {
+/// Refuses what a web page could have sent.
+pub(crate) fn is_no_page(headers: &HeaderMap) -> Result<(), Problem> {
     let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     if !is_address(host) {
         return Err(Problem::new(403, "wrong_host", format!("`{host}` is no address that this daemon has"))
@@ -80,6 +80,12 @@ pub(crate) fn check(token: &Token, headers: &HeaderMap) -> Result<(), Problem> {
             return Err(Problem::new(403, "wrong_origin", "requests of web pages are refused"));
         }
     }
+    Ok(())
+}
+
+/// Refuses what does not show the token, and what a web page could have sent.
+pub(crate) fn check(token: &Token, headers: &HeaderMap) -> Result<(), Problem> {
+    is_no_page(headers)?;
     let shown = headers.get(header::AUTHORIZATION).map(|h| h.as_bytes()).unwrap_or_default();
     let shown = shown.strip_prefix(b"Bearer ").unwrap_or_default();
     if same(shown, token.0.as_bytes()) {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, allow, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events, explain,
-    gc, inbox, init, item, logs, mission, plan, queue, reject, restore, run, run_host, send, status, up,
+    agent, allow, answer, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events,
+    explain, gc, inbox, init, item, logs, mcp, mission, plan, queue, reject, restore, run, run_host, send, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Inbox(inbox::Args),
     Allow(allow::Args),
     Deny(deny::Args),
+    Answer(answer::Args),
     Events(events::Args),
     #[command(subcommand)]
     Queue(queue::Command),
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(config::Command),
     Completions(completions::Args),
+    Mcp(mcp::Args),
     #[command(hide = true)]
     RunHost(run_host::Args),
     #[command(hide = true)]

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use musher_agents::driver::ProcessDriver;
+use musher_agents::driver::{ProcessDriver, Tools};
 use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
 use musher_core::config::Config;
 use musher_engine::driver::Drivers;
-use musher_engine::{Clock, Engine, EngineConfig, Input, Paths, StartReport, SystemClock};
+use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::driver::GitDriver;
 use musher_server::{About, Client, Server};
 use musher_store::SqliteStore;
@@ -63,9 +63,15 @@ impl Daemon {
         let host = std::env::current_exe()?;
         let secrets = config.secrets.values().map(|s| read_secret(s, &paths.root)).collect::<Result<_, _>>()?;
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let passes = Passes::open(&paths.passes()).map_err(|error| {
+            let file = paths.passes();
+            Failure::failed(format!("the key in `{}` cannot be used", file.display())).why(error.to_string())
+        })?;
+        let tools = Tools::new(host.clone(), &paths, passes.clone());
+        let run_host = vec![host.into(), "run-host".into()];
         let drivers = Drivers {
             git: Arc::new(GitDriver::new()),
-            runs: Arc::new(ProcessDriver::new(vec![host.into(), "run-host".into()], secrets, variables.collect())),
+            runs: Arc::new(ProcessDriver::new(run_host, secrets, variables.collect()).with_tools(tools)),
         };
         let engine_config = EngineConfig {
             store: Box::new(store),
@@ -78,7 +84,7 @@ impl Daemon {
         let (engine, found) =
             Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         note_start(&engine, found).await?;
-        let server = listen_on(&engine, &paths, listen).await?;
+        let server = listen_on(&engine, &paths, passes, listen).await?;
         watch_config(engine.clone(), paths.clone());
         Ok(Self { engine, server, found, paths })
     }
@@ -117,7 +123,7 @@ impl Daemon {
 /// Makes the state's folders, for their owner only.
 fn prepare(paths: &Paths) -> Result<(), Failure> {
     use std::os::unix::fs::DirBuilderExt;
-    for folder in [paths.state.clone(), paths.worktrees(), paths.runs()] {
+    for folder in [paths.state.clone(), paths.worktrees(), paths.runs(), paths.tools()] {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| {
             Failure::failed(format!("`{}` cannot be made", folder.display()))
                 .why(error.to_string())
@@ -152,13 +158,14 @@ fn read_secret(reference: &musher_core::config::SecretRef, root: &Path) -> Resul
     }
 }
 
-async fn listen_on(engine: &Engine, paths: &Paths, listen: Listen) -> Result<Server, Failure> {
+async fn listen_on(engine: &Engine, paths: &Paths, passes: Passes, listen: Listen) -> Result<Server, Failure> {
     let failed = |error: musher_server::ServeError| {
         let fix = error.fix();
         Failure::caused(Exit::Failed, &error).fix(fix)
     };
     let mut server = Server::new(engine.clone(), About::this(paths.state.display().to_string()));
     server.serve_socket(&paths.socket()).await.map_err(failed)?;
+    server.serve_tools(&paths.tools_socket(), passes).await.map_err(failed)?;
     match listen {
         Listen::SocketOnly => {}
         Listen::IfFree(address) => {

@@ -31,6 +31,12 @@ fn main() -> ExitCode {
         return commands::run_host::run(args);
     }
     let json = cli.json;
+    if let cli::Command::Mcp(args) = &cli.command {
+        return match commands::mcp::run(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => ExitCode::from(failure.report(json)),
+        };
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {

@@ -40,6 +40,8 @@ pub struct Walls<'a> {
     pub result: &'a Path,
     /// Its home, if it has one of its own: it may change everything there.
     pub home: Option<&'a Path>,
+    /// What musher's tools need: the folder of their socket, and musher itself.
+    pub tools: Option<[&'a Path; 2]>,
 }
 
 /// The command that runs `argv` within these walls.
@@ -57,6 +59,9 @@ pub fn walled(argv: Vec<String>, walls: &Walls<'_>) -> Vec<String> {
     bind("--bind", walls.result);
     if let Some(home) = walls.home {
         bind("--bind", home);
+    }
+    for path in walls.tools.iter().flatten() {
+        bind("--ro-bind", path);
     }
     all.extend(["--chdir".to_owned(), text(walls.worktree), "--".to_owned()]);
     all.extend(argv);
@@ -96,6 +101,7 @@ mod tests {
             prompt: Path::new("/r/.musher/runs/1/prompt.md"),
             result: Path::new("/r/.musher/runs/1/result.json"),
             home: Some(Path::new("/h")),
+            tools: Some([Path::new("/r/.musher/tools"), Path::new("/bin/musher")]),
         };
         let line = walled(vec!["agent".into(), "--flag".into()], &walls).join(" ");
         let expected = "bwrap --die-with-parent --unshare-user --unshare-pid --cap-drop ALL --ro-bind / / --dev /dev \
@@ -103,6 +109,7 @@ mod tests {
                         --bind /r/.musher/worktrees/a /r/.musher/worktrees/a \
                         --ro-bind /r/.musher/runs/1/prompt.md /r/.musher/runs/1/prompt.md \
                         --bind /r/.musher/runs/1/result.json /r/.musher/runs/1/result.json --bind /h /h \
+                        --ro-bind /r/.musher/tools /r/.musher/tools --ro-bind /bin/musher /bin/musher \
                         --chdir /r/.musher/worktrees/a -- agent --flag";
         assert_eq!(line, expected);
     }

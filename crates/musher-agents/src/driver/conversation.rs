@@ -10,6 +10,7 @@ use musher_core::command::Report;
 use musher_core::config::drivers::{self, Speech};
 use musher_core::run::{FailureClass, Limit, Outcome, Usage};
 use musher_core::time::Timestamp;
+use musher_core::tool;
 use musher_engine::driver::Reports;
 use musher_engine::job::RunJob;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use super::live::Errand;
 use super::meter::{Meter, difference};
 use super::outcome::{cut_short, spoken_end};
 use super::run::{lost, unreadable};
+use super::tools::Tools;
 use super::{HEARD_EVERY, Shared, said};
 use crate::host::{Durable, ExitRecord, OutputRecord, Reason, Stop, Stream, read_json, write_json};
 use crate::protocol::{self, Brief, Ended, Heard, Launch, Observation, Protocol, Wish};
@@ -62,7 +64,7 @@ pub(super) struct Spoken {
 
 impl Spoken {
     /// How the agent of a run is spoken to; nothing for the command driver.
-    pub(super) fn of(job: &RunJob) -> Option<Self> {
+    pub(super) fn of(job: &RunJob, tools: Option<&Tools>) -> Option<Self> {
         // What the run began with counts, whatever the configuration says by now: the spool was made by it.
         if let Ok(Some(Kept { driver, brief })) = read_json(&job.folder.join(BRIEF)) {
             let driver = drivers::DRIVERS.iter().map(|known| known.by).find(|by| *by == driver)?;
@@ -75,7 +77,7 @@ impl Spoken {
             model: job.agent.model.as_deref().map(str::to_owned),
             session: job.session.clone(),
             asks: job.agent.approvals != musher_core::approval::Approvals::Allow,
-            mcp: Vec::new(),
+            mcp: tools.filter(|_| known.tools).map(|tools| tools.server(job.run)).into_iter().collect(),
         };
         let launch = protocol::launch(known.by, &brief)?;
         Some(Self { launch, brief, driver: known.by })
@@ -123,7 +125,9 @@ impl Shared {
 impl Shared {
     /// What a run whose host is gone had used that was not reported. Its session is reported, too.
     pub(super) async fn last_use(&self, job: &RunJob, folder: &RunFolder, reports: &Reports) -> Usage {
-        let Some(protocol) = Spoken::of(job).and_then(|spoken| spoken.protocol()) else { return Usage::default() };
+        let Some(protocol) = Spoken::of(job, self.tools.as_ref()).and_then(|spoken| spoken.protocol()) else {
+            return Usage::default();
+        };
         let mut talk = Conversation::new(job, folder, protocol, reports);
         // The host is gone, so this reads what there is and comes back.
         let (_, errands) = mpsc::unbounded_channel();
@@ -155,6 +159,8 @@ struct Conversation<'a> {
     again: Option<Instant>,
     /// Questions without an answer.
     asks: Vec<Ask>,
+    /// Calls of tools in which the agent waits for the operator.
+    helped: HashSet<String>,
     session: Option<String>,
     /// Who waits for something to be said, by its key.
     waiting: HashMap<String, oneshot::Sender<bool>>,
@@ -189,6 +195,7 @@ impl<'a> Conversation<'a> {
             given: None,
             again: None,
             asks: Vec::new(),
+            helped: HashSet::new(),
             session: None,
             waiting: HashMap::new(),
             heard: Instant::now(),
@@ -291,11 +298,16 @@ impl<'a> Conversation<'a> {
                     (self.reports)(Report::PermissionGone(reference.into()));
                 }
             }
+            Observation::ToolStarted { id, name, .. } if tool::waits_for_operator(&name) => {
+                self.helped.insert(id);
+            }
+            Observation::ToolFinished { id, .. } => {
+                self.helped.remove(&id);
+            }
             Observation::SessionStarted { resumable: false, .. }
             | Observation::Text(_)
             | Observation::Thought(_)
             | Observation::ToolStarted { .. }
-            | Observation::ToolFinished { .. }
             | Observation::Plan(_)
             | Observation::Usage { .. }
             | Observation::RateLimited { .. }
@@ -424,8 +436,8 @@ impl<'a> Conversation<'a> {
         }
         let silence = self.job.agent.limits.silence_secs;
         // An agent that waits for an answer is not silent, and one that is being stopped has nothing to say.
-        (self.caught_up && silence > 0 && self.asks.is_empty() && !self.limited)
-            .then(|| self.heard + Duration::from_secs(silence))
+        let waits = !self.asks.is_empty() || !self.helped.is_empty();
+        (self.caught_up && silence > 0 && !waits && !self.limited).then(|| self.heard + Duration::from_secs(silence))
     }
 
     async fn overdue(&mut self) {

@@ -9,6 +9,7 @@ mod run;
 mod script;
 mod start;
 mod sweep;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use musher_engine::driver::{Reports, Runs, Swept, Work};
 use musher_engine::job::{RunJob, Script, ScriptEnd, TellJob};
 
 use self::live::Registry;
+pub use self::tools::Tools;
 use crate::host::{ExitRecord, Stop as HostStop};
 use crate::supervise::{Attachment, Observation, RunFolder, attach};
 
@@ -40,6 +42,7 @@ struct Shared {
     host: Vec<OsString>,
     masks: Vec<String>,
     environment: BTreeMap<String, String>,
+    tools: Option<Tools>,
     live: Registry,
     /// Whether this machine can give a sandbox; looked at once it is wanted.
     sandbox: std::sync::OnceLock<Result<(), String>>,
@@ -54,10 +57,27 @@ impl ProcessDriver {
                 host,
                 masks,
                 environment,
+                tools: None,
                 live: Registry::default(),
                 sandbox: std::sync::OnceLock::new(),
             }),
         }
+    }
+
+    /// The same, and agents whose programs take them are given musher's tools.
+    #[must_use]
+    pub fn with_tools(self, tools: Tools) -> Self {
+        let Shared { host, masks, environment, .. } = &*self.shared;
+        let (host, masks, environment) = (host.clone(), masks.clone(), environment.clone());
+        let shared = Shared {
+            host,
+            masks,
+            environment,
+            tools: Some(tools),
+            live: Registry::default(),
+            sandbox: std::sync::OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 }
 

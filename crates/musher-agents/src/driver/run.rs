@@ -12,6 +12,7 @@ use tracing::warn;
 use super::conversation::{Spoken, command_of};
 use super::outcome::{ended, failed, result_file};
 use super::start::{Begun, NotBegun, wait_for_room};
+use super::tools::Tools;
 use super::{Shared, end, follow};
 use crate::command::sandbox::{self, Walls};
 use crate::command::{Facts, Template, Values, environment, home, resolve_program};
@@ -36,7 +37,7 @@ impl Shared {
             Err(why) => return (not_begun(&folder, why).await, none),
         }
         reports(Report::RunStarted);
-        if let Some(spoken) = Spoken::of(job) {
+        if let Some(spoken) = Spoken::of(job, self.tools.as_ref()) {
             return self.converse(job, &folder, &spoken, reports).await;
         }
         let _deaf = self.live.deaf(job.run);
@@ -49,7 +50,7 @@ impl Shared {
 
     fn prepare(&self, job: &RunJob) -> Result<RunFolder, NotBegun> {
         let spec = self.spec(job).map_err(NotBegun::Setup)?;
-        let stdin = match Spoken::of(job) {
+        let stdin = match Spoken::of(job, self.tools.as_ref()) {
             Some(spoken) => spoken.launch.stdin.clone().unwrap_or_default(),
             None => job.prompt.clone(),
         };
@@ -59,7 +60,7 @@ impl Shared {
             let text = format!("the prompt cannot be written: {error}");
             if is_no_room(&error) { NotBegun::NoRoom(text) } else { NotBegun::Other(text) }
         })?;
-        if let Some(spoken) = Spoken::of(job) {
+        if let Some(spoken) = Spoken::of(job, self.tools.as_ref()) {
             spoken.keep(&job.folder).map_err(|error| {
                 let text = format!("what the agent is told cannot be written down: {error}");
                 if is_no_room(&error) { NotBegun::NoRoom(text) } else { NotBegun::Other(text) }
@@ -74,7 +75,7 @@ impl Shared {
     }
 
     fn spec(&self, job: &RunJob) -> Result<HostSpec, String> {
-        let spoken = Spoken::of(job);
+        let spoken = Spoken::of(job, self.tools.as_ref());
         let command = command_of(job);
         let template = Template::parse(&command).map_err(|e| format!("{e}; {}", e.fix()))?;
         let (item, run, mission) = (job.item.to_string(), job.run.to_string(), job.mission.to_string());
@@ -124,7 +125,7 @@ impl Shared {
         let talks = spoken.as_ref().is_some_and(|spoken| spoken.launch.stdin.is_none());
         Ok(HostSpec {
             env,
-            masks: self.masks.clone(),
+            masks: self.masks.iter().cloned().chain(self.tools.iter().map(|tools| tools.pass(job.run))).collect(),
             deadline_ms: limits.duration_secs.saturating_mul(1_000),
             // Who talks to an agent knows better what its silence means: it may wait for an answer.
             silence_ms: (spoken.is_none() && limits.silence_secs > 0)
@@ -154,6 +155,7 @@ impl Shared {
             prompt: &prompt_file(&job.folder),
             result: &result_file(&job.folder),
             home: home.as_deref(),
+            tools: self.tools.as_ref().map(Tools::shown),
         };
         Ok(sandbox::walled(argv, &walls))
     }

@@ -24,11 +24,13 @@ pub fn launch(brief: &Brief) -> Launch {
         args.extend(["--resume".to_owned(), session.clone()]);
     }
     if !brief.mcp.is_empty() {
+        // It gives its servers its own environment, so that nothing secret stands in an argument.
         let servers: Map<String, Value> =
-            brief.mcp.iter().map(|server| (server.name.clone(), mcp_server(server))).collect();
+            brief.mcp.iter().map(|server| (server.name.clone(), mcp_server(server, None))).collect();
         args.extend(["--mcp-config".to_owned(), json!({ "mcpServers": servers }).to_string()]);
     }
-    Launch { program: "qwen", args, env: Vec::new(), stdin: Some(brief.prompt.clone()) }
+    let env = brief.mcp.iter().flat_map(|server| server.env.iter().cloned()).collect();
+    Launch { program: "qwen", args, env, stdin: Some(brief.prompt.clone()) }
 }
 
 /// The protocol of a run with this brief.

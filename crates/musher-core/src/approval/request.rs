@@ -195,6 +195,11 @@ fn judge(spec: Option<&AgentSpec>, run: &Run, action: &Action, worktree: &str) -
             Ruling::Ask => Judged::Person,
         }
     };
+    if let Action::Other(name, _) = action
+        && crate::tool::is_own(name)
+    {
+        return Judged::Ruled(allowed, "musher", String::new());
+    }
     let judged = match spec.map(|spec| spec.approvals).unwrap_or_default() {
         Approvals::Allow => Judged::Ruled(allowed, "approvals = \"allow\"", String::new()),
         Approvals::Deny => Judged::Ruled(denied, "approvals = \"deny\"", "nothing that needs a yes is allowed".into()),

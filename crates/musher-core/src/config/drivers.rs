@@ -20,12 +20,19 @@ pub struct Driver {
     pub by: &'static str,
     /// How it speaks.
     pub speech: Speech,
+    /// Whether it can be given musher's tools.
+    pub tools: bool,
     /// The program that is started when the configuration names none; empty = `command` must name it.
     pub command: &'static [&'static str],
 }
 
 const fn driver(name: &'static str, by: &'static str, speech: Speech, command: &'static [&'static str]) -> Driver {
-    Driver { name, by, speech, command }
+    Driver { name, by, speech, tools: takes_mcp(by), command }
+}
+
+/// Whether a driver has a way to hand its program an MCP server. The Gemini CLI reads them from its own settings alone.
+const fn takes_mcp(by: &str) -> bool {
+    !matches!(by.as_bytes(), b"command" | b"gemini")
 }
 
 /// All of them. The command lines of the presets are those of their programs' own documentation.
@@ -65,4 +72,9 @@ pub fn named(name: &str) -> Option<&'static Driver> {
 /// Whether a running agent of this driver can be told something.
 pub fn takes_messages(name: &str) -> bool {
     named(name).is_some_and(|driver| driver.speech == Speech::TwoWay)
+}
+
+/// Whether an agent of this driver is given musher's tools.
+pub fn takes_tools(name: &str) -> bool {
+    named(name).is_some_and(|driver| driver.tools)
 }

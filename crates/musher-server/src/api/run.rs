@@ -58,6 +58,12 @@ pub struct Run {
     pub last_activity_at: Option<Timestamp>,
     /// What it has used so far.
     pub usage: Usage,
+    /// How far it is, in its agent's own words.
+    #[serde(default)]
+    pub progress: Option<String>,
+    /// What its agent says that it made, by path or address.
+    #[serde(default)]
+    pub artifacts: Vec<String>,
 }
 
 /// A run.
@@ -121,4 +127,14 @@ pub struct Answered {
     pub ruled: String,
     /// What the agent wants to do, whole.
     pub action: String,
+}
+
+/// The answer to what an agent wants to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replied {
+    /// The request.
+    #[schema(value_type = String, format = "uuid")]
+    pub request: RequestId,
+    /// What the agent asked.
+    pub question: String,
 }

@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 use crate::api::{
     Agent, AgentDocument, Agents, Answered, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish,
     Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message, Mission, MissionDocument,
-    MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Run, RunDocument,
-    StartMission, Status, StopWish, Stopping, Words,
+    MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Replied, Run,
+    RunDocument, StartMission, Status, StopWish, Stopping, Words,
 };
 pub use stream::{EventStream, LogStream};
+pub(crate) use transport::connect;
 use transport::{Answer, Nothing, ask, path, query};
 
 /// Why there is no answer.
@@ -318,6 +319,11 @@ impl Client {
     /// Denies what a running agent asks, and tells it why.
     pub async fn deny(&self, id: &str, text: &str) -> Done<Answered> {
         self.post(path(&["requests", id, "deny"]), &Words { text: text.to_owned() }).await
+    }
+
+    /// Answers what a running agent wants to know.
+    pub async fn answer(&self, id: &str, text: &str) -> Done<Replied> {
+        self.post(path(&["requests", id, "answer"]), &Words { text: text.to_owned() }).await
     }
 
     /// A run's transcript; with `follow`, until the run is over.

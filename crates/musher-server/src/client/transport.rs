@@ -53,7 +53,8 @@ pub(super) async fn ask<B: Serialize>(
     sender.send_request(request).await.map(Answer).map_err(ClientError::broken)
 }
 
-async fn connect(socket: &Path) -> Result<UnixStream, ClientError> {
+/// Connects to a daemon's socket.
+pub(crate) async fn connect(socket: &Path) -> Result<UnixStream, ClientError> {
     let connected = async {
         let (address, _open) = sys::socket_address(socket)?;
         UnixStream::connect(address).await

@@ -12,6 +12,9 @@ use nix::unistd::Uid;
 
 use crate::caller::Scope;
 
+/// Whether it is known which run a caller belongs to.
+pub(super) const KNOWS_RUNS: bool = true;
+
 /// The longest line of ancestors that is followed.
 const DEPTH: usize = 1_024;
 
@@ -27,19 +30,20 @@ pub(super) fn through_folder(path: &Path) -> io::Result<(PathBuf, Option<File>)>
 pub(super) fn scope(pid: Option<i32>, runs: &Path) -> Scope {
     match pid.filter(|pid| *pid > 0) {
         Some(pid) => of_process(pid, runs),
-        None => Scope::Worker("the kernel does not say which process calls".to_owned()),
+        None => Scope::worker("the kernel does not say which process calls"),
     }
 }
 
 fn of_process(peer: i32, runs: &Path) -> Scope {
     let Some(mut parent) = parent_of(peer) else {
         // Gone before it could be looked at: a person's program waits for its answer.
-        return Scope::Worker("the calling process has gone".to_owned());
+        return Scope::worker("the calling process has gone");
     };
     let mut pid = peer;
     for _ in 0..DEPTH {
         if let Some(run) = run_of(pid, runs) {
-            return Scope::Worker(format!("process {peer} belongs to `{run}`, which an agent or a gate runs in"));
+            let why = format!("process {peer} belongs to `{run}`, which an agent or a gate runs in");
+            return Scope::Worker { run: run.parse().ok(), why };
         }
         if parent <= 0 {
             return Scope::Operator;
@@ -51,11 +55,11 @@ fn of_process(peer: i32, runs: &Path) -> Scope {
             None => match parent_of(pid) {
                 Some(same) if same == parent => return Scope::Operator,
                 Some(other) => parent = other,
-                None => return Scope::Worker("the calling process has gone".to_owned()),
+                None => return Scope::worker("the calling process has gone"),
             },
         }
     }
-    Scope::Worker("its line of ancestors has no end".to_owned())
+    Scope::worker("its line of ancestors has no end")
 }
 
 /// The parent of a process: the second field behind the name, which may hold anything but ends with the last `)`.
@@ -100,7 +104,7 @@ pub(super) fn scope_over_tcp(peer: SocketAddr, own: SocketAddr, runs: &Path) -> 
         return worker;
     }
     if holders.is_empty() && uid == Uid::effective().as_raw() {
-        return Scope::Worker("the calling process has gone".to_owned());
+        return Scope::worker("the calling process has gone");
     }
     Scope::Operator
 }
@@ -174,9 +178,9 @@ mod tests {
     #[test]
     fn a_caller_that_cannot_be_looked_at_is_no_operator() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(scope(None, folder.path()), Scope::Worker(_)));
-        assert!(matches!(scope(Some(0), folder.path()), Scope::Worker(_)));
-        assert!(matches!(scope(Some(i32::MAX), folder.path()), Scope::Worker(_)));
+        assert!(matches!(scope(None, folder.path()), Scope::Worker { .. }));
+        assert!(matches!(scope(Some(0), folder.path()), Scope::Worker { .. }));
+        assert!(matches!(scope(Some(i32::MAX), folder.path()), Scope::Worker { .. }));
         let own = i32::try_from(std::process::id()).unwrap();
         assert_eq!(scope(Some(own), folder.path()), Scope::Operator);
     }

@@ -20,6 +20,9 @@ mod imp;
 #[path = "other.rs"]
 mod imp;
 
+/// Whether it is known which run a caller belongs to.
+pub(crate) const KNOWS_RUNS: bool = imp::KNOWS_RUNS;
+
 /// The machine's name.
 pub(crate) fn node() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();

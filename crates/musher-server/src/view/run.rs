@@ -25,6 +25,8 @@ pub fn run(row: &Run, lookup: &impl Lookup) -> api::Run {
         finished_at: row.finished_at,
         last_activity_at: row.last_activity_at,
         usage: usage(row.usage),
+        progress: row.progress.as_deref().map(str::to_owned),
+        artifacts: row.submitted.iter().flat_map(|s| s.artifacts.iter().map(|name| name.to_string())).collect(),
     }
 }
 

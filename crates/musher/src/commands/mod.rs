@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod allow;
+pub(crate) mod answer;
 pub(crate) mod approve;
 pub(crate) mod attach;
 pub(crate) mod backup;
@@ -20,6 +21,7 @@ pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod item;
 pub(crate) mod logs;
+pub(crate) mod mcp;
 pub(crate) mod mission;
 pub(crate) mod plan;
 pub(crate) mod queue;
@@ -52,6 +54,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Item(command) => item::run(&command, &cx).await,
         Command::Allow(args) => allow::run(&args, &cx).await,
         Command::Deny(args) => deny::run(&args, &cx).await,
+        Command::Answer(args) => answer::run(&args, &cx).await,
         Command::Send(args) => send::run(&args, &cx).await,
         Command::Attach(args) => attach::run(&args, &cx).await,
         Command::Approve(args) => approve::run(&args, &cx).await,
@@ -68,7 +71,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Gc(args) => gc::run(&args, &cx).await,
         Command::Config(command) => config::run(&command, &cx),
         Command::Completions(args) => completions::run(&args),
-        Command::RunHost(_) => Ok(1),
+        Command::Mcp(_) | Command::RunHost(_) => Ok(1),
         Command::DocsGenerate(args) => docs::run(&args),
     }
 }

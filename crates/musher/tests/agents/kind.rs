@@ -167,7 +167,9 @@ impl Kind {
             Self::Gemini | Self::GeminiAcp => (".gemini/settings.json", gemini_settings()),
             Self::Qwen | Self::QwenAcp => (".qwen/settings.json", qwen_settings()),
             Self::Claude | Self::ClaudeAcp => ("claude/.keep", String::new()),
-            Self::Opencode | Self::OpencodeAcp => ("xdg/.keep", String::new()),
+            Self::Opencode | Self::OpencodeAcp => {
+                ("xdg/XDG_CONFIG_HOME/opencode/opencode.json", opencode_config(url, self == Self::OpencodeAcp))
+            }
         };
         let file = home.join(file);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -207,7 +209,6 @@ impl Kind {
                     ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
                     ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
                     ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1"),
-                    ("OPENCODE_CONFIG_CONTENT", &opencode_config(url, self == Self::OpencodeAcp)),
                 ]);
                 for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"] {
                     all.push((name, below(&format!("xdg/{name}"))));

@@ -21,3 +21,4 @@ mod mission;
 #[allow(dead_code, reason = "a model that can be asked more than today's tests ask")]
 mod model;
 mod recovery;
+mod tools;

@@ -40,9 +40,11 @@ pub fn launch(brief: &Brief) -> Launch {
         args.extend(["--resume".to_owned(), session.clone()]);
     }
     if !brief.mcp.is_empty() {
-        args.extend(["--mcp-config".to_owned(), mcp_config(brief), "--strict-mcp-config".to_owned()]);
+        args.extend(["--mcp-config".to_owned(), mcp_config(brief)]);
     }
-    Launch { program: "claude", args, env: vec![("DISABLE_AUTOUPDATER".to_owned(), "1".to_owned())], stdin: None }
+    let mut env = vec![("DISABLE_AUTOUPDATER".to_owned(), "1".to_owned())];
+    env.extend(brief.mcp.iter().flat_map(|server| server.env.iter().cloned()));
+    Launch { program: "claude", args, env, stdin: None }
 }
 
 /// The protocol of a run with this brief.
@@ -375,15 +377,23 @@ fn answered(event: &Value, seen: &mut Vec<Observation>) {
     }
 }
 
+/// The servers as arguments can say them: every user of the machine can read those, so what is in a server's environment
+/// is named there and stands in the program's own, from which the program fills it in.
 fn mcp_config(brief: &Brief) -> String {
-    let servers: Map<String, Value> =
-        brief.mcp.iter().map(|server| (server.name.clone(), mcp_server(server))).collect();
+    let servers: Map<String, Value> = brief
+        .mcp
+        .iter()
+        .map(|server| (server.name.clone(), mcp_server(server, Some(|name| format!("${{{name}}}")))))
+        .collect();
     json!({ "mcpServers": servers }).to_string()
 }
 
-pub(super) fn mcp_server(server: &super::McpServer) -> Value {
+/// A server as a configuration has it; its environment is named in this way, or left out.
+pub(super) fn mcp_server(server: &super::McpServer, reference: Option<fn(&str) -> String>) -> Value {
     let (command, args) = server.command.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
-    let env: BTreeMap<&str, &str> = server.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let named = |name: &'_ str| reference.map(|reference| reference(name));
+    let env: BTreeMap<&str, String> =
+        server.env.iter().filter_map(|(name, _)| Some((name.as_str(), named(name)?))).collect();
     json!({"command": command, "args": args, "env": env})
 }
 

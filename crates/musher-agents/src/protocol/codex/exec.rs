@@ -31,12 +31,14 @@ pub fn launch(brief: &Brief) -> Launch {
     }
     args.extend(brief.model.iter().map(|model| format!("--model={model}")));
     let servers = brief.mcp.iter();
-    args.extend(servers.map(|server| format!("--config=mcp_servers.{}={}", server.name, toml(&item::server(server)))));
+    let named = |server| toml(&item::server_by_name(server));
+    args.extend(servers.map(|server| format!("--config=mcp_servers.{}={}", server.name, named(server))));
     // An id is the agent's own word: behind `--` it cannot become an option.
     args.push("--".to_owned());
     args.extend(brief.session.clone());
     args.push("-".to_owned());
-    Launch { program: PROGRAM, args, env: Vec::new(), stdin: Some(brief.prompt.clone()) }
+    let env = brief.mcp.iter().flat_map(|server| server.env.iter().cloned()).collect();
+    Launch { program: PROGRAM, args, env, stdin: Some(brief.prompt.clone()) }
 }
 
 /// The protocol for a run that [`launch`] started.

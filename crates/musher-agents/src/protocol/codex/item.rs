@@ -85,7 +85,25 @@ pub(super) fn words(item: &Value) -> Option<Observation> {
 pub(super) fn server(server: &McpServer) -> Value {
     let (program, args) = server.command.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let env: serde_json::Map<_, _> = server.env.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-    json!({"command": program, "args": args, "env": env, "default_tools_approval_mode": "approve"})
+    let mut config = json!({"command": program, "args": args, "default_tools_approval_mode": "approve"});
+    config["env"] = Value::Object(env);
+    // A question to the operator may wait for as long as a run may last.
+    config["tool_timeout_sec"] = json!(PATIENCE_SECS);
+    config
+}
+
+/// How long codex waits for an answer of musher's tools, in seconds.
+const PATIENCE_SECS: u32 = 7 * 24 * 60 * 60;
+
+/// The same for arguments, which every user of the machine can read: what is in the server's environment is named, and
+/// codex passes it on from its own.
+pub(super) fn server_by_name(server: &McpServer) -> Value {
+    let mut config = self::server(server);
+    config["env_vars"] = server.env.iter().map(|(name, _)| json!(name)).collect();
+    if let Some(config) = config.as_object_mut() {
+        config.remove("env");
+    }
+    config
 }
 
 /// The tool of an item, and its arguments.

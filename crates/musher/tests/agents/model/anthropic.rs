@@ -13,7 +13,10 @@ pub(crate) fn question(body: &Value) -> Question {
     let named = list(body, "tools").iter().filter_map(|tool| Some((tool["name"].as_str()?, tool)));
     let tools =
         named.map(|(name, tool)| Tool { name: name.to_owned(), namespace: None, schema: tool["input_schema"].clone() });
+    let blocks = users.iter().flat_map(|message| list(message, "content"));
+    let results = blocks.filter(|block| block["type"] == "tool_result").map(|block| text_of(&block["content"]));
     Question {
+        results: results.collect(),
         tools: tools.collect(),
         answered: users.last().is_some_and(|m| list(m, "content").iter().any(|b| b["type"] == "tool_result")),
         said: users.iter().map(|m| text_of(&m["content"])).collect::<Vec<_>>().join("\n"),

@@ -18,7 +18,9 @@ pub(crate) fn question(body: &Value) -> Question {
         schema: function["parameters"].clone(),
     });
     let said = messages.iter().filter(|m| m["role"] == "user").map(|m| text_of(&m["content"]));
+    let results = messages.iter().filter(|m| m["role"] == "tool").map(|m| text_of(&m["content"]));
     Question {
+        results: results.collect(),
         tools: tools.collect(),
         answered: messages.last().is_some_and(|m| m["role"] == "tool"),
         said: said.collect::<Vec<_>>().join("\n"),

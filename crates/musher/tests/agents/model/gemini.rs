@@ -20,7 +20,10 @@ pub(crate) fn question(path: &str, body: &Value) -> Question {
     let users = contents.iter().filter(|content| content["role"] != "model");
     let texts = users.flat_map(|content| list(content, "parts")).filter_map(|part| part["text"].as_str());
     let last = contents.last().map_or(&[][..], |content| list(content, "parts"));
+    let parts = contents.iter().flat_map(|content| list(content, "parts"));
+    let results = parts.filter_map(|part| Some(part.get("functionResponse")?["response"].to_string()));
     Question {
+        results: results.collect(),
         tools: tools.collect(),
         answered: last.iter().any(|part| part.get("functionResponse").is_some()),
         said: texts.collect::<Vec<_>>().join("\n"),

@@ -20,6 +20,8 @@ pub(crate) struct Question {
     pub(crate) tools: Vec<Tool>,
     /// Whether the newest thing said is a tool's result.
     pub(crate) answered: bool,
+    /// What the tools that were called have answered so far, oldest first.
+    pub(crate) results: Vec<String>,
     /// What the user has said, oldest first, without system texts and tool results.
     pub(crate) said: String,
     /// The schema that the answer must have, where there is one.
@@ -36,6 +38,11 @@ impl Question {
     /// The client's shell, by the names that are known of it.
     pub(crate) fn shell(&self) -> Option<&Tool> {
         SHELLS.iter().find_map(|name| self.tools.iter().find(|tool| tool.name == *name))
+    }
+
+    /// The tool of a server that has this name, whatever the client puts before it.
+    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name || tool.name.ends_with(&format!("_{name}")))
     }
 
     /// The name in the first `[[write:NAME]]` of what was said.

@@ -1,6 +1,6 @@
 //! What the model answers, before it is put into a vendor's format.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::question::{Question, Tool, sample};
 use super::scenario::Scenario;
@@ -89,6 +89,11 @@ impl Reply {
                 (Some(write), false)
             }
             Scenario::Sleep => (Some("sleep 300".to_owned()), false),
+            Scenario::Tools if question.results.is_empty() => (Some(write), false),
+            Scenario::Tools => {
+                reply.use_tools(question);
+                return reply;
+            }
             Scenario::Loop => (Some("echo again".to_owned()), true),
             Scenario::Ok | Scenario::Flaky | Scenario::LimitedOnce | Scenario::Status(_) | Scenario::Limited => {
                 (Some(write), false)
@@ -108,6 +113,34 @@ impl Reply {
             (Some(_) | None, Some(_) | None) => {}
         }
         reply
+    }
+
+    /// The next of musher's tools, by what those before it have answered. A client that hides them behind a search is
+    /// asked for them there.
+    fn use_tools(&mut self, question: &Question) {
+        let result = |words: &str| question.results.iter().find(|result| result.contains(words));
+        if result("The result is noted").is_some() {
+            return;
+        }
+        let (name, arguments) = match result(" answers: ") {
+            None => ("ask_operator", json!({"question": "Which colour?"})),
+            Some(answer) => {
+                let answer = answer.lines().find(|line| line.contains(" answers: ")).unwrap_or_default();
+                ("submit_result", json!({"summary": format!("painted; {answer}"), "artifacts": ["paint"]}))
+            }
+        };
+        let search = question.tool("tool_search").filter(|_| question.results.len() < 6);
+        let (tool, arguments) = match (question.tool(name), search) {
+            (Some(tool), _) => (tool, arguments),
+            (None, Some(search)) => (search, json!({"query": format!("select:mcp__musher__{name}")})),
+            (None, None) => {
+                let names: Vec<&str> = question.tools.iter().map(|tool| tool.name.as_str()).collect();
+                self.text = format!("There is no {name} among these tools: {}", names.join(", "));
+                return;
+            }
+        };
+        self.call = Some(Call { arguments, tool: tool.clone() });
+        self.text.clear();
     }
 
     /// The words in order, with the pause after the first.

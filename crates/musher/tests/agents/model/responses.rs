@@ -23,7 +23,10 @@ pub(crate) fn question(body: &Value) -> Question {
         }
     }
     let said = input.iter().filter(|item| item["role"] == "user").map(|item| text_of(&item["content"]));
+    let outputs = input.iter().filter(|item| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output")));
+    let results = outputs.map(|item| text_of(&item["output"]));
     Question {
+        results: results.collect(),
         tools,
         answered: input.last().and_then(|item| item["type"].as_str()).is_some_and(|kind| kind.ends_with("_output")),
         said: said.collect::<Vec<_>>().join("\n"),

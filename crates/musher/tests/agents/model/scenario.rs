@@ -11,6 +11,8 @@ pub(crate) enum Scenario {
     Sleep,
     /// As `Ok`, but each answer stands still after its first word until the test opens the gate.
     Slow,
+    /// As `Ok`, then musher's own tools: a question to the operator, whose answer is in the result that is submitted.
+    Tools,
     /// The same call over and over.
     Loop,
     /// A stream that breaks off after its first word, always.
@@ -36,11 +38,12 @@ pub(crate) struct Refusal {
 
 impl Scenario {
     /// Every scenario with its name in URLs.
-    pub(crate) const ALL: [(&'static str, Self); 16] = [
+    pub(crate) const ALL: [(&'static str, Self); 17] = [
         ("ok", Self::Ok),
         ("text", Self::Text),
         ("sleep", Self::Sleep),
         ("slow", Self::Slow),
+        ("tools", Self::Tools),
         ("loop", Self::Loop),
         ("cut", Self::Cut),
         ("flaky", Self::Flaky),
@@ -69,7 +72,7 @@ impl Scenario {
     /// What a client's `nth` request of this scenario is refused with; the first is 1.
     pub(crate) fn refusal(self, nth: u64) -> Option<Refusal> {
         match self {
-            Self::Ok | Self::Text | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => None,
+            Self::Ok | Self::Text | Self::Tools | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => None,
             Self::Flaky => (nth <= 2).then_some(Refusal { status: 500, retry_after: None }),
             Self::LimitedOnce => (nth <= 1).then_some(Refusal { status: 429, retry_after: Some(2) }),
             Self::Status(status) => Some(Refusal { status, retry_after: None }),

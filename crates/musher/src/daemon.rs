@@ -120,11 +120,16 @@ impl Daemon {
     }
 }
 
-/// Makes the state's folders, for their owner only.
-fn prepare(paths: &Paths) -> Result<(), Failure> {
+/// Makes a folder of the state, for its owner only.
+pub(crate) fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Makes the state's folders.
+fn prepare(paths: &Paths) -> Result<(), Failure> {
     for folder in [paths.state.clone(), paths.worktrees(), paths.runs(), paths.tools()] {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| {
+        make_private(&folder).map_err(|error| {
             Failure::failed(format!("`{}` cannot be made", folder.display()))
                 .why(error.to_string())
                 .fix("musher keeps its state beside `musher.toml`: make that folder writable, and see that the disk has room")

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use musher_core::agent::Sandbox;
 use musher_core::command::Report;
+use musher_core::config::drivers::takes_tools;
 use musher_core::run::{FailureClass, Outcome, Usage};
 use musher_engine::driver::Reports;
 use musher_engine::job::RunJob;
@@ -155,7 +156,7 @@ impl Shared {
             prompt: &prompt_file(&job.folder),
             result: &result_file(&job.folder),
             home: home.as_deref(),
-            tools: self.tools.as_ref().map(Tools::shown),
+            tools: self.tools.as_ref().filter(|_| takes_tools(&job.agent.driver)).map(Tools::shown),
         };
         Ok(sandbox::walled(argv, &walls))
     }

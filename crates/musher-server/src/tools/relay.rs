@@ -74,6 +74,8 @@ pub async fn relay(
             let id = message["params"]["requestId"].to_string();
             if let Some(handle) = waiting.lock().ok().and_then(|mut waiting| waiting.remove(&id)) {
                 handle.abort();
+                // Its place is free before the next request is looked at.
+                let _ = asked.join_next().await;
             }
             continue;
         }

@@ -56,7 +56,8 @@ async fn called(world: &World, run: Option<&str>, line: &str) -> String {
     said(command).await
 }
 
-fn shell(test: &str, run: Option<&str>, line: &str) -> Command {
+/// A process that runs one of the ignored tests through a shell line.
+pub(crate) fn shell(test: &str, run: Option<&str>, line: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", line, "sh"]).arg(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]);
@@ -68,7 +69,7 @@ fn shell(test: &str, run: Option<&str>, line: &str) -> Command {
 }
 
 /// What the caller says.
-async fn said(mut command: Command) -> String {
+pub(crate) async fn said(mut command: Command) -> String {
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     match text.split_once("says: ") {

@@ -8,4 +8,5 @@ mod paths;
 mod shapes;
 mod sockets;
 mod streams;
+mod tools;
 mod world;

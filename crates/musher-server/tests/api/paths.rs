@@ -186,6 +186,7 @@ async fn the_description_names_every_path() {
 const ROUTES: &str = "
     post /v1/runs/{id}/send
     post /v1/requests/{id}/allow
+    post /v1/requests/{id}/answer
     post /v1/requests/{id}/deny
     get /v1/status
     get /v1/inbox

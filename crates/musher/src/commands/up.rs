@@ -8,7 +8,7 @@ use std::process::Stdio;
 use musher_server::Client;
 
 use crate::connect::Context;
-use crate::daemon::{Daemon, Listen};
+use crate::daemon::{self, Daemon, Listen};
 use crate::error::{Exit, Failure, Outcome};
 use crate::output;
 use crate::project::Project;
@@ -105,7 +105,7 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
     }
-    let opened = std::fs::create_dir_all(&project.paths.state)
+    let opened = daemon::make_private(&project.paths.state)
         .and_then(|()| std::fs::File::options().create(true).append(true).open(project.paths.log()));
     let log = opened.map_err(|error| {
         Failure::failed(format!("`{}` cannot be written", project.paths.state.display()))

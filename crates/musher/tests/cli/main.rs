@@ -10,3 +10,4 @@ mod mission;
 mod operate;
 mod sandbox;
 mod spoken;
+mod tools;

@@ -29,22 +29,22 @@ while read -r line; do
       prompt=$(id "$line")
       case $line in
         *'more words'*) words "heard more words"; echo told >told; end "$prompt" end_turn ;;
-        *ask*)
+        *'"text":"ask'*)
           update '{"sessionUpdate":"tool_call","toolCallId":"t1","title":"write","kind":"execute","rawInput":{"command":"echo asked > asked"}}'
           say '{"jsonrpc":"2.0","id":"q1","method":"session/request_permission","params":{"sessionId":"s1","toolCall":{"toolCallId":"t1"},"options":[{"optionId":"y","name":"yes","kind":"allow_once"},{"optionId":"n","name":"no","kind":"reject_once"}]}}' ;;
-        *limited*)
+        *'"text":"limited'*)
           if [ -e "$log.limited" ]; then echo work >work; words "after the rest"; end "$prompt" end_turn
           else : >"$log.limited"
             say '{"jsonrpc":"2.0","id":'"$prompt"',"error":{"code":429,"message":"Too many requests, status 429"}}'; fi ;;
-        *stop*) end "$prompt" cancelled ;;
-        *flood*) yes '{"jsonrpc":"2.0","method":"x"}' | head -n 40000; echo work >work; end "$prompt" end_turn ;;
-        *loop*)
+        *'"text":"stop'*) end "$prompt" cancelled ;;
+        *'"text":"flood'*) yes '{"jsonrpc":"2.0","method":"x"}' | head -n 40000; echo work >work; end "$prompt" end_turn ;;
+        *'"text":"loop'*)
           n=0; while [ $n -lt 12 ]; do n=$((n + 1))
             update '{"sessionUpdate":"tool_call","toolCallId":"t'$n'","title":"same","kind":"execute","rawInput":{"command":"true"}}'
             update '{"sessionUpdate":"tool_call_update","toolCallId":"t'$n'","status":"completed"}'
           done ;;
-        *wait*) words "waiting" ;;
-        *costly*) echo work >work
+        *'"text":"wait'*) words "waiting" ;;
+        *'"text":"costly'*) echo work >work
           say '{"jsonrpc":"2.0","id":'"$prompt"',"result":{"stopReason":"end_turn","usage":{"inputTokens":1000,"outputTokens":100}}}' ;;
         *) echo work >work; words "did it"; end "$prompt" end_turn ;;
       esac ;;

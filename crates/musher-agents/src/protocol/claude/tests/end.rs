@@ -161,8 +161,10 @@ fn a_launch_names_the_model_the_session_and_the_servers() {
     };
     let brief = Brief { model: Some("m".to_owned()), session: Some("s".to_owned()), mcp: vec![server], ..brief(false) };
     let args = launch(&brief).args.join(" ");
-    let servers = r#"{"mcpServers":{"musher":{"args":["mcp"],"command":"musher","env":{"A":"b"}}}}"#;
+    let servers = r#"{"mcpServers":{"musher":{"args":["mcp"],"command":"musher","env":{"A":"${A}"}}}}"#;
     assert!(args.contains("--permission-prompt-tool stdio"), "{args}");
-    assert!(args.ends_with(&format!("--model m --resume s --mcp-config {servers} --strict-mcp-config")), "{args}");
+    assert!(args.ends_with(&format!("--model m --resume s --mcp-config {servers}")), "{args}");
     assert!(!args.contains("dangerously"), "{args}");
+    // Every user of the machine can read arguments; the environment is the owner's.
+    assert!(launch(&brief).env.contains(&("A".to_owned(), "b".to_owned())));
 }

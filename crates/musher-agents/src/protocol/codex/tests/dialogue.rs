@@ -37,7 +37,7 @@ fn a_run_is_greeted_in_order_and_each_word_once() {
     let (key, thread) = say(&mut codex).unwrap();
     assert_eq!(key, "thread");
     let server = json!({"command": "/bin/musher", "args": ["mcp"], "env": {"TOKEN": "a\"b"},
-        "default_tools_approval_mode": "approve"});
+        "default_tools_approval_mode": "approve", "tool_timeout_sec": 604_800});
     let params = json!({"cwd": "/path/to/repo", "model": "m", "approvalPolicy": "untrusted",
         "sandbox": "danger-full-access", "config": {"mcp_servers.musher": server}});
     assert_eq!(thread, json!({"id": "thread", "method": "thread/start", "params": params}));

@@ -105,7 +105,10 @@ impl File {
         self.section("[[agents]]");
         self.text("name", Some(&agent.name));
         self.text("driver", Some(&agent.driver));
-        self.line("command", toml_array(&agent.command));
+        // Without one it is the driver's; an empty one is refused.
+        if !agent.command.is_empty() {
+            self.line("command", toml_array(&agent.command));
+        }
         self.line("roles", toml_array(&agent.roles));
         self.line("capabilities", toml_array(&agent.capabilities));
         self.text("model", agent.model.as_deref());

@@ -433,8 +433,8 @@ fn the_schema_and_the_reference_name_every_key() {
 
 #[test]
 fn what_holds_is_shown_as_a_file_that_means_the_same() {
-    for file in ["", FULL, "[policy]\nbudget_usd = 5\ndeadline = 2026-01-31T09:00:00Z\n[secrets]\n\"a.b\" = 'env:A'\n"]
-    {
+    let others = "[policy]\nbudget_usd = 5\ndeadline = 2026-01-31T09:00:00Z\n[secrets]\n\"a.b\" = 'env:A'\n";
+    for file in ["", FULL, others, "[[agents]]\nname = \"claude\"\n"] {
         let config = Config::resolve([parse("", file.as_bytes()).unwrap()]);
         let shown = config.to_toml();
         assert_eq!(parse("", shown.as_bytes()).map(|layer| Config::resolve([layer])), Ok(config), "{shown}");

@@ -76,13 +76,13 @@ impl From<PlanItem> for MissionItem {
 
 /// The first line of a text that is not blank, cut to `most` characters.
 pub(super) fn first_line(text: &str, most: usize) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let line = one_line(text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default());
     match line.char_indices().nth(most) {
         Some(_) => {
             let kept: String = line.chars().take(most - 1).collect();
             format!("{}…", kept.trim_end())
         }
-        None => one_line(line),
+        None => line,
     }
 }
 

@@ -358,6 +358,8 @@ fn plain_text_is_one_item() {
     assert!(plan.goal.ends_with('…'));
     assert_eq!((plan.items.len(), plan.items[0].body.as_str()), (1, long.as_str()));
     assert_eq!(plan.items[0].title, plan.goal);
+    let wide = parse_text("-", &"wide  gaps ".repeat(40)).unwrap();
+    assert!(!wide.goal.contains("  ") && wide.goal.chars().count() == 120, "{}", wide.goal);
     for refused in ["", " \n\t", "a\0b", &"x".repeat(BODY_LIMIT + 1)] {
         assert!(parse_text("-", refused).is_err());
     }

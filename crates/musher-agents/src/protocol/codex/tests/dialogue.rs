@@ -283,3 +283,24 @@ fn a_restart_anywhere_goes_on_as_if_there_was_none() {
         assert_eq!(again.ended(), codex.ended(), "{name}");
     }
 }
+
+#[test]
+fn an_id_that_is_used_again_is_another_question_with_an_answer_of_its_own() {
+    let mut codex = running(&brief(true));
+    let mut references = Vec::new();
+    // Twice while the first is open, and once more after its answer.
+    for again in [true, false, false] {
+        references.extend(hear(&mut codex, &[run_ls(7)]).into_iter().map(|seen| match seen {
+            Observation::PermissionAsked(ask) => ask.reference.to_string(),
+            other => panic!("{other:?}"),
+        }));
+        if !again {
+            for reference in &references {
+                codex.wish(answer(reference, true, ""));
+            }
+            say_all(&mut codex);
+        }
+    }
+    assert_eq!(references, ["7", "7#2", "7#3"]);
+    assert_eq!(codex.said.iter().filter(|key| key.starts_with("answer:")).count(), 3);
+}

@@ -244,9 +244,9 @@ impl Claude {
         }
     }
 
-    /// Whether there is something that it was told, or is to be told, and has not read.
+    /// Whether there is something that it was told, or is to be told, and has not read: its prompt first of all.
     fn is_behind(&self) -> bool {
-        self.taken < self.told || self.queue.iter().any(|say| is_message(&say.key))
+        !self.said.contains(PROMPT) || self.taken < self.told || self.queue.iter().any(|say| is_message(&say.key))
     }
 
     fn push(&mut self, key: String, message: &Value) {

@@ -168,3 +168,12 @@ fn a_launch_names_the_model_the_session_and_the_servers() {
     // Every user of the machine can read arguments; the environment is the owner's.
     assert!(launch(&brief).env.contains(&("A".to_owned(), "b".to_owned())));
 }
+
+#[test]
+fn a_result_before_the_prompt_is_no_end() {
+    let mut claude = Claude::new(&brief(true));
+    hear(&mut claude, &[said("initialize"), done("nothing to do")]);
+    assert_eq!(claude.ended(), None);
+    assert!(matches!(claude.exited(Exit { code: Some(0), signal: None }), Ended::Failed { .. }));
+    assert_eq!(claude.say().unwrap().key, "prompt");
+}

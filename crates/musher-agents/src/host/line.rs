@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 /// How much of a line is looked at beyond what is kept, so that a secret across the cut is still seen whole.
-const SLACK_BYTES: usize = 4 << 10;
+pub(super) const SLACK_BYTES: usize = 4 << 10;
 
 /// Gathers bytes until a line is whole.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub struct Lines {
     partial: Vec<u8>,
     limit: usize,
     /// The present line was handed out already; the rest of it is thrown away.
@@ -16,21 +16,21 @@ pub(super) struct Lines {
 
 /// A line, or the beginning of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Line<'a> {
+pub struct Line<'a> {
     /// Its bytes without the end of line; up to [`SLACK_BYTES`] more than are kept.
-    pub(super) bytes: &'a [u8],
+    pub bytes: &'a [u8],
     /// Whether more of it was thrown away.
-    pub(super) cut: bool,
+    pub cut: bool,
 }
 
 impl Lines {
     /// Lines of at most `limit` bytes.
-    pub(super) fn new(limit: usize) -> Self {
+    pub fn new(limit: usize) -> Self {
         Self { partial: Vec::new(), limit: limit.max(1), skipping: false }
     }
 
     /// Takes bytes and hands out the lines that they complete.
-    pub(super) fn push(&mut self, mut bytes: &[u8], mut emit: impl FnMut(Line<'_>)) {
+    pub fn push(&mut self, mut bytes: &[u8], mut emit: impl FnMut(Line<'_>)) {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             self.gather(&bytes[..end], &mut emit);
             self.end(&mut emit);
@@ -40,7 +40,7 @@ impl Lines {
     }
 
     /// Hands out what the stream ended with, if it did not end with a line's end.
-    pub(super) fn finish(&mut self, mut emit: impl FnMut(Line<'_>)) {
+    pub fn finish(&mut self, mut emit: impl FnMut(Line<'_>)) {
         if !self.partial.is_empty() {
             self.end(&mut emit);
         }

@@ -6,44 +6,60 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::line::{Line, SLACK_BYTES, head, text};
+
 /// What stands in a secret's place.
 const MASK: &str = "***";
 
 /// Shorter values are no secrets, and hiding them would hide half of every text.
 const MIN_VALUE_BYTES: usize = 4;
 
+/// How deep a value is looked for in JSON within JSON.
+const JSON_IN_JSON: usize = 3;
+
 /// The longest private key that is hidden line by line, in lines.
 const MAX_KEY_LINES: u32 = 200;
 
 /// The values to hide.
 #[derive(Debug)]
-pub(super) struct Masks {
+pub struct Masks {
     /// The longest first, so that none is spoiled by another one within it.
     values: Vec<String>,
 }
 
 /// Whether the lines of a stream are in the middle of a private key.
 #[derive(Debug, Default)]
-pub(super) struct KeyBlock {
+pub struct KeyBlock {
     lines_left: u32,
 }
 
 impl Masks {
-    /// Hides these values, each line of one that has several, and each as it looks within JSON.
-    pub(super) fn new(secrets: &[String]) -> Self {
+    /// Hides these values, each line of one that has several, and each as it looks within JSON, and that within JSON: a
+    /// file of JSON that a tool has read stands in a string of the stream.
+    pub fn new(secrets: &[String]) -> Self {
         let mut values: Vec<String> = Vec::new();
         for line in secrets.iter().flat_map(|secret| secret.lines()) {
             let line = line.trim();
             if line.len() >= MIN_VALUE_BYTES {
-                values.push(
-                    serde_json::to_string(line).map_or_else(|_| line.to_owned(), |q| q[1..q.len() - 1].to_owned()),
-                );
-                values.push(line.to_owned());
+                let within = |inner: &String| Some(in_json(inner));
+                values.extend(std::iter::successors(Some(line.to_owned()), within).take(1 + JSON_IN_JSON));
             }
         }
         values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         values.dedup();
         Self { values }
+    }
+
+    /// What is kept of a line: its text without secrets, at most `most` bytes of it, and whether there was more.
+    pub fn keep(&self, line: &Line<'_>, block: &mut KeyBlock, most: usize) -> (String, bool) {
+        let whole = self.hide(text(line), block);
+        // Where a line was broken off, it may end with a part of a value, which masks before it can have brought up to
+        // what is kept.
+        let is_broken_off = line.bytes.len() >= most + SLACK_BYTES;
+        let longest = self.values.first().map_or(0, String::len).max(SLACK_BYTES);
+        let sure = if is_broken_off { whole.len().saturating_sub(longest) } else { whole.len() };
+        let kept = head(&whole, most.min(sure));
+        (kept.to_owned(), line.cut || kept.len() < whole.len())
     }
 
     /// The line without its secrets.
@@ -56,6 +72,11 @@ impl Masks {
         text = replace(text, |text| block.find(text));
         replace(text, |text| shapes(text.as_bytes()))
     }
+}
+
+/// A text as it stands between the quotes of a JSON string.
+fn in_json(text: &str) -> String {
+    serde_json::to_string(text).map_or_else(|_| text.to_owned(), |q| q[1..q.len() - 1].to_owned())
 }
 
 /// Puts a mask over ranges that are in order, do not overlap and begin and end between characters.
@@ -330,9 +351,24 @@ mod tests {
     #[test]
     fn a_configured_value_is_hidden_in_plain_text_and_within_json() {
         assert_eq!(hide(&["pa\"ss\\word"], r#"pa"ss\word {"t":"pa\"ss\\word"}"#), r#"*** {"t":"***"}"#);
+        assert_eq!(hide(&["pa\"ss\\word"], r#"{"t":"{\"t\":\"pa\\\"ss\\\\word\"}"}"#), r#"{"t":"{\"t\":\"***\"}"}"#);
         assert_eq!(hide(&["abcd", "abcdefgh"], "abcdefgh abcd"), "*** ***");
         assert_eq!(hide(&["first line\nsecond line"], "a second line"), "a ***");
         assert_eq!(hide(&["ab"], "ab"), "ab");
+    }
+
+    #[test]
+    fn no_part_of_a_value_is_kept_where_a_line_is_broken_off() {
+        let (short, long) = ("s".repeat(100), "0123456789".repeat(SLACK_BYTES / 5));
+        let masks = Masks::new(&[short.clone(), long.clone()]);
+        // Masked, the line is far shorter than what is kept of one, and it is broken off within a value.
+        for text in [short.repeat(50), format!("{}{long}{long}", "x".repeat(100)), "x".repeat(63) + &long] {
+            let bytes = &text.as_bytes()[..text.len().min(64 + SLACK_BYTES)];
+            let (kept, cut) = masks.keep(&Line { bytes, cut: true }, &mut KeyBlock::default(), 64);
+            assert!(cut && !kept.contains('s') && !kept.contains("01"), "{kept}");
+        }
+        let (kept, _) = masks.keep(&Line { bytes: b"whole", cut: false }, &mut KeyBlock::default(), 64);
+        assert_eq!(kept, "whole");
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod spool;
 mod start;
 
 pub use control::{Answer, Request};
+pub use line::{Line, Lines};
+pub use mask::{KeyBlock, Masks};
 pub use record::{ExitRecord, HostRecord, OutputRecord, Reason, StartFailure, Stop, Stream};
 pub use spec::{HostSpec, InvalidSpec};
 pub use start::{HostError, NO_ROOM, USED, run_host};

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::line::{Line, head, text};
+use super::line::{Line, head};
 use super::mask::{KeyBlock, Masks};
 use super::record::{OutputRecord, Stream, stamp};
 
@@ -61,13 +61,11 @@ impl Spool {
             Stream::Stdout => &mut self.stdout_key,
             Stream::Stderr | Stream::Host | Stream::Stdin => &mut self.stderr_key,
         };
-        let whole = self.masks.hide(text(line), key);
-        let kept = head(&whole, self.max_line);
+        let (kept, cut) = self.masks.keep(line, key, self.max_line);
         if stream == Stream::Stdout && !kept.trim().is_empty() {
             self.last_line = Some(kept.trim().chars().take(LAST_LINE_CHARS).collect());
         }
         if !self.full {
-            let (kept, cut) = (kept.to_owned(), line.cut || kept.len() < whole.len());
             self.append(stream, kept, cut, None);
         }
     }

@@ -1,13 +1,14 @@
-//! `musher-sim run` plays nights, `musher-sim bench` measures.
+//! `musher-sim run` plays nights, `musher-sim fuzz` feeds parsers, `musher-sim bench` measures.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand};
 use musher_sim::bench;
 use musher_sim::campaign::{self, NIGHTS_TO_SEE_ALL};
 use musher_sim::failure::replay;
+use musher_sim::fuzz;
 use musher_sim::variant::Variant;
 
 /// The simulator and the benchmarks of musher.
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// Plays nights and checks their histories. Exit: 0 all held, 3 liveness, 4 safety, 101 panic
     Run(Run),
+    /// Feeds strange inputs to every parser of what others write. Exit: 0 all held, 3 no end, 4 broken, 101 panic
+    Fuzz(Fuzz),
     /// Measures the dispatcher on a real disk, each figure beside a probe of the same run
     Bench(Bench),
     /// One part of the benchmark, in a process of its own
@@ -49,6 +52,28 @@ struct Run {
 }
 
 #[derive(Debug, Args)]
+struct Fuzz {
+    /// The parser; all of them by default
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(fuzz::TARGETS.iter().map(|target| target.name)))]
+    target: Option<String>,
+    /// Plays this seed only
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many seeds, each for every parser
+    #[arg(long, default_value_t = 1000, conflicts_with = "seconds")]
+    rounds: u64,
+    /// Goes on for so long instead
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// The first seed: a number, or a commit's hash, so that every commit tries other inputs
+    #[arg(long, default_value = "1")]
+    from: String,
+    /// Threads; by default one a core
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 struct Bench {
     /// Writes the figures to this file, as JSON
     #[arg(long)]
@@ -68,9 +93,13 @@ struct Part {
     dir: PathBuf,
 }
 
+/// After how long an input counts as one whose reading never ends: nothing waits there, and inputs are small.
+const NEVER_ENDS: Duration = Duration::from_secs(60);
+
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Fuzz(args) => feed(&args),
         Command::Bench(args) => bench(&args),
         Command::BenchPart(args) => bench_part(&args),
     }
@@ -81,10 +110,7 @@ fn run(args: &Run) -> ExitCode {
     let (from, count) = match (args.seed, first_seed(&args.from)) {
         (Some(seed), _) => (seed, 1),
         (None, Some(from)) => (from, args.seeds),
-        (None, None) => {
-            eprintln!("error: `{}` is neither a number nor a commit's hash\n  fix: `--from 1`", args.from);
-            return ExitCode::from(2);
-        }
+        (None, None) => return no_seed(&args.from),
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let started = Instant::now();
@@ -108,6 +134,40 @@ fn run(args: &Run) -> ExitCode {
     }
     println!("{} passed, 0 failed", outcome.passed);
     ExitCode::SUCCESS
+}
+
+fn feed(args: &Fuzz) -> ExitCode {
+    let Some(from) = args.seed.or_else(|| first_seed(&args.from)) else { return no_seed(&args.from) };
+    let started = Instant::now();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let plan = fuzz::campaign::Plan {
+        targets: args
+            .target
+            .as_deref()
+            .map_or_else(|| fuzz::TARGETS.to_vec(), |name| fuzz::campaign::named(name).into_iter().collect()),
+        from,
+        rounds: if args.seed.is_some() { 1 } else { args.seconds.map_or(args.rounds, |_| u64::MAX) },
+        until: args.seconds.map(|seconds| started + Duration::from_secs(seconds)),
+        threads: if args.seed.is_some() { 1 } else { args.threads.unwrap_or(cores) },
+        patience: Some(NEVER_ENDS),
+    };
+    // What a panic says is in the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = fuzz::campaign::play(&plan);
+    if let Some(failure) = outcome.failure {
+        print!("{failure}");
+        return ExitCode::from(failure.sort.exit());
+    }
+    for (name, cases, understood) in &outcome.played {
+        println!("{name:<14} {cases:>9} inputs, {:>3} % understood", understood * 100 / cases.max(&1));
+    }
+    println!("from seed {from}, in {:.1} s: everything held", started.elapsed().as_secs_f64());
+    ExitCode::SUCCESS
+}
+
+fn no_seed(text: &str) -> ExitCode {
+    eprintln!("error: `{text}` is neither a number nor a commit's hash\n  fix: `--from 1`");
+    ExitCode::from(2)
 }
 
 /// A number as it is; a hash by its first 16 digits.

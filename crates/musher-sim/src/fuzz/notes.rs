@@ -1,0 +1,45 @@
+//! Notes: a first word counts whole and in any case, and what a note names are words of it.
+
+use musher_core::note::{self, Word};
+
+use super::{Read, must};
+use crate::chance::Chance;
+
+/// Checks a note.
+pub(super) fn holds(_: &str, input: &[u8], _: &mut Chance) -> Result<Read, String> {
+    let text = String::from_utf8_lossy(input);
+    let word = note::parse(&text);
+    let (names, rest): (Vec<&str>, &str) = match &word {
+        Word::Resume | Word::Continue | Word::Stop | Word::Text => (Vec::new(), ""),
+        Word::Pause { now: _, text } => (Vec::new(), text),
+        Word::Redirect { item, agent } => (vec![item, agent], ""),
+        Word::Approve { item, text } | Word::Reject { item, text } => (vec![item], text),
+        Word::Priority { item, priority } => (vec![item], priority),
+    };
+    for name in names {
+        must!(!name.is_empty() && !name.contains(char::is_whitespace), "`{name}` is no word: {word:?}");
+        must!(text.split_whitespace().any(|one| one == name), "`{name}` is no word of the note");
+    }
+    must!(text.trim_end().ends_with(rest), "{rest:?} is not how the note ends");
+    must!(note::parse(text.trim()) == word, "white space around it changes a note");
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let shouted = text.replacen(first, &first.to_ascii_uppercase(), 1);
+    must!(sort(&note::parse(&shouted)) == sort(&word), "the case of its first word changes a note");
+    let longer = text.replacen(first, &format!("{first}x"), 1);
+    must!(note::parse(&longer) == Word::Text || first.ends_with([':', ',', '.', '!']), "a part of a word is a word");
+    Ok(if word == Word::Text { Read::Refused } else { Read::Understood })
+}
+
+fn sort(word: &Word<'_>) -> &'static str {
+    match word {
+        Word::Resume => "resume",
+        Word::Continue => "continue",
+        Word::Pause { .. } => "pause",
+        Word::Redirect { .. } => "redirect",
+        Word::Approve { .. } => "approve",
+        Word::Reject { .. } => "reject",
+        Word::Stop => "stop",
+        Word::Priority { .. } => "priority",
+        Word::Text => "text",
+    }
+}

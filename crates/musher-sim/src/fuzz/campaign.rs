@@ -26,7 +26,7 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// The first seed.
     pub from: u64,
-    /// How many seeds at most.
+    /// How many seeds at most for each target.
     pub rounds: u64,
     /// When to begin no further seed, if not at the end of all.
     pub until: Option<Instant>,
@@ -92,16 +92,16 @@ pub fn named(name: &str) -> Option<Target> {
 /// Plays every seed for every target, until one fails.
 pub fn play(plan: &Plan) -> Outcome {
     let materials: Vec<Material> = plan.targets.iter().copied().map(Material::of).collect();
-    let (next, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    let over = AtomicBool::new(false);
     let failure = Mutex::new(None);
     let posts: Vec<Post> = (0..plan.threads.max(1)).map(|_| Post::default()).collect();
     std::thread::scope(|scope| {
         let workers: Vec<_> = posts
             .iter()
             .map(|post| {
-                let (materials, next, over, failure) = (&materials, &next, &over, &failure);
+                let (materials, over, failure) = (&materials, &over, &failure);
                 scope.spawn(move || {
-                    if let Some(found) = work(plan, materials, next, over, post) {
+                    if let Some(found) = work(plan, materials, over, post) {
                         over.store(true, Ordering::SeqCst);
                         lock(failure).get_or_insert(found);
                     }
@@ -124,6 +124,10 @@ pub fn play(plan: &Plan) -> Outcome {
 struct Material {
     target: Target,
     samples: Vec<Vec<u8>>,
+    /// The seed that is next, counted from the first.
+    next: AtomicU64,
+    /// How long it was played, in µs.
+    spent_us: AtomicU64,
     cases: AtomicU64,
     understood: AtomicU64,
 }
@@ -147,30 +151,30 @@ impl Post {
     }
 }
 
-fn work(plan: &Plan, materials: &[Material], next: &AtomicU64, over: &AtomicBool, post: &Post) -> Option<Failure> {
-    loop {
-        let round = next.fetch_add(1, Ordering::SeqCst);
-        let late = plan.until.is_some_and(|until| Instant::now() >= until);
-        if round >= plan.rounds || late || over.load(Ordering::SeqCst) {
-            *lock(&post.0) = None;
-            return None;
-        }
-        let seed = plan.from.wrapping_add(round);
-        for material in materials {
-            *lock(&post.0) = Some((material.target.name, seed, Instant::now()));
-            let found = material.play(seed);
-            if found.is_some() {
-                *lock(&post.0) = None;
-                return found;
-            }
+fn work(plan: &Plan, materials: &[Material], over: &AtomicBool, post: &Post) -> Option<Failure> {
+    let mut found = None;
+    while found.is_none() && !over.load(Ordering::SeqCst) && plan.until.is_none_or(|until| Instant::now() < until) {
+        // The same time for each: one that is slow leaves the others theirs.
+        let behind = materials.iter().filter(|material| material.next.load(Ordering::SeqCst) < plan.rounds);
+        let Some(material) = behind.min_by_key(|material| material.spent_us.load(Ordering::SeqCst)) else { break };
+        let round = material.next.fetch_add(1, Ordering::SeqCst);
+        if round < plan.rounds {
+            let (seed, begun) = (plan.from.wrapping_add(round), Instant::now());
+            *lock(&post.0) = Some((material.target.name, seed, begun));
+            found = material.play(seed);
+            let spent = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            material.spent_us.fetch_add(spent.saturating_add(1), Ordering::SeqCst);
         }
     }
+    *lock(&post.0) = None;
+    found
 }
 
 impl Material {
     fn of(target: Target) -> Self {
         let samples = (target.samples)(target.name);
-        Self { target, samples, cases: AtomicU64::new(0), understood: AtomicU64::new(0) }
+        let [next, spent_us, cases, understood] = [const { AtomicU64::new(0) }; 4];
+        Self { target, samples, next, spent_us, cases, understood }
     }
 
     /// The input of a seed, and the seed of all else that the case draws.
@@ -196,7 +200,7 @@ impl Material {
     }
 
     fn attempt(&self, input: &[u8], draws: u64) -> Result<Read, (Sort, String)> {
-        let case = || (self.target.holds)(self.target.name, input, &mut Chance::new(draws));
+        let case = || self.target.check(input, draws);
         match catch_unwind(AssertUnwindSafe(case)) {
             Ok(held) => held.map_err(|what| (Sort::Broken, what)),
             Err(panic) => {

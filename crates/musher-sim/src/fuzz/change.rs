@@ -33,7 +33,13 @@ fn lines(input: &mut Vec<u8>, samples: &[Vec<u8>], chance: &mut Chance) {
     let (at, to) = (place(lines.len(), chance), place(lines.len(), chance));
     match chance.below(6) {
         0 => drop(lines.remove(at)),
-        1 => lines.insert(to, lines[at].clone()),
+        1 => {
+            // Now and then very often: what grows with each line shows only then.
+            let times = if chance.one_in(4) { 1 << chance.below(11) } else { 1 };
+            let times = (LARGEST / (lines[at].len() + 1)).min(times);
+            let copies = vec![lines[at].clone(); times];
+            lines.splice(to..to, copies);
+        }
         2 => lines.swap(at, to),
         3 => lines.truncate(at + 1),
         4 => {
@@ -54,7 +60,11 @@ fn in_a_line(input: &mut Vec<u8>, samples: &[Vec<u8>], chance: &mut Chance) {
     let mut lines: Vec<Vec<u8>> = input.split(|b| *b == b'\n').map(<[u8]>::to_vec).collect();
     let at = place(lines.len(), chance);
     if let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(&lines[at]) {
-        swap::value(&mut value, chance);
+        if chance.one_in(5) {
+            swap::numbers(&mut value, chance);
+        } else {
+            swap::value(&mut value, chance);
+        }
         lines[at] = value.to_string().into_bytes();
     } else {
         let (from, to) = a_word(&lines[at], chance);

@@ -15,7 +15,7 @@ use super::{Read, must};
 use crate::chance::Chance;
 
 /// How much larger what an agent seemed to say may be than what it said: everything twice, each letter escaped.
-const GROWTH: usize = 16;
+const GROWTH: usize = 8;
 
 /// What may be seen of an agent that says nothing, in bytes.
 const GROUND: usize = 16 << 10;
@@ -29,7 +29,8 @@ pub(super) fn holds(driver: &str, input: &[u8], chance: &mut Chance) -> Result<R
         talk.people(chance)?;
         talk.say(chance)?;
         talk.hear(line, chance);
-        if chance.one_in(6) {
+        // Each reads the whole spool again, so in a long one they are rarer.
+        if chance.one_in(6 + talk.spool.len() as u32 / 8) {
             talk.restart(chance)?;
         }
         talk.check()?;

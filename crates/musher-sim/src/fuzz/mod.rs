@@ -32,6 +32,16 @@ pub struct Target {
     holds: fn(&str, &[u8], &mut Chance) -> Result<Read, String>,
 }
 
+impl Target {
+    /// Checks one input; all else that the case needs is drawn from the seed. For engines of other makes, too.
+    ///
+    /// # Errors
+    /// What did not hold, in words.
+    pub fn check(&self, input: &[u8], seed: u64) -> Result<Read, String> {
+        (self.holds)(self.name, input, &mut Chance::new(seed))
+    }
+}
+
 /// What became of an input for which everything held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {

@@ -48,7 +48,9 @@ fn said(line: &str) -> Option<String> {
 }
 
 pub(super) fn results(_: &str) -> Vec<Vec<u8>> {
+    let long = format!(r#"{{"summary":"{}","review":"rejected: {}"}}"#, "é".repeat(1_999), "x".repeat(1_995));
     owned(&[
+        &long,
         r#"{"summary":"did it","usage":{"input_tokens":5,"output_tokens":7,"cost_usd":0.012345},"no_change_needed":"it was there","review":"rejected: no tests","artifacts":["a.log","b"],"class":"setup","more":{}}"#,
         r#"{"review":"Approved","no_change_needed":true,"class":"timeout"}"#,
         "{}",
@@ -89,6 +91,7 @@ pub(super) fn plans(_: &str) -> Vec<Vec<u8>> {
         include_str!("samples/plan.toml"),
         include_str!("../../../musher/src/demo/plan.toml"),
         "goal = \"g\"\n[[items]]\nid = \"a\"\ntitle = \"A\"\nbody = '''\nx'''\n",
+        "goal = \"g\"\n[[items]]\nid = \"a\"\ntitle = \"A\"\n[[items]]\nid = \"b\"\ntitle = \"B\"\ndepends_on = [\"a\", \"c\"]\n[[items]]\nid = \"c\"\ntitle = \"C\"\ndepends_on = [\"a\"]\n",
         "goal = 'g'\nitems = [{ id = \"a\", title = \"A\" }, { id = \"b\", title = \"B\", depends_on = [\"a\"] }]\n",
     ])
 }
@@ -126,6 +129,7 @@ pub(super) fn notes(_: &str) -> Vec<Vec<u8>> {
         "pause now, please",
         "redirect api to claude-1 because it is stuck",
         "approve api looks good",
+        "Approve\tapi",
         "reject api no tests",
         "stop!",
         "priority api high",

@@ -53,20 +53,21 @@ pub(super) fn rules(_: &str, input: &[u8], chance: &mut Chance) -> Result<Read, 
     }
     let split = place(read.len() + 1, chance);
     let (some, more) = read.split_at(split);
-    let actions = actions(&text);
+    let actions = actions(&text, chance);
+    let plain = Rules { allow: some.into(), ..some_rules(chance) };
+    let nothing = Rules { allow: Box::default(), allow_inside: Box::default(), ..plain.clone() };
+    let denies = plain.clone().with(Vec::new(), more.to_vec());
+    let asks = Rules { ask: [&*plain.ask, more].concat().into(), ..plain.clone() };
+    let allows = plain.clone().with(more.to_vec(), Vec::new());
+    let inside = Rules { allow: list(&["edit", "read", "edit:**", "read:**"]), ..Rules::default() };
     for action in &actions {
-        let plain = Rules { allow: some.into(), ..some_rules(chance) };
         let judged = |rules: &Rules| rule(rules, action, WORKTREE);
         must!(judged(&plain) == judged(&plain), "{action:?} is judged in two ways");
-        let nothing = Rules { allow: Box::default(), allow_inside: Box::default(), ..plain.clone() };
         must!(judged(&nothing) != Ruling::Allow, "{action:?} is allowed by no rule");
-        let denies = plain.clone().with(Vec::new(), more.to_vec());
         must!(rank(&judged(&denies)) >= rank(&judged(&plain)), "a rule that denies allows {action:?}: {denies:?}");
-        let asks = Rules { ask: [&*plain.ask, more].concat().into(), ..plain.clone() };
         must!(rank(&judged(&asks)) >= rank(&judged(&plain)), "a rule that asks allows {action:?}: {asks:?}");
-        let allows = plain.clone().with(more.to_vec(), Vec::new());
         must!(rank(&judged(&allows)) <= rank(&judged(&plain)), "a rule that allows forbids {action:?}: {allows:?}");
-        in_the_worktree(action)?;
+        must!(stays(action) || judged(&inside) != Ruling::Allow, "{action:?} leaves the worktree");
     }
     let first = format!("rm -rf x\n{text}");
     let denied = Rules { allow: list(&["shell"]), deny: list(&["shell:rm -rf *"]), ..Rules::default() };
@@ -74,17 +75,16 @@ pub(super) fn rules(_: &str, input: &[u8], chance: &mut Chance) -> Result<Read, 
     Ok(understood)
 }
 
-/// A rule for files of the worktree speaks of none that is elsewhere.
-fn in_the_worktree(action: &Action) -> Result<(), String> {
-    let (Action::Edit(paths) | Action::Read(paths)) = action else { return Ok(()) };
-    let rules = Rules { allow: list(&["edit", "read", "edit:**", "read:**"]), ..Rules::default() };
-    let inside = paths.iter().all(|path| depth(path).is_some());
-    must!(inside || rule(&rules, action, WORKTREE) != Ruling::Allow, "{action:?} leaves the worktree");
-    Ok(())
+/// Whether all files that it names are in the worktree.
+fn stays(action: &Action) -> bool {
+    match action {
+        Action::Edit(paths) | Action::Read(paths) => paths.iter().all(|path| is_inside(path)),
+        Action::Shell(_) | Action::Fetch(_) | Action::Other(..) => true,
+    }
 }
 
-/// How deep in the worktree a path leads; nothing where it leads elsewhere on its way or in the end.
-fn depth(path: &str) -> Option<usize> {
+/// Whether a path leads into the worktree, by its text.
+fn is_inside(path: &str) -> bool {
     let path = if path.starts_with('/') { Path::new(path) } else { &Path::new(WORKTREE).join(path) };
     let mut whole = Vec::new();
     for part in path.components() {
@@ -94,12 +94,16 @@ fn depth(path: &str) -> Option<usize> {
             Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
         }
     }
-    (whole.len() >= 2 && whole[0] == "w" && whole[1] == "tree").then(|| whole.len() - 2)
+    whole.starts_with(&["w".as_ref(), "tree".as_ref()])
 }
 
-fn actions(text: &str) -> Vec<Action> {
+fn actions(text: &str, chance: &mut Chance) -> Vec<Action> {
     let line = text.lines().next().unwrap_or_default();
+    let away = line.replacen(' ', &"/..".repeat(place(6, chance)), place(3, chance));
+    let away = "../".repeat(place(4, chance)) + &away;
     vec![
+        Action::Edit([format!("src/{away}").into()].into()),
+        Action::Read([away.into()].into()),
         Action::Shell(text.into()),
         Action::Shell(line.into()),
         Action::Edit([line.into()].into()),

@@ -27,6 +27,23 @@ pub(super) fn value(value: &mut Value, chance: &mut Chance) {
     }
 }
 
+/// Changes every other number somewhere within: sums overflow only when several are large.
+pub(super) fn numbers(value: &mut Value, chance: &mut Chance) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(|inner| numbers(inner, chance)),
+        Value::Array(values) => values.iter_mut().for_each(|inner| numbers(inner, chance)),
+        Value::Number(_) if chance.one_in(2) => {
+            *value = match chance.below(4) {
+                0 => json!(u64::MAX),
+                1 => json!(u64::MAX - chance.below(1000)),
+                2 => json!(i64::MAX),
+                _ => json!(-1e300),
+            }
+        }
+        Value::Number(_) | Value::String(_) | Value::Bool(_) | Value::Null => {}
+    }
+}
+
 fn field(fields: &mut Map<String, Value>, chance: &mut Chance) {
     let keys: Vec<String> = fields.keys().cloned().collect();
     let (key, other) = (&keys[place(keys.len(), chance)], &keys[place(keys.len(), chance)]);

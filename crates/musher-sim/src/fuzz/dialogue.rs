@@ -1,5 +1,5 @@
-//! Streams of agents: whatever an agent says, what it is told makes sense, a new daemon comes to the same, and nothing
-//! but the protocol's own end is a success.
+//! Streams of agents: whatever an agent says, what it is told makes sense, and is no yes that nobody gave; a new daemon
+//! comes to the same; and nothing but the protocol's own end is a success.
 //!
 //! An input is what the agent says, a line each; one that begins with `!` is of its standard error. What it is told in
 //! between, what people want of it, and where the daemon is killed, is drawn.
@@ -61,6 +61,10 @@ struct Talk {
     tells: BTreeMap<String, bool>,
     /// What it asked and has no answer to yet, with the answer that was given.
     open: BTreeMap<String, Option<bool>>,
+    /// The choices by which it can be told no: the id of its request, and of the choice. Only in ACP.
+    refusals: BTreeSet<(String, String)>,
+    /// Whether a request for a permission was no message: what can be seen of it is the protocol's to say.
+    has_torn: bool,
     /// The ids of the requests that it was sent, to be used by its answers.
     ids: VecDeque<Value>,
     /// Whether people ever wanted something: that is not in the spool until it is said.
@@ -91,6 +95,8 @@ impl Talk {
             told_bytes: 0,
             tells: BTreeMap::new(),
             open: BTreeMap::new(),
+            refusals: BTreeSet::new(),
+            has_torn: false,
             ids: VecDeque::new(),
             wished: false,
             own_end: false,
@@ -103,6 +109,7 @@ impl Talk {
             return self.take(Line::Err(line.to_owned()));
         }
         let mut line = line.to_owned();
+        let mut method = Value::Null;
         if let Ok(mut value) = serde_json::from_str::<Value>(&line) {
             let answers = value["method"].is_null() && value.get("id").is_some() && value.is_object();
             if answers
@@ -113,7 +120,13 @@ impl Talk {
                 line = value.to_string();
             }
             self.own_end |= is_success(&self.driver, &value);
+            method = value["method"].clone();
+            let choices = value["params"]["options"].as_array().into_iter().flatten();
+            let refusals =
+                choices.filter(|choice| choice["kind"].as_str().is_some_and(|kind| kind.starts_with("reject")));
+            self.refusals.extend(refusals.map(|choice| (value["id"].to_string(), choice["optionId"].to_string())));
         }
+        self.has_torn |= method != PERMISSION && line.contains(PERMISSION);
         self.take(Line::Out(line));
     }
 
@@ -141,11 +154,12 @@ impl Talk {
             let Ok(told) = serde_json::from_str::<Value>(&text) else { return Err(format!("no JSON: {text}")) };
             let most = 16 + 4 * (self.spool.len() + self.tells.len());
             must!(self.said.len() < most, "it is told something without an end: {} things", self.said.len());
+            let reference = key.strip_prefix("answer:").unwrap_or_default();
+            let allowed = !self.brief.asks || self.open.get(reference) == Some(&Some(true));
+            must!(allowed || !self.consents(&told), "a yes that nobody gave: `{key}`, {text}");
             self.told_bytes += text.len();
             self.said.insert(key.clone());
-            if let Some(reference) = key.strip_prefix("answer:") {
-                self.open.remove(reference);
-            }
+            self.open.remove(reference);
             if told["method"].is_string() {
                 self.ids.extend(told.get("id").cloned());
             }
@@ -156,6 +170,25 @@ impl Talk {
             }
         }
         Ok(())
+    }
+
+    /// Whether what it is told is a yes to something that it asked.
+    fn consents(&self, told: &Value) -> bool {
+        let result = &told["result"];
+        match self.driver.as_str() {
+            "claude" => told["response"]["response"]["behavior"] == "allow",
+            "codex" => {
+                let some = result["permissions"].as_object().is_some_and(|permissions| !permissions.is_empty());
+                some || result["decision"] == "accept" || result["action"] == "accept"
+            }
+            "acp" => {
+                let chosen = &result["outcome"]["optionId"];
+                !chosen.is_null()
+                    && !self.has_torn
+                    && !self.refusals.contains(&(told["id"].to_string(), chosen.to_string()))
+            }
+            _ => false,
+        }
     }
 
     /// People answer, and have something to say.
@@ -208,9 +241,10 @@ impl Talk {
             }
         }
         // Whoever answered before may answer otherwise now.
-        for (reference, allow) in &self.open {
-            if allow.is_some() {
-                fresh.wish(answer(reference.clone(), chance.one_in(2)));
+        for (reference, given) in &mut self.open {
+            if let Some(allow) = given {
+                *allow = chance.one_in(2);
+                fresh.wish(answer(reference.clone(), *allow));
             }
         }
         (self.protocol, self.seen) = (fresh, seen);
@@ -281,6 +315,9 @@ fn is_success(driver: &str, line: &Value) -> bool {
         _ => false,
     }
 }
+
+/// What an agent asks by in ACP.
+const PERMISSION: &str = "session/request_permission";
 
 /// The drivers whose prompt is an argument or a file.
 const ONE_WAY: [&str; 4] = ["codex-exec", "gemini", "opencode", "qwen"];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_core::command::{Answer, Command};
 use musher_core::event::Logged;
-use musher_core::id::{Fence, ItemId, MissionId, RunId, Seq};
+use musher_core::id::{CallId, Fence, ItemId, MissionId, RunId, Seq};
 use musher_core::item::{ItemState, MergeStage, Phase, Worktree};
 use musher_core::mission::MissionState;
 use musher_core::state::State;
@@ -181,6 +181,16 @@ fn merged_as_believed(state: &State, outside: &Outside) -> Result<(), Broken> {
         {
             let what = format!("item {} is done as {commit}, which is in no target branch", item.key);
             return Err(Broken::safety(item.id, what));
+        }
+    }
+    Ok(())
+}
+
+/// Every item that an agent was told it has added is on disk.
+pub fn added(reader: &dyn Reader, added: &BTreeMap<CallId, ItemId>) -> Result<(), Broken> {
+    for id in added.values() {
+        if reader.item(*id).map_err(Broken::simulator)?.is_none() {
+            return Err(Broken::safety(*id, "an item that its agent was told of is not there"));
         }
     }
     Ok(())

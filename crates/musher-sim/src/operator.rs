@@ -1,6 +1,7 @@
 //! What operators do in a night: everything that they can, at any moment, fitting or not.
 
 use musher_core::agent::AgentSpec;
+use musher_core::approval::Ruled;
 use musher_core::command::Command;
 use musher_core::effect::Stop;
 use musher_core::id::{AgentId, ItemId, MissionId};
@@ -17,10 +18,17 @@ pub fn wish(chance: &mut Chance, state: &State) -> Option<Command> {
     match chance.below(24) {
         0..=11 => of_item(chance, state, *chance.clone().pick(&items)?, stop),
         12..=19 => of_mission(chance, state, *chance.clone().pick(&missions)?, stop),
-        20..=21 => of_agent(chance, state),
+        20 => of_agent(chance, state),
         _ => {
             let runs = state.runs();
-            chance.pick(&runs).map(|run| Command::StopRun(run.id, stop))
+            let run = chance.pick(&runs)?;
+            let asked = run.requests.iter().find(|request| request.is_open());
+            let help = run.help.iter().find(|request| request.is_open());
+            Some(match (asked, help) {
+                (Some(request), _) if chance.one_in(2) => Command::AnswerRequest(request.id, Ruled::Allowed, "".into()),
+                (_, Some(request)) => Command::AnswerHelp(request.id, "the first".into()),
+                (_, None) => Command::StopRun(run.id, stop),
+            })
         }
     }
 }

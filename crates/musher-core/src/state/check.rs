@@ -55,6 +55,13 @@ impl State {
                     by_phase[item.phase() as usize] += 1;
                 }
             }
+            let mut keys = std::collections::BTreeSet::new();
+            let mut calls = std::collections::BTreeSet::new();
+            for item in entry.items.iter().filter_map(|id| self.items.get(id)) {
+                hold!(keys.insert(&item.key), "two items of mission {} are named {}", entry.row.id.short(), item.key);
+                let call = item.added.as_ref().map(|added| added.call);
+                hold!(call.is_none_or(|call| calls.insert(call)), "item {} was added twice", item.key);
+            }
             hold!(by_phase == entry.counts.by_phase, "mission {} counts its items wrongly", entry.row.id.short());
         }
         let merging = self.items.values().filter(|i| is_in_merge(i)).count();

@@ -92,6 +92,11 @@ impl Night {
                 self.coverage.stale += 1;
                 Ok(())
             }
+            (Ok(answer), Said::Agent(_, tool)) => self.told(&tool, &answer),
+            (Err(Rejected::Refused(_)), Said::Agent(..)) => {
+                self.coverage.refused += 1;
+                Ok(())
+            }
             (Err(Rejected::Unwritten(_)), said) => {
                 self.say_again(said);
                 Ok(())
@@ -112,6 +117,8 @@ impl Night {
                 self.push(wait, Happening::Say { effect, report, life });
             }
             Said::Config(Command::NoteStart { .. }) => self.push(SECOND, Happening::Configure { life: self.life }),
+            // What serves the tools asks until it is answered.
+            Said::Agent(run, tool) => self.push(wait, Happening::Tool { run, tool }),
             // It is said again with the note.
             Said::Config(_) => {}
             Said::Operator(_) => {}
@@ -197,6 +204,7 @@ fn input(said: &Said) -> Input {
         Said::Report(effect, report) => {
             Input { actor: Actor::Musher, command: Command::Report(effect.id, report.clone()) }
         }
+        Said::Agent(run, tool) => Input { actor: Actor::Run(*run), command: Command::UseTool(*run, tool.clone()) },
         Said::Operator(command) => Input { actor: Actor::Operator("ann".into()), command: command.clone() },
         Said::Config(command) => Input { actor: Actor::Musher, command: command.clone() },
     }

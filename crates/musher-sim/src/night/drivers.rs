@@ -219,6 +219,7 @@ impl Night {
             self.report_in(effect, Report::RunProgress { usage }, at);
         }
         self.talk(effect, takes);
+        self.use_tools(run, takes);
         Ok(())
     }
 

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use musher_core::command::{Command, Report};
 use musher_core::effect::Effect;
-use musher_core::id::{EffectId, RunId};
+use musher_core::id::{CallId, EffectId, ItemId, RunId};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
+use musher_core::tool::ToolUse;
 use musher_engine::machine::Machine;
 use musher_store::Reader;
 
@@ -28,6 +29,7 @@ use crate::world::World;
 mod batch;
 mod drivers;
 mod life;
+mod tools;
 
 /// More happenings than this in one night, and it will never come to rest.
 const MOST_STEPS: u64 = 40_000;
@@ -58,6 +60,8 @@ enum Happening {
     Wish,
     /// There is room on the disk again.
     Room,
+    /// An agent uses one of musher's tools; what serves it to the agent outlives the daemon.
+    Tool { run: RunId, tool: Box<ToolUse> },
     /// The daemon says what its config says.
     Configure { life: u32 },
     /// Nothing: the pass is owed.
@@ -71,6 +75,7 @@ enum Happening {
 enum Said {
     Report(Effect, Report),
     Operator(Command),
+    Agent(RunId, Box<ToolUse>),
     Config(Command),
 }
 
@@ -109,11 +114,13 @@ struct Night {
     landing: BTreeSet<EffectId>,
     git_free: i64,
     /// Until when a worktree is worked in, by item.
-    place_free: BTreeMap<musher_core::id::ItemId, i64>,
+    place_free: BTreeMap<ItemId, i64>,
     held_off: i64,
     step: u64,
     dawn: bool,
     previous: Option<Image>,
+    /// The items that agents were told they have added, by the use of the tool.
+    added: BTreeMap<CallId, ItemId>,
 }
 
 /// Plays one seed. The failure is boxed: it is a whole report.
@@ -176,6 +183,7 @@ impl Night {
             step: 0,
             dawn: false,
             previous: None,
+            added: BTreeMap::new(),
         })
     }
 
@@ -196,6 +204,7 @@ impl Night {
         }
         let (state, reader) = (self.state()?, self.reader()?);
         checker::at_rest(state, &self.outside, reader)?;
+        checker::added(reader, &self.added)?;
         self.history.compare(reader)?;
         self.coverage.virtual_us = self.now - EVENING;
         self.coverage.merged = self.outside.targets.values().map(|t| t.landed.len() as u64).sum();
@@ -284,6 +293,11 @@ impl Night {
             Happening::Mission(n) => {
                 if let Some(mission) = self.world.missions.get(n) {
                     said.push(Said::Operator(Command::StartMission(Box::new(mission.clone()))));
+                }
+            }
+            Happening::Tool { run, tool } => {
+                if self.outside.processes.get(&run).is_some_and(|process| process.ended.is_none()) {
+                    said.push(Said::Agent(run, tool));
                 }
             }
             Happening::Wish => self.wish(said)?,

@@ -20,6 +20,8 @@ pub enum TextKey {
     Lesson(RunId),
     /// The closing summary of the run that did the item.
     Summary(ItemId),
+    /// The plan file that an item which wants one came to.
+    Plan(ItemId),
     /// An operator's note on a mission, shown to the agents of its items.
     Note(MissionId, NoteId),
 }

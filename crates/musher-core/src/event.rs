@@ -66,6 +66,8 @@ catalogue! {
     ItemAssigned "item_assigned" { attempt: u32 = "which attempt, from 1" }
     "The result passed every check and the gate."
     ItemVerified "item_verified" { head: Box<str> = "the verified commit; empty when there was nothing to change" }
+    "The agent answered with a plan that can be used."
+    PlanAccepted "plan_accepted" { goal: Box<str> = "what the plan is to reach", items: u32 = "how many items it has" }
     "The diff was looked at and breaks no rule; the gate is next."
     ItemInspected "item_inspected" { head: Box<str> = "the tip of the item's branch", files: u32 = "changed files", insertions: u32 = "added lines", deletions: u32 = "removed lines" }
     "The gate, or another check, refused the result."

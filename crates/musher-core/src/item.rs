@@ -7,6 +7,7 @@ use crate::run::Usage;
 use crate::time::Timestamp;
 
 mod operate;
+mod planned;
 mod progress;
 mod table;
 
@@ -66,6 +67,27 @@ impl Kind {
     /// Whether work of this kind is reviewed when the mission's policy asks for reviewers.
     pub const fn wants_review(self) -> bool {
         matches!(self, Self::Implement | Self::Test)
+    }
+}
+
+/// What an item is to come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wants {
+    /// A change of the repository, or the reason why none is needed: it is verified and merged.
+    #[default]
+    Change,
+    /// A plan, in the agent's closing words: it is read as `musher plan check` reads it, and nothing is merged.
+    Plan,
+}
+
+impl Wants {
+    /// The word in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Change => "change",
+            Self::Plan => "plan",
+        }
     }
 }
 
@@ -335,6 +357,9 @@ pub struct Item {
     pub title: Box<str>,
     /// What sort of work.
     pub kind: Kind,
+    /// What it is to come to.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub wants: Wants,
     /// The role that an agent should have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Box<str>>,

@@ -294,10 +294,15 @@ pub struct Mission {
 }
 
 impl Mission {
+    /// The ref of its base branch.
+    pub fn base_ref(&self) -> String {
+        format!("refs/heads/{}", self.base)
+    }
+
     /// The ref that its items merge into.
     pub fn target_ref(&self) -> String {
         match self.delivery {
-            Delivery::Merge => format!("refs/heads/{}", self.base),
+            Delivery::Merge => self.base_ref(),
             Delivery::Branch => format!("refs/heads/{}", self.integration_branch()),
         }
     }

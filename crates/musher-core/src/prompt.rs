@@ -3,6 +3,8 @@
 use crate::item::{Fix, Item};
 use crate::run::Purpose;
 
+mod planning;
+
 /// The most of a dependency's summary that a prompt carries, in characters.
 pub const SUMMARY_CHARS: usize = 2_000;
 
@@ -17,6 +19,17 @@ pub struct Result {
     pub commit: Option<String>,
     /// The agent's closing words.
     pub summary: String,
+}
+
+/// An agent that a planner may count on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Worker {
+    /// Its name.
+    pub name: String,
+    /// Its roles.
+    pub roles: Vec<String>,
+    /// Its capabilities.
+    pub capabilities: Vec<String>,
 }
 
 /// Everything that goes into a prompt.
@@ -36,6 +49,8 @@ pub struct Parts {
     pub diff: Option<String>,
     /// Whether the agent has musher's tools.
     pub tools: bool,
+    /// For a plan: who could do its items.
+    pub workers: Vec<Worker>,
 }
 
 /// Writes the prompt of a run.
@@ -63,21 +78,17 @@ pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
     if !parts.notes.is_empty() {
         section("Notes from operators", &parts.notes.join("\n\n"));
     }
-    if purpose == Purpose::Review {
-        if parts.tools {
-            section(
-                "How to report",
-                "Judge the change; change nothing. Give your verdict with the tool `review` of the server `musher`, or answer \
-                 with `approved: …` or `rejected: …` as the first words of your last message.",
-            );
+    match purpose {
+        Purpose::Plan => {
+            section("What is wanted", &planning::wanted(parts));
+            section("How to report", &planning::report());
             return text;
         }
-        section(
-            "How to report",
-            "Judge the change; change nothing. Answer with `approved: …` or `rejected: …` as the first words of your last \
-             line of output, or as `review` in the JSON file that MUSHER_RESULT names.",
-        );
-        return text;
+        Purpose::Review => {
+            section("How to report", if parts.tools { REVIEWER_WITH_TOOLS } else { REVIEWER });
+            return text;
+        }
+        Purpose::Work | Purpose::Resolve => {}
     }
     if let Some(check) = check(item, parts.gate.as_deref()) {
         section("How the work is checked", &check);
@@ -105,6 +116,14 @@ const TOOLS: &str = "Work in the current folder, on its present branch. The MCP 
     not yours to do; list_items and get_item show the mission; send_message and read_messages talk to the agents of other \
     items. Before you stop, say with submit_result what you did, or why nothing had to change; without it your last \
     message is kept as the summary.";
+
+/// How a reviewer reports.
+const REVIEWER: &str = "Judge the change; change nothing. Answer with `approved: …` or `rejected: …` as the first words of \
+                        your last line of output, or as `review` in the JSON file that MUSHER_RESULT names.";
+
+/// How a reviewer with musher's tools reports.
+const REVIEWER_WITH_TOOLS: &str = "Judge the change; change nothing. Give your verdict with the tool `review` of the server \
+    `musher`, or answer with `approved: …` or `rejected: …` as the first words of your last message.";
 
 fn lesson_heading(fix: Option<Fix>) -> &'static str {
     match fix {

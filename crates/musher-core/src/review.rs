@@ -6,7 +6,7 @@ use crate::dispatch;
 use crate::effect::EffectKind;
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
-use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Phase, Qa, Waiting};
+use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Phase, Qa, Waiting, Wants};
 use crate::retry;
 use crate::run::{FailureClass, Outcome, Purpose, Verdict};
 use crate::state::State;
@@ -14,7 +14,8 @@ use crate::step::Context;
 
 /// What a verified item still waits for.
 pub fn waits_on(state: &State, item: &Item) -> Waiting {
-    if item.approval.is_some() {
+    // A plan is for the person who asked for it to judge: nothing of it is merged.
+    if item.approval.is_some() || item.wants == Wants::Plan {
         return Waiting::Clear;
     }
     match item.qa.unwrap_or(state.settings().qa) {

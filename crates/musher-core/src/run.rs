@@ -19,6 +19,8 @@ pub enum Purpose {
     Resolve,
     /// To judge the item.
     Review,
+    /// To answer with a plan.
+    Plan,
 }
 
 /// Where a run stands.

@@ -11,6 +11,7 @@ use crate::id::{CallId, RunId};
 use crate::item::Item;
 use crate::message::{self, NewMessage};
 use crate::mission::{self, AddItem};
+use crate::plan;
 use crate::run::{Outcome, Purpose, Run, Verdict};
 use crate::state::State;
 use crate::step::Context;
@@ -173,7 +174,9 @@ fn reviewed(item: &Item, run: &Run, verdict: &Verdict, cx: &mut Context) -> Resu
 /// An outcome with what the agent has said of it through its tools: that it said on purpose.
 pub(crate) fn in_its_words(run: &Run, outcome: &Outcome) -> Outcome {
     let Outcome::Finished { summary, no_change_needed, verdict } = outcome else { return outcome.clone() };
-    let submitted = run.submitted.as_deref();
+    // A planner may submit its plan, or talk about the plan that its last words hold.
+    let is_result = |submitted: &&Submitted| run.purpose != Purpose::Plan || plan::holds_plan(&submitted.summary);
+    let submitted = run.submitted.as_deref().filter(is_result);
     Outcome::Finished {
         summary: submitted.map_or(summary, |submitted| &submitted.summary).clone(),
         no_change_needed: submitted

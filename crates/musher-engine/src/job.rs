@@ -7,7 +7,7 @@ use musher_core::approval::Ruled;
 use musher_core::config::{CommitBy, MergeStyle};
 use musher_core::effect::{Effect, EffectKind, GateOn, Stop, When};
 use musher_core::id::{EffectId, ItemId, MissionId, RunId};
-use musher_core::item::Item;
+use musher_core::item::{Item, Wants};
 use musher_core::mission::{Delivery, Mission};
 use musher_core::price::Price;
 use musher_core::run::{Purpose, RunState, Usage};
@@ -352,6 +352,14 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
     })
 }
 
+/// The branch that an item's work is seen against.
+pub fn target_of(item: &Item, mission: &Mission) -> String {
+    match item.wants {
+        Wants::Change => mission.target_ref(),
+        Wants::Plan => mission.base_ref(),
+    }
+}
+
 /// The change of an item, as a job.
 pub fn diff_of(state: &State, item: &Item, paths: &Paths) -> Option<Diff> {
     let mission = &state.mission(item.mission)?.row;
@@ -359,7 +367,7 @@ pub fn diff_of(state: &State, item: &Item, paths: &Paths) -> Option<Diff> {
         root: paths.root.clone(),
         path: paths.worktree(&item.worktree_name()),
         branch: item.branch(),
-        target_ref: mission.target_ref(),
+        target_ref: target_of(item, mission),
         base_commit: item.base_commit.as_deref().map(str::to_owned),
         merged: item.merged.as_deref().map(str::to_owned),
     })
@@ -377,6 +385,12 @@ impl At<'_> {
         self.paths.worktree(&self.item.worktree_name())
     }
 
+    /// The branch that its worktree is made from and its work goes into. Nothing of a plan is merged, so that no branch
+    /// is made to gather it.
+    fn target_ref(&self) -> String {
+        target_of(self.item, self.mission)
+    }
+
     fn trailers(&self) -> Vec<(String, String)> {
         let mut trailers = vec![("Musher-Item".to_owned(), format!("{} {}", self.item.key, self.item.id))];
         if let Some(run) = self.item.run {
@@ -390,13 +404,13 @@ impl At<'_> {
 
     fn create(&self) -> CreateWorktree {
         let settings = self.state.settings();
-        let base = format!("refs/heads/{}", self.mission.base);
+        let gathers = self.mission.delivery == Delivery::Branch && self.item.wants == Wants::Change;
         CreateWorktree {
             root: self.paths.root.clone(),
             path: self.path(),
             branch: self.item.branch(),
-            from: self.mission.target_ref(),
-            ensure: (self.mission.delivery == Delivery::Branch).then(|| (self.mission.integration_branch(), base)),
+            from: self.target_ref(),
+            ensure: gathers.then(|| (self.mission.integration_branch(), self.mission.base_ref())),
             copy: settings.copy.clone(),
             min_free_bytes: settings.min_free_bytes,
         }
@@ -408,7 +422,7 @@ impl At<'_> {
             root: self.paths.root.clone(),
             path: self.path(),
             branch: self.item.branch(),
-            target_ref: self.mission.target_ref(),
+            target_ref: self.target_ref(),
             base_commit: self.item.base_commit.as_deref().map(str::to_owned),
             title: self.item.title.to_string(),
             trailers: self.trailers(),
@@ -423,7 +437,7 @@ impl At<'_> {
         PrepareMerge {
             root: self.paths.root.clone(),
             name: self.item.id.to_string(),
-            target_ref: self.mission.target_ref(),
+            target_ref: self.target_ref(),
             head: self.item.head.as_deref().unwrap_or_default().to_owned(),
             style: self.state.settings().merge_style,
             title: self.item.title.to_string(),
@@ -437,7 +451,7 @@ impl At<'_> {
             root: self.paths.root.clone(),
             path: self.path(),
             branch: self.item.branch(),
-            target_ref: self.mission.target_ref(),
+            target_ref: self.target_ref(),
             title: self.item.title.to_string(),
             trailers: self.trailers(),
             max_file_size_bytes: self.state.settings().max_file_size_bytes,
@@ -447,7 +461,7 @@ impl At<'_> {
     fn land(&self, base: &str, commit: &str) -> Land {
         Land {
             root: self.paths.root.clone(),
-            target_ref: self.mission.target_ref(),
+            target_ref: self.target_ref(),
             base: base.to_owned(),
             commit: commit.to_owned(),
             push: self.state.settings().push && self.mission.delivery == Delivery::Merge,
@@ -459,7 +473,7 @@ impl At<'_> {
             root: self.paths.root.clone(),
             path: self.path(),
             branch: self.item.branch(),
-            target_ref: self.mission.target_ref(),
+            target_ref: self.target_ref(),
             merged_head: self.item.merged.as_ref().and(self.item.head.as_deref()).map(str::to_owned),
             keep: self.state.settings().keep.clone(),
             name: self.item.id.to_string(),

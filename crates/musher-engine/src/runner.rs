@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use musher_core::agent::Agent;
 use musher_core::change::TextKey;
 use musher_core::command::{GateVerdict, Report};
 use musher_core::effect::Stop;
@@ -44,6 +45,7 @@ pub(crate) struct PromptNeeds {
     gate: Option<String>,
     diff: Option<Diff>,
     tools: bool,
+    workers: Vec<prompt::Worker>,
 }
 
 /// What the prompt of a run needs of the state; nothing for other jobs.
@@ -72,8 +74,20 @@ pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<Prompt
         results,
         gate: verify::gate_of(state, &item).map(str::to_owned),
         diff: (run.purpose == Purpose::Review).then(|| job::diff_of(state, &item, paths)).flatten(),
+        workers: if run.purpose == Purpose::Plan { workers(state) } else { Vec::new() },
         item,
     })
+}
+
+/// The agents that a planner may count on.
+fn workers(state: &State) -> Vec<prompt::Worker> {
+    let strings = |words: &[Box<str>]| words.iter().map(ToString::to_string).collect();
+    let worker = |agent: &Agent| prompt::Worker {
+        name: agent.spec.name.to_string(),
+        roles: strings(&agent.spec.roles),
+        capabilities: strings(&agent.spec.capabilities),
+    };
+    state.agents().filter(|agent| !agent.removed).map(worker).collect()
 }
 
 struct Live {
@@ -317,6 +331,7 @@ impl Worker {
                 gate: needs.gate,
                 diff,
                 tools: needs.tools,
+                workers: needs.workers,
             };
             Ok(prompt::render(&needs.item, needs.purpose, &parts))
         });

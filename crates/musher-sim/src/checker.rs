@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use musher_core::command::{Answer, Command};
 use musher_core::event::Logged;
 use musher_core::id::{CallId, Fence, ItemId, MissionId, RunId, Seq};
-use musher_core::item::{ItemState, MergeStage, Phase, Worktree};
+use musher_core::item::{ItemState, MergeStage, Phase, Wants, Worktree};
 use musher_core::mission::MissionState;
 use musher_core::state::State;
 use musher_core::wait;
@@ -173,6 +173,12 @@ fn merged_as_believed(state: &State, outside: &Outside) -> Result<(), Broken> {
         if !known {
             let what = format!("item {} is merged as {commit} and yet {}", item.key, item.phase().name());
             return Err(Broken::safety(*id, what));
+        }
+    }
+    for item in items(state).filter(|i| i.wants == Wants::Plan) {
+        if outside.landed(item.id).next().is_some() {
+            let what = format!("item {} wants a plan and is merged", item.key);
+            return Err(Broken::safety(item.id, what));
         }
     }
     for item in items(state).filter(|i| i.phase() == Phase::Done) {

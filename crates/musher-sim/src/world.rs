@@ -2,7 +2,7 @@
 
 use musher_core::agent::AgentSpec;
 use musher_core::config::ProjectSettings;
-use musher_core::item::{Kind, Priority, Qa};
+use musher_core::item::{Kind, Priority, Qa, Wants};
 use musher_core::mission::{Delivery, MissionItem, Policy, StartMission};
 use musher_core::time::Timestamp;
 
@@ -190,6 +190,7 @@ fn item(chance: &mut Chance, at: i64, density: u32) -> MissionItem {
         title: format!("item {at}").into(),
         body: "do it".into(),
         kind: *chance.pick(&Kind::ALL).unwrap_or(&Kind::Implement),
+        wants: if chance.one_in(8) { Wants::Plan } else { Wants::Change },
         role: chance.one_in(4).then(|| (*chance.pick(&ROLES).unwrap_or(&"backend")).into()),
         priority: *chance.pick(&Priority::ALL).unwrap_or(&Priority::Medium),
         labels: if chance.one_in(4) { some(chance, &LABELS, 1) } else { Box::default() },

@@ -9,7 +9,7 @@ mod template;
 
 pub use environment::{Facts, environment};
 pub use result::{
-    AgentResult, Class, MAX_ARTIFACTS, MAX_RESULT_BYTES, ResultError, Review, SUMMARY_CHARS, Used, parse_result,
-    read_result, summary,
+    AgentResult, Class, MAX_ARTIFACTS, MAX_RESULT_BYTES, ResultError, Review, SUMMARY_CHARS, Used, answer,
+    parse_result, read_result, summary,
 };
 pub use template::{Template, TemplateError, Values, resolve_program};

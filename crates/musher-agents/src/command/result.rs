@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use musher_core::plan::{ANSWER_LIMIT, holds_plan};
 use nix::fcntl::OFlag;
 use serde::Deserialize;
 
@@ -27,8 +28,10 @@ const MAX_USD: f64 = 1e9;
 /// What an agent reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentResult {
-    /// Its closing words, at most [`SUMMARY_CHARS`].
+    /// Its closing words, whole.
     pub summary: Option<String>,
+    /// The plan file that it was asked for.
+    pub plan: Option<String>,
     /// What it used.
     pub usage: Used,
     /// Its reason why nothing had to change.
@@ -157,13 +160,27 @@ pub fn parse_result(content: &[u8]) -> Result<AgentResult, ResultError> {
         return Err(ResultError::Field { field: "artifacts", problem: "has more than 1,000 entries" });
     }
     Ok(AgentResult {
-        summary: raw.summary.map(|text| cut(text.trim())).filter(|text| !text.is_empty()),
+        summary: raw.summary.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()),
+        plan: raw.plan.filter(|text| !text.trim().is_empty()),
         usage: raw.usage.unwrap_or_default().check()?,
         no_change_needed: raw.no_change_needed.and_then(NoChange::reason),
         review: raw.review.as_deref().map(review).transpose()?,
         artifacts,
         class: raw.class,
     })
+}
+
+/// The closing words of a run that was to answer with a plan, whole: what the result says, or else what was said; the
+/// first of them that holds a plan.
+pub fn answer(result: Option<&AgentResult>, said: &str) -> String {
+    let of_result = result.iter().flat_map(|result| [&result.plan, &result.summary]).flatten().map(String::as_str);
+    let words = of_result.chain([said]).find(|words| holds_plan(words)).unwrap_or(said);
+    // One byte more than is read says that there was more.
+    let mut end = words.len().min(ANSWER_LIMIT + 1);
+    while !words.is_char_boundary(end) {
+        end += 1;
+    }
+    words[..end].to_owned()
 }
 
 /// A run's summary: what the result says, or else the last line of output, at most [`SUMMARY_CHARS`].
@@ -175,6 +192,7 @@ pub fn summary(result: Option<&AgentResult>, last_line: Option<&str>) -> String 
 #[derive(Deserialize)]
 struct Raw {
     summary: Option<String>,
+    plan: Option<String>,
     usage: Option<RawUsed>,
     no_change_needed: Option<NoChange>,
     review: Option<String>,
@@ -251,6 +269,7 @@ mod tests {
             "no_change_needed":"it was there","review":"Rejected: no tests","artifacts":["a.log"],"class":"setup","more":{}}"#;
         let expected = AgentResult {
             summary: Some("did it".into()),
+            plan: None,
             usage: Used { input_tokens: 5, output_tokens: 7, cost_micro_usd: Some(12_345) },
             no_change_needed: Some("it was there".into()),
             review: Some(Review::Rejected("no tests".into())),
@@ -320,5 +339,31 @@ mod tests {
         assert_eq!(summary(Some(&AgentResult::default()), Some(" line ")), "line");
         assert_eq!(summary(None, Some(&"é".repeat(3_000))).chars().count(), 2_000);
         assert_eq!(summary(None, None), "");
+        let long = AgentResult { summary: Some("é".repeat(3_000)), ..AgentResult::default() };
+        assert_eq!(summary(Some(&long), None).chars().count(), 2_000);
+    }
+
+    #[test]
+    fn an_answer_is_the_first_that_holds_a_plan_and_is_not_cut_unseen() {
+        let block = |goal: &str| format!("Here:\n```toml\ngoal = \"{goal}\"\n```\n");
+        let result = |plan: Option<&str>, summary: Option<&str>| AgentResult {
+            plan: plan.map(str::to_owned),
+            summary: summary.map(str::to_owned),
+            ..AgentResult::default()
+        };
+        let (file, summed, said) = ("goal = \"file\"\n", block("summed"), block("said"));
+        let cases = [
+            ("all three", Some(result(Some(file), Some(&summed))), said.as_str(), file),
+            ("no file", Some(result(None, Some(&summed))), &said, &summed),
+            ("a summary of other words", Some(result(None, Some("it is planned"))), &said, &said),
+            ("no result", None, &said, &said),
+            ("no plan at all", Some(result(None, Some("it is planned"))), "sorry", "sorry"),
+        ];
+        for (name, result, said, expected) in cases {
+            assert_eq!(answer(result.as_ref(), said), expected, "{name}");
+        }
+        let long = format!("goal = \"{}\"", "é".repeat(ANSWER_LIMIT));
+        let kept = answer(None, &long).len();
+        assert!(kept > ANSWER_LIMIT && kept < ANSWER_LIMIT + 4, "{kept}");
     }
 }

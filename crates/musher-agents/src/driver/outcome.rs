@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use musher_core::plan::ANSWER_LIMIT;
 use musher_core::price::Price;
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
 use musher_engine::job::{RunJob, ScriptEnd};
@@ -17,6 +18,8 @@ use crate::supervise::RunFolder;
 const TAIL_BYTES: usize = 8_000;
 /// How much of the output file is read for that tail, in bytes.
 const TAIL_READ_BYTES: u64 = 64 << 10;
+/// How much of the output file is read for a plan, in bytes: a record is longer than the line in it.
+const ANSWER_READ_BYTES: u64 = 4 << 20;
 
 pub(super) fn result_file(folder: &Path) -> PathBuf {
     folder.join("result.json")
@@ -74,10 +77,18 @@ pub(super) fn spoken_end(job: &RunJob, ended: Ended, tail: &str) -> Outcome {
             return failed(FailureClass::Agent, message);
         }
     };
-    let summary = command::summary(result.as_ref(), Some(&summary));
+    let summary = closing(job, result.as_ref(), &summary);
     let verdict = (job.purpose == Purpose::Review).then(|| verdict(result.as_ref(), &summary)).flatten();
     let no_change_needed = result.and_then(|r| r.no_change_needed).map(Into::into);
     Outcome::Finished { summary: summary.into(), no_change_needed, verdict }
+}
+
+/// The closing words of a run: a plan whole, otherwise what fits a summary.
+fn closing(job: &RunJob, result: Option<&AgentResult>, said: &str) -> String {
+    match job.purpose {
+        Purpose::Plan => command::answer(result, said),
+        Purpose::Work | Purpose::Resolve | Purpose::Review => command::summary(result, Some(said)),
+    }
 }
 
 /// A message as one line of bounded length.
@@ -98,12 +109,18 @@ fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usag
         }
     };
     let usage = result.as_ref().map(|result| used(result, job.price)).unwrap_or_default();
-    let summary = command::summary(result.as_ref(), exit.last_line.as_deref());
     if exit.code == Some(0) {
+        // A plain program has no closing words of its own: who is asked for a plan prints it.
+        let said = match job.purpose {
+            Purpose::Plan => spoken(folder),
+            Purpose::Work | Purpose::Resolve | Purpose::Review => exit.last_line.clone().unwrap_or_default(),
+        };
+        let summary = closing(job, result.as_ref(), &said);
         let verdict = (job.purpose == Purpose::Review).then(|| verdict(result.as_ref(), &summary)).flatten();
         let no_change_needed = result.and_then(|r| r.no_change_needed).map(Into::into);
         return (Outcome::Finished { summary: summary.into(), no_change_needed, verdict }, usage);
     }
+    let summary = command::summary(result.as_ref(), exit.last_line.as_deref());
     let class = match result.as_ref().and_then(|r| r.class) {
         Some(Class::Setup) => FailureClass::Setup,
         Some(Class::Timeout) => FailureClass::Timeout,
@@ -161,25 +178,36 @@ pub(super) fn script_end(folder: &RunFolder, exit: &ExitRecord) -> ScriptEnd {
 
 /// The end of what was said, as plain lines, at most [`TAIL_BYTES`].
 fn tail(folder: &RunFolder) -> String {
+    let text = last_lines(folder, TAIL_READ_BYTES, |stream| matches!(stream, Stream::Stdout | Stream::Stderr));
+    musher_core::retry::tail(&text, TAIL_BYTES).to_owned()
+}
+
+/// The end of its standard output, at most as much as is read for a plan.
+fn spoken(folder: &RunFolder) -> String {
+    let text = last_lines(folder, ANSWER_READ_BYTES, |stream| matches!(stream, Stream::Stdout));
+    musher_core::retry::tail(&text, ANSWER_LIMIT).to_owned()
+}
+
+/// The lines of these streams in the last so many bytes of the output file.
+fn last_lines(folder: &RunFolder, bytes: u64, wanted: impl Fn(Stream) -> bool) -> String {
     use std::io::{Read, Seek, SeekFrom};
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = std::fs::File::open(folder.output())?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_READ_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_READ_BYTES).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
+        let mut end = Vec::new();
+        file.take(bytes).read_to_end(&mut end)?;
+        Ok(end)
     };
-    let bytes = read().unwrap_or_default();
     let mut text = String::new();
     // The first line may be the end of a longer one; it is no record then and is passed over.
-    for line in bytes.split(|b| *b == b'\n') {
+    for line in read().unwrap_or_default().split(|b| *b == b'\n') {
         if let Ok(record) = serde_json::from_slice::<OutputRecord>(line)
-            && matches!(record.stream, Stream::Stdout | Stream::Stderr)
+            && wanted(record.stream)
         {
             text.push_str(&record.text);
             text.push('\n');
         }
     }
-    musher_core::retry::tail(&text, TAIL_BYTES).to_owned()
+    text
 }

@@ -1,6 +1,6 @@
 //! How an item goes forward: promoted, assigned, started, finished.
 
-use super::{BlockedReason, Fix, Item, ItemEvent, ItemState, Phase, Worktree, moved};
+use super::{BlockedReason, Fix, Item, ItemEvent, ItemState, Phase, Wants, Worktree, moved};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::dispatch;
@@ -51,8 +51,12 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     dispatch::permits(state, item, agent)?;
     let mut row = item.clone();
     go(&mut row, ItemEvent::Assign, ItemState::Assigned, cx)?;
-    let resolving = matches!(row.fix, Some(Fix::Conflict(_)));
-    let mut run = new_run(&mut row, agent, if resolving { Purpose::Resolve } else { Purpose::Work }, cx);
+    let purpose = match (row.wants, row.fix) {
+        (Wants::Plan, _) => Purpose::Plan,
+        (Wants::Change, Some(Fix::Conflict(_))) => Purpose::Resolve,
+        (Wants::Change, Some(Fix::Failed(_) | Fix::Gate(_) | Fix::Rejected(_)) | None) => Purpose::Work,
+    };
+    let mut run = new_run(&mut row, agent, purpose, cx);
     // A session knows its folder: it is of no use in a new worktree, which the same path may hold.
     if matches!(row.worktree, Worktree::Ready | Worktree::Kept(_)) {
         run.resumes = row.session.as_ref().filter(|session| session.agent == agent).map(|session| session.id.clone());
@@ -345,9 +349,14 @@ fn finished_event(outcome: &Outcome, usage: Usage) -> Happened {
     Happened::RunFinished { outcome: outcome.name().into(), class: outcome.class(), message, usage }
 }
 
+/// The first line of closing words, cut to [`LINE_CHARS`]: the whole is with the run.
 fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+    let line = text.lines().next().unwrap_or_default();
+    line.char_indices().nth(LINE_CHARS).map_or(line, |(end, _)| &line[..end])
 }
+
+/// The most that an event says of closing words, in characters.
+const LINE_CHARS: usize = 2_000;
 
 /// The open effects that are for a live run.
 fn talk_with(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &Effect> {
@@ -467,6 +476,9 @@ fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut C
         limited.items.push(row);
         return Ok(limited);
     };
+    if row.wants == Wants::Plan {
+        return super::planned::answered(state, row, id, summary, cx);
+    }
     go(&mut row, ItemEvent::Finish, ItemState::Verifying, cx)?;
     row.approval = None;
     row.no_merge = crate::verify::says_no_change_needed(outcome);

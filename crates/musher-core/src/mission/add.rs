@@ -10,7 +10,7 @@ use crate::change::{Change, TextKey};
 use crate::command::{Answer, Refused};
 use crate::event::Happened;
 use crate::id::{CallId, ItemId, RunId};
-use crate::item::{Added, Item, ItemState, Kind};
+use crate::item::{Added, Item, ItemState, Kind, Wants};
 use crate::note;
 use crate::plan::{BODY_LIMIT, ID_LIMIT, TITLE_LIMIT, slug};
 use crate::run::Run;
@@ -92,6 +92,7 @@ pub(crate) fn add_item(
         gate: by.gate.clone(),
         qa: None,
         max_retries: None,
+        wants: Wants::Change,
         skip: false,
     };
     let number = items().map(|item| item.number).max().unwrap_or(0).saturating_add(1);

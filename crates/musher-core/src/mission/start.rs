@@ -9,7 +9,7 @@ use crate::change::{Change, TextKey};
 use crate::command::{Answer, Refused};
 use crate::event::Happened;
 use crate::id::{Fence, ItemId, MissionId};
-use crate::item::{Item, ItemState, Kind, Priority, Qa, Worktree};
+use crate::item::{Item, ItemState, Kind, Priority, Qa, Wants, Worktree};
 use crate::run::Usage;
 use crate::state::State;
 use crate::step::Context;
@@ -43,6 +43,8 @@ pub struct MissionItem {
     pub body: Box<str>,
     /// What sort of work.
     pub kind: Kind,
+    /// What it is to come to.
+    pub wants: Wants,
     /// The role an agent should have.
     pub role: Option<Box<str>>,
     /// How urgent.
@@ -100,7 +102,8 @@ pub fn start(state: &State, wish: &StartMission, cx: &mut Context) -> Result<Cha
     let mut change = Change { answer: Answer::Mission(mission), ..Change::default() };
     let count = u32::try_from(wish.items.len()).unwrap_or(u32::MAX);
     change.events.push(cx.about_mission(mission, Happened::MissionStarted { goal: wish.goal.clone(), items: count }));
-    if row.delivery != wanted && wanted == Delivery::Merge {
+    let merges = wish.items.iter().any(|item| item.wants == Wants::Change);
+    if row.delivery != wanted && wanted == Delivery::Merge && merges {
         let branch = row.integration_branch().into();
         change.events.push(cx.about_mission(mission, Happened::DeliveryFellBack { branch }));
     }
@@ -151,6 +154,7 @@ pub(super) fn made(
         number,
         title: wish.title.clone(),
         kind: wish.kind,
+        wants: wish.wants,
         role: wish.role.clone(),
         priority: wish.priority,
         labels: wish.labels.clone(),

@@ -23,7 +23,7 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Plan, Problems> {
 }
 
 /// Whether the first line that says something is one that a plan file may begin with.
-fn looks_like_toml(text: &str) -> bool {
+pub(super) fn looks_like_toml(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !is_comment(line));
     lines.next().is_some_and(|line| {
         let begins_table = ["[[items", "[policy", "[[ items", "[ policy"].iter().any(|start| line.starts_with(start));

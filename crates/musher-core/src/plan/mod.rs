@@ -5,8 +5,12 @@
 //! for itself. [`to_toml`] writes a plan as a file that reads back as the same plan; [`schema`] describes such a file
 //! to editors.
 //!
+//! [`read_answer`] finds the plan in what an agent said.
+//!
 //! Open `keys.rs` for the keys of a plan file, `graph.rs` for the checks that all readers share.
 
+mod answer;
+mod fence;
 mod file;
 mod graph;
 mod keys;
@@ -20,9 +24,10 @@ mod toml;
 mod words;
 mod write;
 
+pub use answer::{ANSWER_LIMIT, Answer, NoPlan, holds_plan, read_answer};
 pub use file::parse;
-pub(crate) use keys::POLICY;
 pub use keys::schema;
+pub(crate) use keys::{ITEM, POLICY};
 pub use markdown::parse_markdown;
 pub use parts::{BODY_LIMIT, GOAL_LIMIT, ID_LIMIT, ITEM_LIMIT, Plan, PlanItem, TITLE_LIMIT};
 pub use policy::PolicyPatch;

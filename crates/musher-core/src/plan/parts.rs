@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::policy::PolicyPatch;
-use crate::item::{Kind, Priority, Qa};
+use crate::item::{Kind, Priority, Qa, Wants};
 use crate::mission::MissionItem;
 
 /// A goal and the items that reach it.
@@ -60,6 +60,7 @@ impl From<PlanItem> for MissionItem {
             title: item.title.into(),
             body: item.body.into(),
             kind: item.kind,
+            wants: Wants::Change,
             role: item.role.map(Into::into),
             priority: item.priority,
             labels: boxes(item.labels),

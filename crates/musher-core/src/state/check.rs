@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::State;
 use crate::effect::EffectKind;
 use crate::id::{AgentId, ItemId};
-use crate::item::{Item, ItemState, MergeStage, Phase};
+use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
 use crate::run::{Purpose, RunState};
 
 /// A broken invariant: a defect of musher.
@@ -105,6 +105,13 @@ impl State {
             hold!(self.effects_of(id).next().is_some(), "item {name} is merging and nothing merges it");
         }
         hold!(item.phase() != Phase::MergeFailed, "item {name} was left in merge_failed");
+        if item.wants == Wants::Plan {
+            let proves = |e: &crate::effect::Effect| matches!(e.kind, EffectKind::Inspect | EffectKind::Gate { .. });
+            hold!(
+                item.phase() != Phase::Merging && !self.effects_of(id).any(proves),
+                "item {name} wants a plan and is treated as a change"
+            );
+        }
         if let ItemState::Done = item.state {
             hold!(item.merged.is_some() || item.no_merge, "item {name} is done without a merge or its acceptance");
         }

@@ -9,7 +9,7 @@ use musher_core::command::{Command, GateVerdict, Inspection, Landing, Preparatio
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
 use musher_core::id::{EffectId, Fence, ItemId, MissionId};
-use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting};
+use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wants};
 use musher_core::mission::{MissionItem, MissionState, Policy};
 use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
 use proptest::prelude::*;
@@ -64,6 +64,7 @@ fn some_item(c: &mut Choices, mission: usize, n: usize, of: usize, backwards: bo
     let others = if backwards { n + 1..of } else { 0..n };
     wish.depends_on = others.filter(|_| c.one_in(3)).map(|n| key(n).into()).collect();
     wish.kind = c.of(&Kind::ALL);
+    wish.wants = if c.one_in(6) { Wants::Plan } else { Wants::Change };
     wish.priority = c.of(&Priority::ALL);
     wish.role = c.one_in(4).then(|| c.of(&ROLES).into());
     wish.labels = if c.one_in(5) { words(&[c.of(&LABELS)]) } else { Box::default() };

@@ -14,6 +14,7 @@ mod merging;
 mod missions;
 mod notes;
 mod order;
+mod planning;
 mod retries;
 mod reviewing;
 mod routing;

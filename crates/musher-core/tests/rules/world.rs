@@ -18,7 +18,7 @@ use musher_core::event::Event;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, ItemState, MergeStage, Phase, Prepared, Waiting};
 use musher_core::mission::{MissionItem, MissionState, Policy, StartMission};
-use musher_core::run::{FailureClass, Outcome, Run, Usage, Verdict};
+use musher_core::run::{FailureClass, Outcome, Purpose, Run, Usage, Verdict};
 use musher_core::state::State;
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
@@ -77,6 +77,10 @@ pub(crate) fn agent(name: &str) -> AgentSpec {
 pub(crate) fn words(list: &[&str]) -> Box<[Box<str>]> {
     list.iter().map(|w| (*w).into()).collect()
 }
+
+/// A plan of two steps.
+pub(crate) const PLAN: &str = "goal = \"Two steps\"\n[[items]]\nid = \"one\"\ntitle = \"One\"\n[[items]]\nid = \"two\"\n\
+                               title = \"Two\"\ndepends_on = [\"one\"]\n";
 
 pub(crate) fn finished(summary: &str) -> Outcome {
     Outcome::Finished { summary: summary.into(), no_change_needed: None, verdict: None }
@@ -399,8 +403,14 @@ impl World {
         let tree = format!("t{}", self.trees);
         match &effect.kind {
             EffectKind::CreateWorktree => Report::WorktreeReady { base_commit: "base".into() },
-            EffectKind::StartRun(_) => {
-                Report::RunFinished { outcome: verdict(Verdict::Approved("fine".into())), usage: tokens(10) }
+            EffectKind::StartRun(run) => {
+                let outcome = match self.state.run(*run).map(|run| run.purpose) {
+                    Some(Purpose::Plan) => finished(PLAN),
+                    Some(Purpose::Work | Purpose::Resolve | Purpose::Review) | None => {
+                        verdict(Verdict::Approved("fine".into()))
+                    }
+                };
+                Report::RunFinished { outcome, usage: tokens(10) }
             }
             EffectKind::StopRun(..) => Report::RunStopped,
             EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Report::Told { delivered: true },

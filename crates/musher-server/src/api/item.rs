@@ -26,6 +26,9 @@ pub struct Item {
     pub title: String,
     /// `design`, `implement`, `test`, `review`, `merge_gate` or `followup`.
     pub kind: String,
+    /// What it is to come to: `change`, or `plan`.
+    #[serde(default)]
+    pub wants: String,
     /// The role that an agent should have.
     pub role: Option<String>,
     /// `critical`, `high`, `medium` or `low`.
@@ -90,6 +93,9 @@ pub struct ItemShow {
     /// What its next run is told of the last failure: the tail of the gate's output, the conflict, a reviewer's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lesson: Option<String>,
+    /// The plan file that it came to, if it wants one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 /// Items.

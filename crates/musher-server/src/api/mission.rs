@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use musher_core::id::{ItemId, MissionId};
-use musher_core::item::{Kind, Priority, Qa};
+use musher_core::item::{Kind, Priority, Qa, Wants};
 use musher_core::mission::{MissionItem, Policy as CorePolicy, StartMission as CoreStart};
 use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -261,6 +261,10 @@ pub struct NewItem {
     #[serde(default)]
     #[schema(value_type = String)]
     pub kind: Kind,
+    /// What it is to come to: `change`, or `plan` for a plan file in the agent's closing words. Default `change`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub wants: Wants,
     /// The role an agent should have.
     #[serde(default)]
     pub role: Option<String>,
@@ -326,6 +330,7 @@ impl From<NewItem> for MissionItem {
             title: item.title.into(),
             body: item.body.into(),
             kind: item.kind,
+            wants: item.wants,
             role: item.role.map(Into::into),
             priority: item.priority,
             labels: item.labels.into_iter().map(Into::into).collect(),
@@ -348,6 +353,7 @@ impl From<MissionItem> for NewItem {
             title: item.title.into(),
             body: item.body.into(),
             kind: item.kind,
+            wants: item.wants,
             role: item.role.map(Into::into),
             priority: item.priority,
             labels: strings(&item.labels),

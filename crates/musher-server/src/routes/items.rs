@@ -104,26 +104,35 @@ fn phases(words: Option<&str>) -> Result<Vec<Phase>, Problem> {
         .collect()
 }
 
-/// An item's prompt, and what its next run is told of the last failure.
-type Texts = (Option<String>, Option<String>);
+/// The texts of an item that are on disk.
+#[derive(Clone)]
+struct Texts {
+    /// Its prompt.
+    body: Option<String>,
+    /// What its next run is told of the last failure.
+    lesson: Option<String>,
+    /// The plan file that it came to.
+    plan: Option<String>,
+}
 
 /// An item with its runs and its prompt, from wherever it is.
 async fn found(app: &App, id: ItemId) -> Result<ItemShow, Problem> {
-    let (stored, runs, body) = app
+    let (stored, runs, texts) = app
         .readers()
         .ask(move |reader| {
             let item = reader.item(id)?;
             let failed = item.as_ref().and_then(|item| item.fix).map(musher_core::item::Fix::run);
             let lesson = failed.map(|run| reader.text(TextKey::Lesson(run))).transpose()?.flatten();
-            Ok((item, reader.runs_of(id)?, (reader.text(TextKey::Body(id))?, lesson)))
+            let texts = Texts { body: reader.text(TextKey::Body(id))?, lesson, plan: reader.text(TextKey::Plan(id))? };
+            Ok((item, reader.runs_of(id)?, texts))
         })
         .await?;
     let paths = app.engine().paths().clone();
-    let kept = (runs.clone(), body.clone());
+    let kept = (runs.clone(), texts.clone());
     let live = app
         .read(move |state| {
             let row = state.item(id)?;
-            Some(shown(view::item::item_alone(row, state, &paths), &runs, body, state))
+            Some(shown(view::item::item_alone(row, state, &paths), &runs, texts, state))
         })
         .await?;
     if let Some(show) = live {
@@ -133,13 +142,14 @@ async fn found(app: &App, id: ItemId) -> Result<ItemShow, Problem> {
     let names = app.read(view::agent_names).await?;
     let (_, items) = super::missions::archived(app, row.mission).await?;
     let lookup = Archive::of(names, &items);
-    let (runs, body) = kept;
-    Ok(shown(view::item::item_alone(&row, &lookup, app.engine().paths()), &runs, body, &lookup))
+    let (runs, texts) = kept;
+    Ok(shown(view::item::item_alone(&row, &lookup, app.engine().paths()), &runs, texts, &lookup))
 }
 
-fn shown(item: crate::api::Item, runs: &[Run], (body, lesson): Texts, lookup: &impl view::Lookup) -> ItemShow {
+fn shown(item: crate::api::Item, runs: &[Run], texts: Texts, lookup: &impl view::Lookup) -> ItemShow {
     let waits = lookup.waits(item.id);
-    ItemShow { item, runs: runs.iter().map(|run| view::run::run(run, lookup)).collect(), waits, body, lesson }
+    let Texts { body, lesson, plan } = texts;
+    ItemShow { item, runs: runs.iter().map(|run| view::run::run(run, lookup)).collect(), waits, body, lesson, plan }
 }
 
 /// Shows an item with its runs and waits
@@ -183,7 +193,7 @@ async fn diff(State(app): State<App>, Name(typed): Name) -> Answered<Diff> {
         root: paths.root.clone(),
         path: paths.worktree(&item.worktree_name()),
         branch: branch.clone(),
-        target_ref: mission.target_ref(),
+        target_ref: job::target_of(&item, &mission),
         base_commit: item.base_commit.as_deref().map(str::to_owned),
         merged: item.merged.as_deref().map(str::to_owned),
     };

@@ -22,6 +22,7 @@ pub fn item(row: &Item, lookup: &impl Lookup) -> api::Item {
         key: row.key.to_string(),
         title: row.title.to_string(),
         kind: row.kind.name().to_owned(),
+        wants: row.wants.name().to_owned(),
         role: row.role.as_deref().map(str::to_owned),
         priority: row.priority.name().to_owned(),
         state: row.phase().name().to_owned(),

@@ -14,6 +14,9 @@ use crate::failure::Broken;
 use crate::outside::Process;
 use crate::variant::Variant;
 
+/// What an agent answers with that was asked for a plan.
+const PLAN: &str = "goal = \"g\"\n[[items]]\nid = \"a\"\ntitle = \"Do a\"\n";
+
 impl Night {
     /// A driver is handed an effect, which must be on disk by now.
     pub(super) fn begin(&mut self, effect: Effect, reissued: bool) -> Result<(), Broken> {
@@ -247,8 +250,13 @@ impl Night {
     /// Draws what a process will do.
     fn process(&mut self, item: ItemId, run: &musher_core::run::Run) -> Process {
         let review = run.purpose == Purpose::Review;
+        let summary: Box<str> = match run.purpose {
+            Purpose::Plan if self.chance.one_in(4) => "I have thought about it.".into(),
+            Purpose::Plan => PLAN.into(),
+            Purpose::Work | Purpose::Resolve | Purpose::Review => "done".into(),
+        };
         let finished =
-            |no_change_needed, verdict| Outcome::Finished { summary: "done".into(), no_change_needed, verdict };
+            |no_change_needed, verdict| Outcome::Finished { summary: summary.clone(), no_change_needed, verdict };
         let verdict = |chance: &mut crate::chance::Chance| match chance.below(6) {
             0 => Some(Verdict::Rejected("more tests".into())),
             1 => None,

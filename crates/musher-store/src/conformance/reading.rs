@@ -19,15 +19,16 @@ fn texts(texts: &[(TextKey, &str)]) -> Change {
 pub(super) fn texts_are_kept_to_the_byte_and_replaced(fixture: &dyn Fixture) {
     let mut store = fixture.open();
     let long = "🐑\u{0}\r\n\"\\ ".repeat(256 * 1024 / 9);
-    let keys =
-        [TextKey::Body(sample::item_id(1)), TextKey::Summary(sample::item_id(1)), TextKey::Lesson(sample::run_id(1))];
-    commit(&mut *store, &[texts(&[(keys[0], &long), (keys[1], ""), (keys[2], "old")])]);
+    let item = sample::item_id(1);
+    let keys = [TextKey::Body(item), TextKey::Summary(item), TextKey::Lesson(sample::run_id(1)), TextKey::Plan(item)];
+    commit(&mut *store, &[texts(&[(keys[0], &long), (keys[1], ""), (keys[2], "old"), (keys[3], "goal")])]);
     commit(&mut *store, &[texts(&[(keys[2], "newer")]), texts(&[(keys[2], "newest")])]);
     let store = fixture.reopen(store);
     let reader = store.reader().unwrap();
     assert_eq!(reader.text(keys[0]).unwrap().as_deref(), Some(&*long));
     assert_eq!(reader.text(keys[1]).unwrap().as_deref(), Some(""));
     assert_eq!(reader.text(keys[2]).unwrap().as_deref(), Some("newest"));
+    assert_eq!(reader.text(keys[3]).unwrap().as_deref(), Some("goal"));
     assert_eq!(reader.text(TextKey::Body(sample::item_id(2))).unwrap(), None);
 }
 

@@ -162,6 +162,7 @@ pub(super) fn columns(key: &TextKey) -> (&'static str, &[u8; 16], &[u8]) {
         TextKey::Body(item) => ("body", item.as_bytes(), &[]),
         TextKey::Lesson(run) => ("lesson", run.as_bytes(), &[]),
         TextKey::Summary(item) => ("summary", item.as_bytes(), &[]),
+        TextKey::Plan(item) => ("plan", item.as_bytes(), &[]),
         TextKey::Note(mission, note) => (NOTE, mission.as_bytes(), note.as_bytes()),
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ItemAssigned { attempt: 1 } => quiet(format!("taken{by}")),
         Happened::ItemAssigned { attempt } => quiet(format!("taken{by}, attempt {attempt}")),
         Happened::ItemVerified { .. } => None,
+        Happened::PlanAccepted { goal, items } => good(format!("a plan of {items} item(s): {}", one_line(goal, WIDE))),
         Happened::ItemInspected { files, insertions, deletions, .. } => {
             plain(format!("changed {files} file(s), +{insertions} −{deletions}"))
         }

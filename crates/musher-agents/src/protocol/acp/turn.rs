@@ -1,5 +1,6 @@
 //! A turn: the tools that it uses, what is said in it, and how it ends.
 
+use musher_core::plan::ANSWER_LIMIT;
 use musher_core::run::FailureClass;
 use musher_core::time::Timestamp;
 use serde_json::Value;
@@ -8,11 +9,8 @@ use super::super::{Ended, Observation};
 use super::schema::{Fault, Told};
 use super::{Acp, Phase, Tool, Turn, Want, WantKind, failure, say};
 
-/// How long a summary is at most, in characters.
-const SUMMARY_CHARS: usize = 2000;
-
-/// Where the closing words stop being kept; only their beginning is shown.
-const WORDS_BYTES: usize = 16 * 1024;
+/// Where the closing words stop being kept: well beyond the longest that is read, so that a cut shows.
+const WORDS_BYTES: usize = 2 * ANSWER_LIMIT;
 
 impl Turn {
     /// Adds to its closing words.
@@ -158,8 +156,7 @@ impl Acp {
         let words = self.turn.words.trim();
         match reason {
             // qwen and the like finish with the provider's error for an answer.
-            "end_turn" => failure::end_in_words(words)
-                .unwrap_or_else(|| Ended::Finished { summary: words.chars().take(SUMMARY_CHARS).collect() }),
+            "end_turn" => failure::end_in_words(words).unwrap_or_else(|| Ended::Finished { summary: words.to_owned() }),
             // codex-acp takes a no as an order to stop.
             "cancelled" if !self.turn.interrupted && self.turn.answered.is_some() => {
                 failed(FailureClass::Agent, "stopped after a denied permission")

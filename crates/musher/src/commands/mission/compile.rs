@@ -1,5 +1,6 @@
 //! From a plan to a mission that can be started: the repository is looked at first, so that nothing starts half.
 
+use musher_core::item::Wants;
 use musher_core::plan::{self, Plan};
 use musher_git::{PreflightError, preflight};
 use musher_server::api::{NewItem, StartMission};
@@ -35,6 +36,7 @@ pub(crate) fn start_of(project: &Project, plan: Plan, base: Option<&str>) -> Res
                 title: item.title,
                 body: item.body,
                 kind: item.kind,
+                wants: Wants::Change,
                 role: item.role,
                 priority: item.priority,
                 labels: item.labels,

@@ -37,8 +37,7 @@ pub(crate) enum Command {
     Status(status::Args),
     Doctor(doctor::Args),
     Run(run::Args),
-    #[command(subcommand)]
-    Plan(plan::Command),
+    Plan(plan::Args),
     #[command(subcommand)]
     Mission(mission::Command),
     #[command(subcommand)]

@@ -121,6 +121,12 @@ fn show(shown: &ItemShow) {
             output::line(&format!("    {line}"));
         }
     }
+    if let Some(plan) = &shown.plan {
+        output::line("  its plan:");
+        for line in output::harmless(plan).lines() {
+            output::line(&format!("    {line}"));
+        }
+    }
     if !shown.runs.is_empty() {
         let mut table = Table::new(&["  run", "agent", "attempt", "purpose", "outcome", "took", "what it said"]);
         for run in &shown.runs {

@@ -193,7 +193,8 @@ fn plan_of(args: &Start) -> Result<Plan, Failure> {
     }
 }
 
-async fn post(start: &StartMission, cx: &Context) -> Outcome {
+/// Starts a mission with the daemon and comes back at once.
+pub(crate) async fn post(start: &StartMission, cx: &Context) -> Outcome {
     let done = MissionDocument { mission: cx.client().await?.start_mission(start).await? };
     cx.say(&done, || {
         let id = &done.mission.short_id;

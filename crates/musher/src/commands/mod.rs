@@ -49,7 +49,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Status(args) => status::run(&args, &cx).await,
         Command::Doctor(args) => doctor::run(&args, &cx).await,
         Command::Run(args) => run::run(&args, &cx).await,
-        Command::Plan(command) => plan::run(&command, &cx),
+        Command::Plan(args) => plan::run(&args, &cx).await,
         Command::Mission(command) => mission::run(command, &cx).await,
         Command::Item(command) => item::run(&command, &cx).await,
         Command::Allow(args) => allow::run(&args, &cx).await,

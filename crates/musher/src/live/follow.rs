@@ -18,6 +18,8 @@ use crate::output::{self, Tone, paint};
 pub(crate) enum Audience {
     /// A tree where it can be drawn, else lines.
     Person,
+    /// The same lines, but on standard error: what the command is for goes to standard output.
+    Aside,
     /// Nothing but the final document.
     Script,
 }
@@ -125,9 +127,9 @@ impl Follower {
         client.events(&page).await?.iter().for_each(|event| self.happened(event));
         self.draw();
         if self.screen.is_none() {
-            output::line("");
+            self.line("");
             for line in super::lines(&self.show, SystemClock.now(), (100, usize::MAX)) {
-                output::line(&line);
+                self.line(&line);
             }
         }
         Ok(())
@@ -162,7 +164,16 @@ impl Follower {
         let line = format!("{} {key:<14} {}", paint(time, Tone::Quiet), paint(&text, tone));
         match &mut self.screen {
             Some(screen) => screen.lasting(&line),
-            None => output::line(&line),
+            None => self.line(&line),
+        }
+    }
+
+    /// Prints a line where its audience reads it.
+    fn line(&self, text: &str) {
+        match self.audience {
+            Audience::Person => output::line(text),
+            Audience::Aside => eprintln!("{text}"),
+            Audience::Script => {}
         }
     }
 

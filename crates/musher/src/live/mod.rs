@@ -3,8 +3,10 @@
 pub(crate) mod follow;
 mod paint;
 mod plain;
+mod plan;
 mod tree;
 
 pub(crate) use paint::Screen;
 pub(crate) use plain::say;
+pub(crate) use plan::plan_lines;
 pub(crate) use tree::lines;

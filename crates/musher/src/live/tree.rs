@@ -8,7 +8,7 @@ use musher_server::api::{Item, MissionShow};
 use crate::output::{Tone, dollars, one_line, paint, span};
 
 /// The widest that a key is shown.
-const KEY: usize = 28;
+pub(super) const KEY: usize = 28;
 
 /// The mission in at most `height` lines of at most `width` columns.
 pub(crate) fn lines(show: &MissionShow, now: Timestamp, (width, height): (usize, usize)) -> Vec<String> {
@@ -123,13 +123,31 @@ fn rank(state: &str) -> u8 {
     }
 }
 
+/// What has a place in a graph.
+pub(super) trait Node {
+    /// Its id in the plan.
+    fn key(&self) -> &str;
+    /// The ids of what must be done first.
+    fn depends_on(&self) -> &[String];
+}
+
+impl Node for Item {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn depends_on(&self) -> &[String] {
+        &self.depends_on
+    }
+}
+
 /// The items, each below the one that it is indented under: the deepest that it depends on, the last of equals.
-fn below<'a>(items: &'a [Item], depths: &HashMap<&str, usize>) -> Vec<&'a Item> {
+pub(super) fn below<'a, N: Node>(items: &'a [N], depths: &HashMap<&str, usize>) -> Vec<&'a N> {
     let depth = |key: &str| depths.get(key).copied().unwrap_or(0);
-    let mut under: HashMap<&str, Vec<&Item>> = HashMap::new();
+    let mut under: HashMap<&str, Vec<&N>> = HashMap::new();
     let mut stack = Vec::new();
     for item in items.iter().rev() {
-        match item.depends_on.iter().max_by_key(|key| depth(key)) {
+        match item.depends_on().iter().max_by_key(|key| depth(key)) {
             Some(parent) => under.entry(parent).or_default().push(item),
             None => stack.push(item),
         }
@@ -137,7 +155,7 @@ fn below<'a>(items: &'a [Item], depths: &HashMap<&str, usize>) -> Vec<&'a Item> 
     let mut ordered = Vec::with_capacity(items.len());
     while let Some(item) = stack.pop() {
         ordered.push(item);
-        stack.extend(under.remove(item.key.as_str()).unwrap_or_default());
+        stack.extend(under.remove(item.key()).unwrap_or_default());
     }
     // Nothing is left, unless a newer daemon knows of dependencies elsewhere.
     ordered.extend(under.into_values().flatten());
@@ -145,15 +163,16 @@ fn below<'a>(items: &'a [Item], depths: &HashMap<&str, usize>) -> Vec<&'a Item> 
 }
 
 /// How many items stand above each: the longest way to it.
-fn depths(items: &[Item]) -> HashMap<&str, usize> {
+pub(super) fn depths<N: Node>(items: &[N]) -> HashMap<&str, usize> {
     let mut depths: HashMap<&str, usize> = HashMap::with_capacity(items.len());
     // A plan may name what comes later first, so it is gone through until nothing changes; a graph has no cycle, so that
     // ends after as many rounds as it is deep.
     for _ in 0..items.len() {
         let mut changed = false;
         for item in items {
-            let depth = item.depends_on.iter().map(|k| depths.get(k.as_str()).map_or(1, |d| d + 1)).max().unwrap_or(0);
-            changed |= depths.insert(&item.key, depth) != Some(depth);
+            let depth =
+                item.depends_on().iter().map(|k| depths.get(k.as_str()).map_or(1, |d| d + 1)).max().unwrap_or(0);
+            changed |= depths.insert(item.key(), depth) != Some(depth);
         }
         if !changed {
             break;

@@ -94,7 +94,8 @@ impl Repo {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Musher in this repository, not started yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_musher"));
         command.current_dir(self.path()).args(arguments).env("NO_COLOR", "1").env("HOME", self.path());
         command.env_remove("XDG_CONFIG_HOME").stdin(Stdio::null());

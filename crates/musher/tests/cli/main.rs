@@ -8,6 +8,7 @@ mod harness;
 mod kill;
 mod mission;
 mod operate;
+mod planning;
 mod sandbox;
 mod spoken;
 mod tools;

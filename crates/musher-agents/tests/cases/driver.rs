@@ -134,6 +134,27 @@ fn reason(folder: &RunFolder) -> Reason {
     }
 }
 
+pub(crate) fn what_a_plain_program_prints_is_its_answer_to_who_wants_a_plan() {
+    run(async {
+        let yard = Yard::new();
+        // Noise beyond what is read, words on the other stream, and a plan longer than any summary.
+        let script = "yes noise | head -n 60000; echo aside >&2; printf '```toml\\ngoal = \"g\"\\n'; \
+                      for n in $(seq 300); do printf '[[items]]\\nid = \"i%s\"\\ntitle = \"do it\"\\n' $n; done; echo '```'";
+        for (name, purpose, whole) in [("plan", Purpose::Plan, true), ("work", Purpose::Work, false)] {
+            let job = RunJob { purpose, ..yard.job(name, script) };
+            let Report::RunFinished { outcome: Outcome::Finished { summary, .. }, .. } =
+                driver(host()).run(job, Arc::new(|_| {})).await
+            else {
+                panic!("another report")
+            };
+            let answer = musher_core::plan::read_answer(&summary);
+            assert_eq!(answer.is_ok_and(|answer| answer.plan.items.len() == 300), whole, "{name}: {summary}");
+            assert!(whole || &*summary == "```", "{summary}");
+            assert!(!summary.contains("aside"), "{summary}");
+        }
+    });
+}
+
 pub(crate) fn a_folder_whose_host_came_to_nothing_is_started_again() {
     run(async {
         // The first host finds the folder taken, and whoever had it is gone by the time that it is looked at.

@@ -81,6 +81,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
     ),
     ("what_a_person_runs_in_the_folder_is_left_alone", lost::what_a_person_runs_in_the_folder_is_left_alone),
     (
+        "what_a_plain_program_prints_is_its_answer_to_who_wants_a_plan",
+        driver::what_a_plain_program_prints_is_its_answer_to_who_wants_a_plan,
+    ),
+    (
         "a_folder_whose_host_came_to_nothing_is_started_again",
         driver::a_folder_whose_host_came_to_nothing_is_started_again,
     ),

@@ -20,5 +20,6 @@ mod kind;
 mod mission;
 #[allow(dead_code, reason = "a model that can be asked more than today's tests ask")]
 mod model;
+mod planning;
 mod recovery;
 mod tools;

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 pub(crate) use ledger::{Counted, Request};
+pub(crate) use reply::plan;
 pub(crate) use scenario::Scenario;
 
 use ledger::Ledger;

@@ -79,6 +79,10 @@ impl Reply {
         let write = write_command(question.file());
         let (command, again) = match scenario {
             Scenario::Text => (None, false),
+            Scenario::Plan => {
+                reply.text = planned(question.said.contains("unknown key `bdoy`"));
+                (Some("ls".to_owned()), false)
+            }
             Scenario::Cut => {
                 reply.pause = Pause::Cut;
                 (None, false)
@@ -167,6 +171,20 @@ impl Call {
         let text: Vec<char> = self.arguments.to_string().chars().collect();
         text.chunks(20).map(|part| part.iter().collect()).collect()
     }
+}
+
+/// The plan that is answered with, much longer than any summary.
+pub(crate) fn plan() -> String {
+    let step = |n: u32| {
+        let body = format!("\nDo it.\n```sh\nmake {n}\n```\n");
+        format!("\n[[items]]\nid = \"s{n}\"\ntitle = \"Step {n}\"\nbody = '''{body}'''\n")
+    };
+    format!("goal = \"A long plan\"\n{}", (0..200).map(step).collect::<String>())
+}
+
+fn planned(well: bool) -> String {
+    let plan = if well { plan() } else { plan().replace("body", "bdoy") };
+    format!("I have looked around.\n\n```toml\n{plan}```\n")
 }
 
 /// The shell command that writes the file.

@@ -7,6 +7,8 @@ pub(crate) enum Scenario {
     Ok,
     /// Words alone.
     Text,
+    /// A look around with the client's shell, then a plan: one with an unknown key until the prompt tells of that.
+    Plan,
     /// The shell sleeps for 300 s.
     Sleep,
     /// As `Ok`, but each answer stands still after its first word until the test opens the gate.
@@ -38,9 +40,10 @@ pub(crate) struct Refusal {
 
 impl Scenario {
     /// Every scenario with its name in URLs.
-    pub(crate) const ALL: [(&'static str, Self); 17] = [
+    pub(crate) const ALL: [(&'static str, Self); 18] = [
         ("ok", Self::Ok),
         ("text", Self::Text),
+        ("plan", Self::Plan),
         ("sleep", Self::Sleep),
         ("slow", Self::Slow),
         ("tools", Self::Tools),
@@ -72,7 +75,7 @@ impl Scenario {
     /// What a client's `nth` request of this scenario is refused with; the first is 1.
     pub(crate) fn refusal(self, nth: u64) -> Option<Refusal> {
         match self {
-            Self::Ok | Self::Text | Self::Tools | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => None,
+            Self::Ok | Self::Text | Self::Tools | Self::Plan | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => None,
             Self::Flaky => (nth <= 2).then_some(Refusal { status: 500, retry_after: None }),
             Self::LimitedOnce => (nth <= 1).then_some(Refusal { status: 429, retry_after: Some(2) }),
             Self::Status(status) => Some(Refusal { status, retry_after: None }),

@@ -53,6 +53,19 @@ fn a_message_is_the_next_prompt_and_the_end_waits_for_it() {
 }
 
 #[test]
+fn closing_words_are_whole_and_what_is_longer_than_anyone_reads_is_still_seen_to_be() {
+    let part = "x".repeat(10_000);
+    for (parts, whole) in [(26, true), (1_000, false)] {
+        let mut run = Run::working(asking());
+        (0..parts).for_each(|_| run.update(&words(&part)));
+        run.result(10, &done());
+        let Some(Ended::Finished { summary }) = run.protocol.ended() else { panic!("not finished") };
+        assert_eq!(summary.len() == parts * part.len(), whole);
+        assert_eq!(summary.len() <= musher_core::plan::ANSWER_LIMIT, whole);
+    }
+}
+
+#[test]
 fn an_urgent_message_cancels_the_turn_and_its_permissions() {
     let mut run = Run::working(asking());
     run.ask(&json!("r-1"), &json!({"toolCallId": "t", "kind": "execute", "rawInput": {"command": "ls"}}));

@@ -349,9 +349,10 @@ fn finished_event(outcome: &Outcome, usage: Usage) -> Happened {
     Happened::RunFinished { outcome: outcome.name().into(), class: outcome.class(), message, usage }
 }
 
-/// The first line of closing words, cut to [`LINE_CHARS`]: the whole is with the run.
+/// The first line of closing words that says something, cut to [`LINE_CHARS`]: the whole is with the run.
 fn first_line(text: &str) -> &str {
-    let line = text.lines().next().unwrap_or_default();
+    let fence = |line: &&str| ["```", "~~~"].iter().any(|mark| line.trim_start().starts_with(mark));
+    let line = text.lines().find(|line| !line.trim().is_empty() && !fence(line)).unwrap_or_default();
     line.char_indices().nth(LINE_CHARS).map_or(line, |(end, _)| &line[..end])
 }
 

@@ -14,7 +14,7 @@ pub(super) fn wanted(parts: &Parts) -> String {
          the merged results of the items it depends on, and the agent is told nothing but the item's title and body. So \
          a body stands alone: what is to be done, where, why, and how one sees that it is done. Make an item as small \
          as can be checked and merged by itself, and let it depend only on items whose results it needs: what does not \
-         depend on each other is done at the same time.\n",
+         depend on each other is done at the same time. The policy of the mission is for a person to decide.\n",
     );
     if let Some(gate) = &parts.gate {
         // Writing to a string cannot fail.

@@ -34,7 +34,7 @@ async fn the_mission_document_has_every_documented_field() {
     );
     has(
         &document["items"][1],
-        "id short_id key title kind role priority state reason agent attempts branch commit depends_on cost_usd",
+        "id short_id key title kind wants role priority state reason agent attempts branch commit depends_on cost_usd",
     );
     has(&document["dispatcher"], "last_tick_at last_progress_at last_help_at last_help_reason help_attempts notes");
     assert_eq!(document["items"][1]["depends_on"], serde_json::json!(["schema"]));

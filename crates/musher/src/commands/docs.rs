@@ -51,24 +51,28 @@ fn section(text: &mut String, command: &clap::Command, parent: &str, depth: usiz
     if let Some(about) = command.get_long_about().or(command.get_about()) {
         let _ = writeln!(text, "{about}\n");
     }
-    let mut subcommands = command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help").peekable();
-    if subcommands.peek().is_some() {
-        for inner in subcommands {
-            section(text, inner, &name, depth + 1);
+    let inner: Vec<_> = command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help").collect();
+    let own: Vec<_> = command
+        .get_arguments()
+        .filter(|a| !a.is_hide_set() && !a.is_global_set())
+        .filter(|a| !matches!(a.get_id().as_str(), "help" | "version"))
+        .collect();
+    // A group does nothing by itself, unless it takes arguments of its own.
+    if inner.is_empty() || !own.is_empty() {
+        let usage = command.clone().render_usage().to_string();
+        for line in usage.trim_start_matches("Usage: ").lines() {
+            let _ = writeln!(text, "    {}", line.trim());
         }
-        return;
+        text.push('\n');
     }
-    let usage = command.clone().render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage: ").trim();
-    let _ = writeln!(text, "    {usage}\n");
-    let arguments: Vec<_> = command.get_arguments().filter(|a| !a.is_hide_set() && !a.is_global_set()).collect();
-    let own: Vec<_> = arguments.into_iter().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")).collect();
-    if own.is_empty() {
-        return;
+    if !own.is_empty() {
+        let _ = writeln!(text, "| argument | meaning |\n|---|---|");
+        for argument in own {
+            let _ = writeln!(text, "| `{}` | {} |", shown(argument), meaning(argument));
+        }
     }
-    let _ = writeln!(text, "| argument | meaning |\n|---|---|");
-    for argument in own {
-        let _ = writeln!(text, "| `{}` | {} |", shown(argument), meaning(argument));
+    for command in inner {
+        section(text, command, &name, depth + 1);
     }
 }
 

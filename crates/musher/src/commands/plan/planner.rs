@@ -90,7 +90,8 @@ pub(super) async fn run(args: &Args, goal: &str, cx: &Context) -> Outcome {
         output::json(&document)?;
         return Ok(0);
     }
-    let graph = live::plan_lines(&made.plan, Screen::size().0);
+    let mut graph = live::plan_lines(&made.plan, Screen::size().0);
+    graph.insert(0, String::new());
     match target {
         Target::File(path, _) => {
             graph.iter().for_each(|line| output::line(line));

@@ -96,10 +96,10 @@ mod tests {
             [[items]]\nid = \"web\"\ntitle = \"Show greetings\"\npriority = \"high\"\nagent = \"ada\"\ndepends_on = [\"schema\"]\n";
         let plan = parse_toml("p", text.as_bytes()).unwrap();
         let expected = "Greetings  4 item(s)
-  schema      Describe a greeting\u{fffd}[2J
-    api       Serve greetings  (backend)
-      docs    Document it  (design; after web, api)
-    web       Show greetings  (high; by ada)
+  schema    Describe a greeting\u{fffd}[2J
+    api     Serve greetings  (backend)
+      docs  Document it  (design; after web, api)
+    web     Show greetings  (high; by ada)
   policy: reviewer_required = false
   gate of api: sh test-api.sh; curl example.org";
         let lines = plan_lines(&plan, 100);

@@ -159,6 +159,12 @@ mod tests {
             ("another block", "```json\n{}\n```".to_owned(), "no plan", "```toml"),
             ("a broken block", block("goal = \n"), "1:8: ", "goal ="),
             ("a cycle", block(cycle), "wait for each other", "a → b → a"),
+            (
+                "a thousand blocks that never end",
+                "```toml\na = \"\"\"\n```\n\"\"\"\n".repeat(1_000),
+                "2:1: ",
+                "\n2:1: ",
+            ),
             ("an unknown key", block(&format!("{PLAN}prio = \"low\"\n")), "5:1: ", "prio = \"low\""),
             ("a good draft and a broken end", format!("{}{}", block(PLAN), block("goal = 7\n")), "1:1: ", "goal = 7"),
         ];

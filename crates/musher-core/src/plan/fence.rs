@@ -7,14 +7,17 @@
 pub(super) fn last_toml(text: &str) -> Option<String> {
     let mut last = None;
     let mut rest = text;
+    let mut endless = 0;
     while let Some((line, after)) = next_line(rest) {
         rest = after;
         let Some(fence) = Fence::opened_by(line) else { continue };
-        let (content, after) = match fence.is_toml {
-            true => until(after, fence, true).or_else(|| until(after, fence, false)),
-            false => until(after, fence, false),
+        let minds_strings = fence.is_toml && endless < ENDLESS;
+        let mut found = until(after, fence, minds_strings);
+        if found.is_none() && minds_strings {
+            endless += 1;
+            found = until(after, fence, false);
         }
-        .unwrap_or((after, ""));
+        let (content, after) = found.unwrap_or((after, ""));
         if fence.is_toml {
             last = Some(content);
         }
@@ -22,6 +25,9 @@ pub(super) fn last_toml(text: &str) -> Option<String> {
     }
     last.map(str::to_owned)
 }
+
+/// How many blocks may be read to the end of the text in search of theirs, so that a hostile text costs no time.
+const ENDLESS: u32 = 16;
 
 /// A line with its end, and what follows it.
 fn next_line(text: &str) -> Option<(&str, &str)> {

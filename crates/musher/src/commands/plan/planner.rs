@@ -234,6 +234,9 @@ fn write(file: &Path, force: bool, made: &Made) -> Result<(), Failure> {
 
 /// Asks a person at the terminal; anything but a yes is a no.
 async fn asked(question: &str) -> Result<bool, Failure> {
+    // Who followed a run has taken this signal over. It is listened to before the question stands there, or a quick no
+    // would be heard by nobody.
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     print!("{question}");
     std::io::stdout().flush()?;
     let answer = tokio::task::spawn_blocking(|| {
@@ -245,9 +248,7 @@ async fn asked(question: &str) -> Result<bool, Failure> {
             let answer = answer.map_err(|error| Failure::failed(error.to_string()))??;
             Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
         }
-        // Who followed a run has taken this signal over.
-        pressed = tokio::signal::ctrl_c() => {
-            pressed?;
+        _ = interrupt.recv() => {
             println!();
             Err(Failure::new(Exit::Interrupted, "interrupted; nothing was started"))
         }

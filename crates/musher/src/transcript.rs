@@ -2,7 +2,7 @@
 
 use musher_agents::protocol::{self, Brief, Heard, Observation, Protocol};
 use musher_core::time::Timestamp;
-use musher_server::api::LogLine;
+use musher_server::api::{LogLine, Speech};
 
 use crate::output::Tone;
 
@@ -20,10 +20,13 @@ pub(crate) struct Transcript {
 type Shown = Vec<(String, Tone)>;
 
 impl Transcript {
-    /// A transcript of a run of this driver; of an unknown one the plain lines.
-    pub(crate) fn new(driver: &str) -> Self {
-        let by = musher_core::config::drivers::named(driver).map_or("", |known| known.by);
-        Self { protocol: protocol::of(by, &Brief::default()), words: String::new() }
+    /// A transcript of a run whose agent is spoken to so; without that the plain lines.
+    pub(crate) fn new(speech: Option<Speech>) -> Self {
+        let protocol = speech.and_then(|Speech { driver, session, model, asks }| {
+            // Nothing is said to an agent here, so the prompt is of no use.
+            protocol::of(&driver, &Brief { session, model, asks, ..Brief::default() })
+        });
+        Self { protocol, words: String::new() }
     }
 
     /// What a line means to people.

@@ -13,18 +13,18 @@ use musher_core::time::Timestamp;
 use musher_core::tool;
 use musher_engine::driver::Reports;
 use musher_engine::job::RunJob;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::beginning::Beginning;
 use super::live::Errand;
 use super::meter::{Meter, difference};
 use super::outcome::{cut_short, spoken_end};
 use super::run::{lost, unreadable};
 use super::tools::Tools;
 use super::{HEARD_EVERY, Shared, said};
-use crate::host::{Durable, ExitRecord, OutputRecord, Reason, Stop, Stream, read_json, write_json};
+use crate::host::{ExitRecord, OutputRecord, Reason, Stop, Stream};
 use crate::protocol::{self, Brief, Ended, Heard, Launch, Observation, Protocol, Wish};
 use crate::supervise::{self, Attachment, RunFolder, TalkError, attach};
 
@@ -45,53 +45,44 @@ const NUDGE_TEXT: &str = "Nothing was heard of you for a while. Go on if you are
 /// How much of what an agent said is kept for whoever follows a failure, in bytes.
 const TAIL_BYTES: usize = 8_000;
 
-/// The file that keeps what a run begins with.
-const BRIEF: &str = "brief.json";
-
-/// What a run begins with.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    driver: String,
-    brief: Brief,
-}
-
 /// An agent that is spoken to, or listened to, in a protocol.
 pub(super) struct Spoken {
     pub(super) launch: Launch,
-    brief: Brief,
-    driver: &'static str,
+    beginning: Beginning,
 }
 
 impl Spoken {
     /// How the agent of a run is spoken to; nothing for the command driver.
     pub(super) fn of(job: &RunJob, tools: Option<&Tools>) -> Option<Self> {
         // What the run began with counts, whatever the configuration says by now: the spool was made by it.
-        if let Ok(Some(Kept { driver, brief })) = read_json(&job.folder.join(BRIEF)) {
-            let driver = drivers::DRIVERS.iter().map(|known| known.by).find(|by| *by == driver)?;
-            return Some(Self { launch: protocol::launch(driver, &brief)?, brief, driver });
-        }
-        let known = drivers::named(&job.agent.driver).filter(|known| known.speech != Speech::Command)?;
-        let brief = Brief {
-            prompt: job.prompt.clone(),
-            worktree: job.worktree.to_string_lossy().into_owned(),
-            model: job.agent.model.as_deref().map(str::to_owned),
-            session: job.session.clone(),
-            asks: job.agent.approvals != musher_core::approval::Approvals::Allow,
-            mcp: tools.filter(|_| known.tools).map(|tools| tools.server(job.run)).into_iter().collect(),
+        let beginning = match Beginning::of(&job.folder) {
+            Ok(Some(kept)) => kept,
+            Ok(None) | Err(_) => beginning(job, tools)?,
         };
-        let launch = protocol::launch(known.by, &brief)?;
-        Some(Self { launch, brief, driver: known.by })
+        Some(Self { launch: protocol::launch(&beginning.driver, &beginning.brief)?, beginning })
     }
 
     /// Keeps what the run begins with in its folder.
     pub(super) fn keep(&self, folder: &Path) -> io::Result<()> {
-        let kept = Kept { driver: self.driver.to_owned(), brief: self.brief.clone() };
-        write_json(&folder.join(BRIEF), &kept, Durable::Yes)
+        self.beginning.keep(folder)
     }
 
     fn protocol(&self) -> Option<Box<dyn Protocol>> {
-        protocol::of(self.driver, &self.brief)
+        protocol::of(&self.beginning.driver, &self.beginning.brief)
     }
+}
+
+fn beginning(job: &RunJob, tools: Option<&Tools>) -> Option<Beginning> {
+    let known = drivers::named(&job.agent.driver).filter(|known| known.speech != Speech::Command)?;
+    let brief = Brief {
+        prompt: job.prompt.clone(),
+        worktree: job.worktree.to_string_lossy().into_owned(),
+        model: job.agent.model.as_deref().map(str::to_owned),
+        session: job.session.clone(),
+        asks: job.agent.approvals != musher_core::approval::Approvals::Allow,
+        mcp: tools.filter(|_| known.tools).map(|tools| tools.server(job.run)).into_iter().collect(),
+    };
+    Some(Beginning { driver: known.by.to_owned(), brief })
 }
 
 /// The program of an agent and its own arguments: what the configuration names, or the driver's.

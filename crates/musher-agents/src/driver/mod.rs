@@ -1,5 +1,6 @@
 //! The glue to the engine: a run or a script in, what came of it out. Decides nothing.
 
+mod beginning;
 mod conversation;
 mod end;
 mod live;
@@ -23,6 +24,7 @@ use musher_core::run::Usage;
 use musher_engine::driver::{Reports, Runs, Swept, Work};
 use musher_engine::job::{RunJob, Script, ScriptEnd, TellJob};
 
+pub use self::beginning::Beginning;
 use self::live::Registry;
 pub use self::tools::Tools;
 use crate::host::{ExitRecord, Stop as HostStop};

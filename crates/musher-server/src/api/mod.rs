@@ -23,4 +23,4 @@ pub use mission::{
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
 };
 pub use problem::Problem;
-pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Usage};
+pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};

@@ -66,11 +66,27 @@ pub struct Run {
     pub artifacts: Vec<String>,
 }
 
+/// How a run's agent is spoken to: what whoever reads its transcript in words has to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Speech {
+    /// The driver that speaks with it, such as `acp`: a driver's name, never a preset's.
+    pub driver: String,
+    /// The session of its program that it was told to go on in.
+    pub session: Option<String>,
+    /// The model that was wanted, where its program's own default was not.
+    pub model: Option<String>,
+    /// Whether musher is asked before a tool runs.
+    pub asks: bool,
+}
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunDocument {
     /// The run.
     pub run: Run,
+    /// How its agent is spoken to; none where it speaks no protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speech: Option<Speech>,
 }
 
 /// Which part of a transcript is wanted.

@@ -291,9 +291,9 @@ impl Client {
         answer.whole::<AgentDocument>().await.map(|d| d.agent)
     }
 
-    /// A run.
-    pub async fn run(&self, id: &str) -> Done<Run> {
-        self.get::<RunDocument>(path(&["runs", id])).await.map(|d| d.run)
+    /// A run, and how its agent is spoken to.
+    pub async fn run(&self, id: &str) -> Done<RunDocument> {
+        self.get(path(&["runs", id])).await
     }
 
     /// Interrupts a run.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
+use musher_agents::driver::Beginning;
 use musher_core::command::Command;
 use musher_core::effect::{Stop, When};
 use musher_core::id::RunId;
@@ -44,8 +45,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn document(app: &App, id: RunId) -> Answered<RunDocument> {
     let row = app.readers().ask(move |reader| reader.run(id)).await?;
     let row = row.ok_or_else(|| Problem::new(404, "not_found", format!("no run `{}`", id.short())))?;
-    let lookup = Archive::of(app.read(view::agent_names).await?, &[]);
-    Ok(axum::Json(RunDocument { run: view::run::run(&row, &lookup) }))
+    let agent = row.agent;
+    let (names, spec) =
+        app.read(move |state| (view::agent_names(state), state.agent(agent).map(|agent| agent.spec.clone()))).await?;
+    let folder = app.engine().paths().run(&id.to_string());
+    let begun = tokio::task::spawn_blocking(move || Beginning::of(&folder)).await;
+    // An unreadable beginning is none: the run itself is shown all the same.
+    let speech = match begun {
+        Ok(Ok(Some(begun))) => Some(view::run::speech(&begun)),
+        Ok(Ok(None) | Err(_)) | Err(_) => spec.and_then(|spec| view::run::speech_to_be(&row, &spec)),
+    };
+    Ok(axum::Json(RunDocument { run: view::run::run(&row, &Archive::of(names, &[])), speech }))
 }
 
 /// Shows a run

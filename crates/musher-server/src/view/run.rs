@@ -1,5 +1,10 @@
 //! Runs as documents.
 
+use musher_agents::driver::Beginning;
+use musher_agents::protocol::Brief;
+use musher_core::agent::AgentSpec;
+use musher_core::approval::Approvals;
+use musher_core::config::drivers::{self, Speech};
 use musher_core::run::{Outcome, Run, Usage, Verdict};
 
 use super::{Lookup, word};
@@ -28,6 +33,23 @@ pub fn run(row: &Run, lookup: &impl Lookup) -> api::Run {
         progress: row.progress.as_deref().map(str::to_owned),
         artifacts: row.submitted.iter().flat_map(|s| s.artifacts.iter().map(|name| name.to_string())).collect(),
     }
+}
+
+/// How the agent of a run is spoken to that began so. The prompt and the rest of it stay here.
+pub fn speech(begun: &Beginning) -> api::Speech {
+    let Brief { session, model, asks, prompt: _, worktree: _, mcp: _ } = begun.brief.clone();
+    api::Speech { driver: begun.driver.clone(), session, model, asks }
+}
+
+/// The same of a run that has not begun.
+pub fn speech_to_be(row: &Run, spec: &AgentSpec) -> Option<api::Speech> {
+    let driver = drivers::named(&spec.driver).filter(|driver| driver.speech != Speech::Command)?;
+    Some(api::Speech {
+        driver: driver.by.to_owned(),
+        session: row.resumes.as_deref().map(str::to_owned),
+        model: spec.model.as_deref().map(str::to_owned),
+        asks: spec.approvals != Approvals::Allow,
+    })
 }
 
 /// What was used.

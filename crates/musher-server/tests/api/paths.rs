@@ -1,7 +1,8 @@
 //! What each path does.
 
-use musher_server::api::{EventQuery, GcWish, PauseWish, StopWish};
+use musher_server::api::{EventQuery, GcWish, NewAgent, PauseWish, Speech, StopWish};
 use musher_server::{Client, ClientError};
+use serde_json::json;
 
 use crate::world::{World, agent, two_items};
 
@@ -99,14 +100,44 @@ async fn a_run_is_shown_and_ended() {
     world.mission().await;
     let begun = world.event("run_started", 0).await;
     let id = begun.run.unwrap();
-    let run = world.client.run(&id.short()).await.unwrap();
+    let run = world.client.run(&id.short()).await.unwrap().run;
     assert_eq!((run.state.as_str(), run.purpose.as_str(), run.id), ("running", "work", id));
     world.client.interrupt_run(&id.to_string()).await.unwrap();
     let ended = world.event("run_finished", begun.seq).await;
     assert_eq!(ended.run, Some(id));
-    assert_eq!(world.client.run(&id.to_string()).await.unwrap().outcome.as_deref(), Some("cancelled"));
+    assert_eq!(world.client.run(&id.to_string()).await.unwrap().run.outcome.as_deref(), Some("cancelled"));
     let late = problem(world.client.kill_run(&id.to_string()).await);
     assert_eq!((late.status, late.code.as_str()), (409, "ended"));
+}
+
+#[tokio::test]
+async fn how_a_runs_agent_is_spoken_to_is_shown_as_the_run_began_and_its_prompt_is_not() {
+    let world = World::with_agent().await;
+    world.mission().await;
+    let id = world.event("run_started", 0).await.run.unwrap().to_string();
+    assert_eq!(world.client.run(&id).await.unwrap().speech, None, "a plain command speaks no protocol");
+
+    let brief = json!({"prompt": "Please do schema.", "worktree": "/w", "model": "m", "session": "s1", "asks": true,
+        "mcp": [{"name": "n", "command": ["c"], "env": [["TOKEN", "secret"]]}]});
+    let begun = world.engine.paths().run(&id).join("brief.json");
+    std::fs::write(&begun, json!({"driver": "acp", "brief": brief}).to_string()).unwrap();
+    let document = serde_json::to_value(world.client.run(&id).await.unwrap()).unwrap();
+    assert_eq!(document["speech"], json!({"driver": "acp", "session": "s1", "model": "m", "asks": true}));
+    assert!(!document.to_string().contains("Please do schema") && !document.to_string().contains("secret"));
+
+    std::fs::write(&begun, "{").unwrap();
+    assert_eq!(world.client.run(&id).await.unwrap().speech, None, "what cannot be read is not shown");
+}
+
+#[tokio::test]
+async fn how_an_agent_will_be_spoken_to_is_known_before_its_run_begins() {
+    let world = World::empty().await;
+    let copilot = NewAgent { driver: "copilot".to_owned(), model: Some("m".to_owned()), ..agent("ann-1") };
+    world.client.add_agent(&copilot).await.unwrap();
+    world.mission().await;
+    let id = world.event("run_started", 0).await.run.unwrap().to_string();
+    let speech = Speech { driver: "acp".to_owned(), session: None, model: Some("m".to_owned()), asks: true };
+    assert_eq!(world.client.run(&id).await.unwrap().speech, Some(speech));
 }
 
 #[tokio::test]

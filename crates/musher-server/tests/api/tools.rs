@@ -136,7 +136,7 @@ async fn the_agent_of_a_run_uses_its_tools_and_what_it_does_wrong_it_is_told() {
     assert!(answers[5].contains("there is no tool `fly`"), "{said}");
     assert_eq!(world.event("progress_reported", 0).await.body["text"], "half way");
     let shown = world.client.run(&run).await.unwrap();
-    assert_eq!(shown.progress.as_deref(), Some("half way"));
+    assert_eq!(shown.run.progress.as_deref(), Some("half way"));
 }
 
 #[tokio::test]

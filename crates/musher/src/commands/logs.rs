@@ -1,6 +1,6 @@
 //! `musher logs`.
 
-use musher_server::api::LogQuery;
+use musher_server::api::{LogQuery, RunDocument};
 
 use crate::connect::Context;
 use crate::error::Outcome;
@@ -22,16 +22,15 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let client = cx.client().await?;
-    let run = match client.run(&args.run).await {
-        Ok(run) => run,
+    let RunDocument { run, speech } = match client.run(&args.run).await {
+        Ok(document) => document,
         // Not a run: perhaps an item, whose last run is then meant.
-        Err(error) => match client.item(&args.run).await {
-            Ok(shown) if !shown.runs.is_empty() => shown.runs[shown.runs.len() - 1].clone(),
-            _ => return Err(error.into()),
+        Err(error) => match client.item(&args.run).await.ok().and_then(|shown| shown.runs.last().map(|run| run.id)) {
+            Some(last) => client.run(&last.to_string()).await?,
+            None => return Err(error.into()),
         },
     };
-    let driver = client.agent(&run.agent).await.map(|agent| agent.driver).unwrap_or_default();
-    let mut transcript = Transcript::new(if args.raw { "" } else { &driver });
+    let mut transcript = Transcript::new(speech.filter(|_| !args.raw));
     let run = run.id.to_string();
     let mut lines = client.log(&run, LogQuery { offset: 0, follow: args.follow }).await?;
     let mut all = Vec::new();

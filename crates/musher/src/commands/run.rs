@@ -50,7 +50,7 @@ async fn end(control: &Control, cx: &Context) -> Outcome {
         Control::Interrupt { run } => client.interrupt_run(run).await?,
         Control::Kill { run } => client.kill_run(run).await?,
     };
-    let done = RunDocument { run: done };
+    let done = RunDocument { run: done, speech: None };
     cx.say(&done, || output::line(&format!("run {} is being ended; its item will be ready again", done.run.short_id)))
 }
 

@@ -24,6 +24,6 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let message = Message { text: args.message.clone(), now: args.now };
     let run = cx.client().await?.send_message(&args.run, &message).await?;
-    let done = RunDocument { run };
+    let done = RunDocument { run, speech: None };
     cx.say(&done, || output::line(&format!("run {} is told", done.run.short_id)))
 }

@@ -169,4 +169,9 @@ mod resume {
     fn claude_acp() {
         a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::ClaudeAcp);
     }
+
+    #[test]
+    fn codex_acp() {
+        a_fix_run_goes_on_in_the_session_and_counts_no_token_twice(Kind::CodexAcp);
+    }
 }

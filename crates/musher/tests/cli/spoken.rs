@@ -119,10 +119,12 @@ fn a_request_is_shown_whole_outlives_the_daemon_and_is_answered_once() {
 #[test]
 fn a_no_goes_to_the_agent_and_its_run_goes_on() {
     let repo = repo("approvals = \"ask\"");
-    let (daemon, mut events, _) = begin(&repo, "ask first");
+    let (daemon, mut events, id) = begin(&repo, "ask first");
     let request = events.until("approval_requested")["body"]["request"].as_str().unwrap().to_owned();
     repo.musher(&["deny", &request]).ok();
     assert_eq!(events.until("run_finished")["body"]["message"], "was denied");
+    let logs = repo.musher(&["logs", &format!("{id}/ask-first")]).ok();
+    assert!(logs.out.contains("? it wants to run: echo asked > asked"), "{logs:?}");
     assert_eq!((repo.titles(), heard(&repo, "\"optionId\":\"n\"")), (vec!["first".to_owned()], 1));
     daemon.kill();
 }
@@ -172,6 +174,8 @@ fn an_account_that_is_used_up_counts_nothing_and_the_same_session_goes_on_after_
     repo.musher(&["agent", "resume", "spoken"]).ok();
     repo.wait_for_end(&id);
     assert_eq!((heard(&repo, "session/new"), heard(&repo, "session/load")), (1, 1));
+    let logs = repo.musher(&["logs", &format!("{id}/limited")]).ok();
+    assert!(logs.out.contains("session s1") && logs.out.contains("after the rest"), "{logs:?}");
     daemon.kill();
 }
 

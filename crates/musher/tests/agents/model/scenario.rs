@@ -75,7 +75,9 @@ impl Scenario {
     /// What a client's `nth` request of this scenario is refused with; the first is 1.
     pub(crate) fn refusal(self, nth: u64) -> Option<Refusal> {
         match self {
-            Self::Ok | Self::Text | Self::Tools | Self::Plan | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => None,
+            Self::Ok | Self::Text | Self::Tools | Self::Plan | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => {
+                None
+            }
             Self::Flaky => (nth <= 2).then_some(Refusal { status: 500, retry_after: None }),
             Self::LimitedOnce => (nth <= 1).then_some(Refusal { status: 429, retry_after: Some(2) }),
             Self::Status(status) => Some(Refusal { status, retry_after: None }),

@@ -16,6 +16,7 @@ pub mod codex;
 pub mod gemini;
 pub mod opencode;
 pub mod qwen;
+mod reference;
 
 use musher_core::approval::Ask;
 use musher_core::run::{FailureClass, Usage};

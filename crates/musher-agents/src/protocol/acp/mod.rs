@@ -23,6 +23,7 @@ use musher_core::run::FailureClass;
 use musher_core::time::Timestamp;
 use serde_json::Value;
 
+use super::reference::References;
 use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
 use schema::{Choice, Fault, Message, ModelWay, Update};
 use tool::Tool;
@@ -47,8 +48,7 @@ struct Acp {
     turn: Turn,
     tools: BTreeMap<String, Tool>,
     wants: Vec<Want>,
-    /// How often the agent used an id for a request: a reference has to be unique in the run, an id only while open.
-    ids: BTreeMap<String, u32>,
+    references: References,
     tells: VecDeque<Tell>,
     meter: Meter,
     ended: Option<Ended>,
@@ -187,7 +187,7 @@ impl Acp {
             turn: Turn::default(),
             tools: BTreeMap::new(),
             wants: Vec::new(),
-            ids: BTreeMap::new(),
+            references: References::default(),
             tells: VecDeque::new(),
             meter: Meter::default(),
             ended: None,
@@ -279,7 +279,7 @@ impl Acp {
 
     /// A request of the agent.
     fn asked(&mut self, id: Value, method: &str, params: &Value, seen: &mut Vec<Observation>) {
-        let reference = self.reference(&id);
+        let reference = self.references.next(&id);
         let told = schema::told(&params["toolCall"]).filter(|_| method == "session/request_permission");
         let Some(told) = told else {
             return self.wants.push(Want { id, reference, kind: WantKind::Unknown(method.to_owned()) });
@@ -293,7 +293,7 @@ impl Acp {
     /// A line that is no message, in which a request may be seen still: without an answer the agent waits for ever.
     fn asked_in_part(&mut self, line: &str, seen: &mut Vec<Observation>) {
         let Some((id, params)) = schema::cut_request(line) else { return };
-        let reference = self.reference(&id);
+        let reference = self.references.next(&id);
         seen.push(Observation::Warning("a request for a permission is too long to be read whole".to_owned()));
         let action = Action::Other("a request too long to be read".into(), line.chars().take(2000).collect());
         self.wanted(Want { id, reference, kind: WantKind::permission(String::new(), &params) }, Some(action), seen);
@@ -307,13 +307,6 @@ impl Acp {
             seen.push(Observation::PermissionAsked(Ask { reference, action }));
         }
         self.wants.push(want);
-    }
-
-    fn reference(&mut self, id: &Value) -> String {
-        let name = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-        let times = self.ids.entry(name.clone()).or_default();
-        *times = times.saturating_add(1);
-        if *times == 1 { name } else { format!("{name}#{times}") }
     }
 
     /// An update of the session. What comes before the session is open is the past of a loaded one.

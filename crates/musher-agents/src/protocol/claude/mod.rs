@@ -14,6 +14,7 @@ use musher_core::run::Usage;
 use musher_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::reference::References;
 use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
 
 mod ask;
@@ -61,8 +62,9 @@ pub struct Claude {
     queue: VecDeque<Say>,
     /// The keys that were said.
     said: BTreeSet<String>,
-    /// What it asked and has no answer to yet.
-    open: BTreeSet<String>,
+    /// What it asked and has no answer to yet, by the ids of its requests.
+    open: BTreeMap<String, Open>,
+    references: References,
     /// The messages that it was told, and how many of them it took up.
     told: u64,
     taken: u64,
@@ -81,6 +83,14 @@ pub struct Claude {
     stderr: outcome::Stderr,
 }
 
+/// A request of its.
+#[derive(Debug)]
+struct Open {
+    reference: String,
+    /// Whether people were asked.
+    shown: bool,
+}
+
 impl Claude {
     /// A run that has not begun.
     pub fn new(brief: &Brief) -> Self {
@@ -89,7 +99,8 @@ impl Claude {
             asks: brief.asks,
             queue: VecDeque::new(),
             said: BTreeSet::new(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
+            references: References::default(),
             told: 0,
             taken: 0,
             echoes: false,
@@ -156,28 +167,30 @@ impl Claude {
 
     fn requested(&mut self, event: &Value, seen: &mut Vec<Observation>) {
         let (id, request) = (text(event, "request_id"), &event["request"]);
-        if id.is_empty() {
+        // What it asks again while that is open is the same.
+        if id.is_empty() || self.open.contains_key(id) {
             return;
         }
-        if text(request, "subtype") != "can_use_tool" {
-            let answer = json!({"subtype": "error", "request_id": id, "error": "musher does not do this"});
-            return self.push(format!("refuse:{id}"), &json!({"type": "control_response", "response": answer}));
-        }
-        if self.asks {
-            if !self.said.contains(&answer_key(id)) && self.open.insert(id.to_owned()) {
-                let action = ask::action(text(request, "tool_name"), &request["input"]);
-                seen.push(Observation::PermissionAsked(Ask { reference: id.into(), action }));
-            }
+        let reference = self.references.next(&event["request_id"]);
+        let is_known = text(request, "subtype") == "can_use_tool";
+        let shown = is_known && self.asks;
+        if shown {
+            let action = ask::action(text(request, "tool_name"), &request["input"]);
+            seen.push(Observation::PermissionAsked(Ask { reference: reference.as_str().into(), action }));
+        } else if is_known {
+            self.push(format!("allow:{reference}"), &allowed(id));
         } else {
-            self.push(format!("allow:{id}"), &allowed(id));
+            let answer = json!({"subtype": "error", "request_id": id, "error": "musher does not do this"});
+            self.push(format!("refuse:{reference}"), &json!({"type": "control_response", "response": answer}));
         }
+        self.open.insert(id.to_owned(), Open { reference, shown });
     }
 
     fn withdrawn(&mut self, id: &str, seen: &mut Vec<Observation>) {
-        let keys = [answer_key(id), format!("allow:{id}"), format!("refuse:{id}")];
-        self.queue.retain(|say| !keys.contains(&say.key));
-        if self.open.remove(id) {
-            seen.push(Observation::PermissionGone(id.to_owned()));
+        let Some(Open { reference, shown }) = self.open.remove(id) else { return };
+        self.queue.retain(|say| answers(&say.key) != Some(&reference));
+        if shown {
+            seen.push(Observation::PermissionGone(reference));
         }
     }
 
@@ -199,9 +212,8 @@ impl Claude {
 
     fn result(&mut self, event: &Value, seen: &mut Vec<Observation>) {
         self.meter(event, seen);
-        for id in std::mem::take(&mut self.open) {
-            seen.push(Observation::PermissionGone(id));
-        }
+        let open = std::mem::take(&mut self.open).into_values().filter(|open| open.shown);
+        seen.extend(open.map(|open| Observation::PermissionGone(open.reference)));
         if !self.echoes {
             self.taken = self.told;
         }
@@ -234,13 +246,12 @@ impl Claude {
         if !self.said.insert(key.to_owned()) {
             return;
         }
-        match key.split_once(':') {
-            Some(("interrupt", _)) => self.interrupted = true,
-            Some(("answer", id)) => {
-                self.open.remove(id);
-            }
-            _ if is_message(key) => self.told = self.told.saturating_add(1),
-            _ => {}
+        if let Some(reference) = answers(key) {
+            self.open.retain(|_, open| open.reference != reference);
+        } else if key.starts_with("interrupt:") {
+            self.interrupted = true;
+        } else if is_message(key) {
+            self.told = self.told.saturating_add(1);
         }
     }
 
@@ -274,11 +285,10 @@ impl Claude {
     }
 
     fn answer(&mut self, reference: &str, allow: bool, why: &str) -> bool {
-        if !self.open.contains(reference) {
-            return false;
-        }
-        let answer = if allow { allowed(reference) } else { denied(reference, why) };
-        self.push(answer_key(reference), &answer);
+        let asked = self.open.iter().find(|(_, open)| open.shown && open.reference == reference);
+        let Some((id, _)) = asked else { return false };
+        let answer = if allow { allowed(id) } else { denied(id, why) };
+        self.push(format!("answer:{reference}"), &answer);
         true
     }
 }
@@ -336,12 +346,12 @@ impl Protocol for Claude {
 
 /// Whether what is said under this key is a message, rather than a part of the protocol.
 fn is_message(key: &str) -> bool {
-    let ours = ["interrupt:", "answer:", "allow:", "refuse:"];
-    !key.is_empty() && key != INITIALIZE && !ours.iter().any(|start| key.starts_with(start))
+    !key.is_empty() && key != INITIALIZE && !key.starts_with("interrupt:") && answers(key).is_none()
 }
 
-fn answer_key(reference: &str) -> String {
-    format!("answer:{reference}")
+/// The reference of the request that is answered under this key.
+fn answers(key: &str) -> Option<&str> {
+    ["answer:", "allow:", "refuse:"].iter().find_map(|kind| key.strip_prefix(kind))
 }
 
 /// A yes. The program takes an empty input for "as you asked"; the real one may be masked where we read it.

@@ -1,10 +1,9 @@
 //! What codex asks of its client, and the answers.
 
-use std::collections::BTreeMap;
-
 use musher_core::approval::{Action, Ask};
 use serde_json::{Value, json};
 
+use super::super::reference::References;
 use super::super::{Observation, Say};
 use super::item::Items;
 use super::line;
@@ -15,8 +14,7 @@ pub(super) struct Asks {
     /// Whether musher is asked. Otherwise every yes is given here.
     asks: bool,
     open: Vec<Open>,
-    /// How often it used an id: a reference has to be unique in the run, an id only while open.
-    ids: BTreeMap<String, u32>,
+    references: References,
 }
 
 #[derive(Debug)]
@@ -46,7 +44,7 @@ enum Sort {
 
 impl Asks {
     pub(super) fn new(asks: bool) -> Self {
-        Self { asks, open: Vec::new(), ids: BTreeMap::new() }
+        Self { asks, open: Vec::new(), references: References::default() }
     }
 
     /// Takes a request of codex. Whatever it is gets an answer, for codex waits for it without an end.
@@ -58,7 +56,7 @@ impl Asks {
         items: &Items,
         seen: &mut Vec<Observation>,
     ) {
-        let reference = self.reference(id);
+        let reference = self.references.next(id);
         let (sort, action) = question(method, params, items);
         let allow = (!self.asks || action.is_none()).then_some(true);
         if let Some(action) = action.filter(|_| self.asks) {
@@ -66,13 +64,6 @@ impl Asks {
         }
         let turn = params["turnId"].as_str().unwrap_or_default().to_owned();
         self.open.push(Open { reference, id: id.clone(), turn, sort, allow });
-    }
-
-    fn reference(&mut self, id: &Value) -> String {
-        let name = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
-        let times = self.ids.entry(name.clone()).or_default();
-        *times = times.saturating_add(1);
-        if *times == 1 { name } else { format!("{name}#{times}") }
     }
 
     /// Takes musher's answer. False if that is not open.

@@ -67,9 +67,33 @@ fn nothing_stays_open_after_the_turn() {
 fn without_asking_the_protocol_says_yes_itself() {
     let (mut claude, _) = begun(false);
     assert_eq!(hear(&mut claude, &[hello()]), []);
-    assert_eq!(say_all(&mut claude), ["allow:r1"]);
     hear(&mut claude, &[hello()]);
-    assert_eq!(say_all(&mut claude), Vec::<String>::new());
+    assert_eq!(say_all(&mut claude), ["allow:r1"], "what is asked again before it is answered is the same");
+}
+
+#[test]
+fn an_id_that_is_used_again_gets_an_answer_of_its_own() {
+    for (asks, first, second) in [(false, "allow:r1", "allow:r1#2"), (true, "answer:r1", "answer:r1#2")] {
+        let (mut claude, mut spool) = begun(asks);
+        spool.extend([hello(), said(first)]);
+        hear(&mut claude, &spool[4..]);
+        let seen = hear(&mut claude, &[hello()]);
+        assert_eq!(seen.len(), usize::from(asks), "{seen:?}");
+        assert_eq!(claude.wish(answer("r1#2", true)), asks);
+        let say = claude.say().unwrap();
+        assert_eq!(say.key, second);
+        let told: Value = serde_json::from_str(&say.text).unwrap();
+        assert_eq!(told["response"]["request_id"], "r1", "the program knows its own id alone");
+        // The same after a restart, and never a third time.
+        spool.extend([hello(), said(second)]);
+        let mut again = Claude::new(&brief(asks));
+        hear(&mut again, &spool);
+        assert!(!again.wish(answer("r1#2", true)));
+        assert_eq!(again.say(), None);
+        let cancel = out(&json!({"type": "control_cancel_request", "request_id": "r1"}));
+        hear(&mut claude, &[cancel]);
+        assert_eq!(claude.say(), None, "withdrawn");
+    }
 }
 
 #[test]

@@ -19,6 +19,29 @@ fn run_ls(id: u64) -> Line {
     asked(id, "item/commandExecution/requestApproval", &json!({"command": "ls"}))
 }
 
+#[test]
+fn an_id_that_is_used_again_gets_an_answer_of_its_own() {
+    for asks in [false, true] {
+        let mut codex = running(&brief(asks));
+        let mut spool = begun();
+        spool.extend([run_ls(0), said("answer:0")]);
+        hear(&mut codex, &spool[spool.len() - 2..]);
+        let seen = hear(&mut codex, &[run_ls(0)]);
+        assert_eq!(seen.iter().map(shown).collect::<Vec<_>>(), ["asks 0#2 Shell(\"ls\")"][..usize::from(asks)]);
+        if asks {
+            assert_eq!(codex.say(), None);
+            assert!(codex.wish(answer("0#2", true, "")));
+        }
+        let (key, told) = say(&mut codex).unwrap();
+        assert_eq!((key.as_str(), &told["id"]), ("answer:0#2", &json!(0)), "codex knows its own id alone");
+        // The same after a restart, and never a third time.
+        spool.extend([run_ls(0), said("answer:0#2")]);
+        let mut again = Codex::new(&brief(asks));
+        hear(&mut again, &spool);
+        assert_eq!(again.say(), None);
+    }
+}
+
 fn answer(reference: &str, allow: bool, why: &str) -> Wish {
     Wish::Answer { reference: reference.to_owned(), allow, why: why.to_owned() }
 }

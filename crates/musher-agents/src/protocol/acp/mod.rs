@@ -23,6 +23,7 @@ use musher_core::run::FailureClass;
 use musher_core::time::Timestamp;
 use serde_json::Value;
 
+use super::claude::account::Account;
 use super::reference::References;
 use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
 use schema::{Choice, Fault, Message, ModelWay, Update};
@@ -51,6 +52,8 @@ struct Acp {
     references: References,
     tells: VecDeque<Tell>,
     meter: Meter,
+    /// When its account is good again, by what it told last beside its answers.
+    resets_at: Option<Timestamp>,
     ended: Option<Ended>,
     last_error_line: String,
 }
@@ -190,6 +193,7 @@ impl Acp {
             references: References::default(),
             tells: VecDeque::new(),
             meter: Meter::default(),
+            resets_at: None,
             ended: None,
             last_error_line: String::new(),
         }
@@ -313,7 +317,7 @@ impl Acp {
     fn updated(&mut self, params: &Value, seen: &mut Vec<Observation>) {
         let update = schema::update(params);
         if matches!(self.phase, Phase::Greeting | Phase::Opening { .. } | Phase::Reopening) {
-            if let Update::Level { used: _, cost_micro_usd } = update {
+            if let Update::Level { used: _, cost_micro_usd, account: _ } = update {
                 self.meter.level(None, cost_micro_usd);
             }
             return;
@@ -329,7 +333,14 @@ impl Acp {
             Update::Text(_) | Update::Thought(_) | Update::Unknown => {}
             Update::Tool(told) => self.tool_told(told, false, seen),
             Update::Plan(entries) => seen.push(Observation::Plan(entries)),
-            Update::Level { used, cost_micro_usd } => self.meter.level(used, cost_micro_usd),
+            Update::Level { used, cost_micro_usd, account } => {
+                self.meter.level(used, cost_micro_usd);
+                self.resets_at = match account {
+                    Some(Account::UsedUp { resets_at }) => resets_at,
+                    Some(Account::Good) => None,
+                    Some(Account::NearlyUsedUp) | None => self.resets_at,
+                };
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 use serde_json::{Value, json};
 
 use super::super::McpServer;
+use super::super::claude::account::{self, Account};
 
 /// The version that is spoken here.
 pub(super) const VERSION: u64 = 1;
@@ -41,6 +42,8 @@ pub(super) enum Update {
     Level {
         used: Option<u64>,
         cost_micro_usd: Option<u64>,
+        /// What claude-agent-acp tells of its account beside it.
+        account: Option<Account>,
     },
     /// One that means nothing here, or that nobody knew when this was written.
     Unknown,
@@ -127,6 +130,7 @@ pub(super) fn update(params: &Value) -> Update {
                 .as_f64()
                 .filter(|amount| *amount >= 0.0 && dollars(&update["cost"]))
                 .map(|amount| (amount * 1e6).round() as u64),
+            account: account::of(&update["_meta"]["_claude/rateLimit"]),
         },
         _ => Update::Unknown,
     }

@@ -141,10 +141,11 @@ impl Acp {
     }
 
     /// The end, once and for all that is heard.
-    pub(super) fn end(&mut self, end: Ended, seen: &mut Vec<Observation>) {
+    pub(super) fn end(&mut self, mut end: Ended, seen: &mut Vec<Observation>) {
         self.withdraw(seen);
-        match &end {
+        match &mut end {
             Ended::RateLimited { resets_at, message: _ } => {
+                *resets_at = resets_at.or(self.resets_at);
                 seen.push(Observation::RateLimited { resets_at: *resets_at });
             }
             Ended::Finished { .. } | Ended::Failed { .. } | Ended::SessionLost { .. } | Ended::Cancelled => {}

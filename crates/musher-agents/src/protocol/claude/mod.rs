@@ -16,7 +16,9 @@ use serde_json::{Map, Value, json};
 
 use super::reference::References;
 use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
+use account::Account;
 
+pub(super) mod account;
 mod ask;
 pub(super) mod content;
 pub(super) mod outcome;
@@ -195,18 +197,16 @@ impl Claude {
     }
 
     fn rate_limit(&mut self, info: &Value, seen: &mut Vec<Observation>) {
-        let resets_at = info["resetsAt"].as_f64().and_then(outcome::epoch);
-        match text(info, "status") {
-            // Paid for beyond what the account has: it goes on.
-            "rejected" if info["isUsingOverage"] == true => {}
-            "rejected" => {
+        match account::of(info) {
+            Some(Account::UsedUp { resets_at }) => {
                 self.limited = Some(resets_at);
                 seen.push(Observation::RateLimited { resets_at });
             }
-            "allowed_warning" => seen.push(Observation::Warning("its account is nearly used up".to_owned())),
-            // Its account works again, or never stopped.
-            "allowed" => self.limited = None,
-            _ => {}
+            Some(Account::NearlyUsedUp) => {
+                seen.push(Observation::Warning("its account is nearly used up".to_owned()));
+            }
+            Some(Account::Good) => self.limited = None,
+            None => {}
         }
     }
 

@@ -86,6 +86,25 @@ fn an_urgent_message_cancels_the_turn_and_its_permissions() {
 }
 
 #[test]
+fn a_used_up_account_is_good_again_when_it_was_told_beside_the_answers() {
+    let limit = |status: &str| {
+        json!({"sessionUpdate": "usage_update", "used": 1,
+            "_meta": {"_claude/rateLimit": {"status": status, "resetsAt": 1_800_000_000}}})
+    };
+    let fault = json!({"id": 10, "error": {"code": -32603, "message": "Internal error: You've hit your session limit",
+        "data": {"errorKind": "rate_limit"}}});
+    let told = Some(Timestamp::from_micros(1_800_000_000_000_000));
+    for (statuses, expected) in [(&["rejected"][..], told), (&["rejected", "allowed"], None), (&[], None)] {
+        let mut run = Run::working(asking());
+        statuses.iter().for_each(|status| run.update(&limit(status)));
+        run.out(&fault);
+        let Some(Ended::RateLimited { resets_at, .. }) = run.protocol.ended() else { panic!() };
+        assert_eq!(*resets_at, expected, "{statuses:?}");
+        assert_eq!(run.seen.last(), Some(&Observation::RateLimited { resets_at: expected }));
+    }
+}
+
+#[test]
 fn a_new_machine_waits_for_the_message_that_the_old_one_interrupted_for() {
     let mut run = Run::working(asking());
     run.tell("fast", true);

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use musher_core::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::words::shown;
 use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
 use ask::Asks;
 use complaint::Complaint;
@@ -256,7 +257,7 @@ impl Codex {
 
     fn notification(&mut self, method: &str, params: &Value, seen: &mut Vec<Observation>) {
         let own = params["threadId"].as_str().is_none_or(|id| Some(id) == self.thread.as_deref());
-        let warning = |words: &Value| Observation::Warning(failure::shown(words.as_str().unwrap_or_default()));
+        let warning = |words: &Value| Observation::Warning(shown(words.as_str().unwrap_or_default()));
         match method {
             "turn/started" if own => self.turn(&params["turn"]),
             "turn/completed" => {
@@ -290,7 +291,7 @@ impl Codex {
             "mcpServer/startupStatus/updated" if params["status"] == "failed" => {
                 let word = |name: &str| params[name].as_str().unwrap_or_default();
                 let words = format!("MCP server {} does not start: {}", word("name"), word("error"));
-                seen.push(Observation::Warning(failure::shown(&words)));
+                seen.push(Observation::Warning(shown(&words)));
             }
             // Open by nature: what a later version says is in the spool.
             _ => {}

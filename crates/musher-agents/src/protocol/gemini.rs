@@ -9,7 +9,8 @@ use musher_core::run::Usage;
 use musher_core::time::Timestamp;
 use serde_json::Value;
 
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
+use super::words::shown;
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, session};
 
 mod failure;
 #[cfg(test)]
@@ -81,7 +82,7 @@ impl Protocol for Gemini {
         }
         let complaints = self.complaints.join(" ");
         if self.lost && self.session.is_none() {
-            return Ended::SessionLost { message: failure::shown(&complaints) };
+            return Ended::SessionLost { message: shown(&complaints) };
         }
         match &self.failed {
             Some((words, at)) => failure::of_exit(exit.code, words, *at),
@@ -97,7 +98,7 @@ impl Gemini {
     fn event(&mut self, event: &Value, at: Timestamp, seen: &mut Vec<Observation>) {
         let word = |name: &str| event[name].as_str().unwrap_or_default();
         match word("type") {
-            "init" => self.session(word("session_id"), seen),
+            "init" => session::named(&mut self.session, word("session_id"), seen),
             "message" if word("role") == "assistant" => self.text(word("content"), seen),
             "tool_use" => self.tool(event, seen),
             "tool_result" => {
@@ -108,13 +109,6 @@ impl Gemini {
             "result" if self.ended.is_none() && self.failed.is_none() => self.result(event, at, seen),
             // Open by nature: what a later version says is in the spool.
             _ => {}
-        }
-    }
-
-    fn session(&mut self, id: &str, seen: &mut Vec<Observation>) {
-        if !id.is_empty() && self.session.as_deref() != Some(id) {
-            self.session = Some(id.to_owned());
-            seen.push(Observation::SessionStarted { id: id.to_owned(), resumable: true });
         }
     }
 
@@ -141,7 +135,7 @@ impl Gemini {
     }
 
     fn error(&mut self, severity: &str, message: &str, seen: &mut Vec<Observation>) {
-        let message = failure::shown(message);
+        let message = shown(message);
         // It stops at a loop or a hook's no with a mere warning, and calls the result a success.
         let stops = ["Loop detected", "Agent execution blocked"].iter().any(|sign| message.starts_with(sign));
         if severity == "error" || stops {
@@ -176,7 +170,7 @@ impl Gemini {
         if line.trim().is_empty() || noise.iter().any(|noise| line.starts_with(noise)) {
             return;
         }
-        let line = failure::shown(line);
+        let line = shown(line);
         if line.starts_with("Attempt ") && line.contains("Retrying") {
             seen.push(Observation::Retrying(line.clone()));
         }

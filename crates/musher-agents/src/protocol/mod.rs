@@ -17,6 +17,8 @@ pub mod gemini;
 pub mod opencode;
 pub mod qwen;
 mod reference;
+mod session;
+mod words;
 
 use musher_core::approval::Ask;
 use musher_core::run::{FailureClass, Usage};

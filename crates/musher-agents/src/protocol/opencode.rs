@@ -9,7 +9,8 @@ use musher_core::run::{FailureClass, Usage};
 use musher_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
+use super::words::{plain, shown};
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, session};
 
 mod failure;
 #[cfg(test)]
@@ -119,7 +120,7 @@ impl OpenCode {
         let part = &event["part"];
         let kind = event["type"].as_str().unwrap_or_default();
         if !kind.is_empty() {
-            self.session(event["sessionID"].as_str().unwrap_or_default(), seen);
+            session::named(&mut self.session, event["sessionID"].as_str().unwrap_or_default(), seen);
         }
         match kind {
             "step_start" => self.stopped = false,
@@ -130,13 +131,6 @@ impl OpenCode {
             "error" => self.failed(&event["error"], at, seen),
             // Open by nature: what a later version says is in the spool.
             _ => {}
-        }
-    }
-
-    fn session(&mut self, id: &str, seen: &mut Vec<Observation>) {
-        if !id.is_empty() && self.session.as_deref() != Some(id) {
-            self.session = Some(id.to_owned());
-            seen.push(Observation::SessionStarted { id: id.to_owned(), resumable: true });
         }
     }
 
@@ -183,7 +177,7 @@ impl OpenCode {
     }
 
     fn complaint(&mut self, line: &str, seen: &mut Vec<Observation>) {
-        let line = failure::shown(&plain(line));
+        let line = shown(&plain(line));
         if line.is_empty() {
             return;
         }
@@ -216,15 +210,4 @@ fn used(part: &Value) -> Option<Observation> {
 /// A float becomes the nearest integer that there is: nothing for what is below 0 or no number.
 fn micro_usd(usd: f64) -> u64 {
     (usd * 1e6).round() as u64
-}
-
-/// A line without the colours of a terminal.
-fn plain(line: &str) -> String {
-    let mut parts = line.split("\u{1b}[");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
-        plain.push_str(rest.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest));
-    }
-    plain
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::claude::outcome::{Stderr, class};
 use super::claude::{content, mcp_server, text, words};
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol};
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, session};
 
 /// How Qwen Code is started. Its prompt is its input, which may be longer than an argument can.
 pub fn launch(brief: &Brief) -> Launch {
@@ -68,7 +68,9 @@ impl Qwen {
     fn line(&mut self, line: &str, seen: &mut Vec<Observation>) {
         let Ok(event) = serde_json::from_str::<Value>(line) else { return };
         match text(&event, "type") {
-            "system" if text(&event, "subtype") == "init" => self.started(text(&event, "session_id"), seen),
+            "system" if text(&event, "subtype") == "init" => {
+                session::named(&mut self.session, text(&event, "session_id"), seen)
+            }
             "assistant" => {
                 content::assistant(&event, seen);
                 self.meter_message(&event["message"], seen);
@@ -76,13 +78,6 @@ impl Qwen {
             "user" => content::tool_results(&event, seen),
             "result" => self.result(&event, seen),
             _ => {}
-        }
-    }
-
-    fn started(&mut self, id: &str, seen: &mut Vec<Observation>) {
-        if !id.is_empty() && self.session.as_deref() != Some(id) {
-            self.session = Some(id.to_owned());
-            seen.push(Observation::SessionStarted { id: id.to_owned(), resumable: true });
         }
     }
 

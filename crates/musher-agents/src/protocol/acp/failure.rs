@@ -8,6 +8,7 @@ use musher_core::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Ended;
+use super::super::words::shown;
 use super::schema::Fault;
 
 /// The code of ACP for "login first"; elsewhere it is any server's error.
@@ -85,9 +86,4 @@ fn resets_at(data: &Value, at: Timestamp) -> Option<Timestamp> {
     }
     let moment_s = number(&["resets_at", "resetsAt", "reset_at"])?;
     Some(Timestamp::from_micros(i64::try_from(moment_s).ok()?.checked_mul(1_000_000)?))
-}
-
-/// One line, and not a long one.
-pub(super) fn shown(words: &str) -> String {
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect()
 }

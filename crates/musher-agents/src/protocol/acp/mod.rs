@@ -25,6 +25,7 @@ use serde_json::Value;
 
 use super::claude::account::Account;
 use super::reference::References;
+use super::words::shown;
 use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
 use schema::{Choice, Fault, Message, ModelWay, Update};
 use tool::Tool;
@@ -136,7 +137,7 @@ impl Protocol for Acp {
                 None => self.asked_in_part(line, seen),
                 Some(Message::Answer { id, answer }) => self.answered(id, answer, at, seen),
             },
-            Heard::Err(line) if !line.trim().is_empty() => self.last_error_line = failure::shown(line),
+            Heard::Err(line) if !line.trim().is_empty() => self.last_error_line = shown(line),
             Heard::Err(_) => {}
             Heard::Said(key) => self.said(key, at, seen),
         }
@@ -210,7 +211,7 @@ impl Acp {
             (Phase::Setting(_), say::MODE) => {
                 if let Err(fault) = answer {
                     let model = self.brief.model.as_deref().unwrap_or_default();
-                    let words = failure::shown(&fault.words);
+                    let words = shown(&fault.words);
                     seen.push(Observation::Warning(format!("it did not take the model `{model}`: {words}")));
                 }
                 self.phase = Phase::Working;
@@ -247,7 +248,7 @@ impl Acp {
             Err(fault) => {
                 // What else is wrong, such as no login, the new session's answer tells as well.
                 if loads {
-                    let words = failure::shown(&fault.words);
+                    let words = shown(&fault.words);
                     seen.push(Observation::Warning(format!(
                         "the session could not be loaded, a new one is begun: {words}"
                     )));

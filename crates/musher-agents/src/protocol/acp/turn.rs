@@ -5,6 +5,7 @@ use musher_core::run::FailureClass;
 use musher_core::time::Timestamp;
 use serde_json::Value;
 
+use super::super::words::shown;
 use super::super::{Ended, Observation};
 use super::schema::{Fault, Told};
 use super::{Acp, Phase, Tool, Turn, Want, WantKind, failure, say};
@@ -197,5 +198,5 @@ fn show_start(id: &str, tool: &mut Tool, seen: &mut Vec<Observation>) {
 }
 
 fn failed(class: FailureClass, message: &str) -> Ended {
-    Ended::Failed { class, message: failure::shown(message) }
+    Ended::Failed { class, message: shown(message) }
 }

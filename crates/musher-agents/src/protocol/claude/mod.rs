@@ -15,7 +15,7 @@ use musher_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::reference::References;
-use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish};
+use super::{Brief, Ended, Exit, Heard, Launch, Observation, Protocol, Say, Wish, session};
 use account::Account;
 
 pub(super) mod account;
@@ -135,11 +135,7 @@ impl Claude {
             // Every turn begins with one, always for the same session unless a person forked it.
             "init" => {
                 self.outcome = None;
-                let id = text(event, "session_id");
-                if !id.is_empty() && self.session.as_deref() != Some(id) {
-                    self.session = Some(id.to_owned());
-                    seen.push(Observation::SessionStarted { id: id.to_owned(), resumable: true });
-                }
+                session::named(&mut self.session, text(event, "session_id"), seen);
             }
             "api_retry" => seen.push(Observation::Retrying(outcome::retry(event))),
             _ => {}

@@ -3,6 +3,7 @@
 use musher_core::run::FailureClass;
 use serde_json::json;
 
+use super::super::words::{plain, shown};
 use super::super::{Ended, Exit};
 use super::failure;
 
@@ -16,7 +17,7 @@ pub(super) struct Complaint {
 
 impl Complaint {
     pub(super) fn hear(&mut self, line: &str) {
-        let line = failure::shown(&plain(line));
+        let line = shown(&plain(line));
         let lower = line.to_lowercase();
         let error = lower.starts_with("error") || lower.contains(" error ");
         if !line.is_empty() && (error || !self.error) {
@@ -31,7 +32,7 @@ impl Complaint {
 
     /// What an exit means that came before any end.
     pub(super) fn end(&self, exit: Exit) -> Ended {
-        let message = failure::shown(&format!("ended without a result ({}) {}", exit.words(), self.line));
+        let message = shown(&format!("ended without a result ({}) {}", exit.words(), self.line));
         // 2 is what its arguments' parser says; a folder of its own that is no configuration is told in words.
         if exit.code == Some(2) || self.line.contains("unknown variant") || self.line.contains("config.toml") {
             return failure::setup(&message);
@@ -43,18 +44,4 @@ impl Complaint {
             }
         }
     }
-}
-
-/// Without the colours that its log has even where there is no terminal.
-fn plain(line: &str) -> String {
-    let mut text = String::new();
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        if letter == '\u{1b}' {
-            letters.by_ref().find(char::is_ascii_alphabetic);
-        } else {
-            text.push(letter);
-        }
-    }
-    text
 }

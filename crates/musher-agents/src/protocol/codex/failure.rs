@@ -5,6 +5,7 @@ use musher_core::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Ended;
+use super::super::words::shown;
 
 /// The end that the error of a turn means.
 pub(super) fn of_turn(error: &Value, resets_at: Option<Timestamp>) -> Ended {
@@ -45,11 +46,6 @@ pub(super) fn words(error: &Value) -> String {
         (Some(message), None) | (None, Some(message)) => shown(message),
         (None, None) => "an error without words".to_owned(),
     }
-}
-
-/// One line, and not a long one.
-pub(super) fn shown(words: &str) -> String {
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect()
 }
 
 /// When the windows that are used up begin anew, if there are any.

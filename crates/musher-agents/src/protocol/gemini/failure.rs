@@ -7,6 +7,7 @@ use musher_core::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Ended;
+use super::super::words::shown;
 
 /// The longest wait that is believed: a month. More is a misread sentence.
 const LONGEST_WAIT_S: f64 = 31.0 * 86_400.0;
@@ -66,11 +67,6 @@ pub(super) fn of_stream(message: &str) -> Ended {
     let limit = message.starts_with("Maximum session turns");
     let class = if limit { FailureClass::Limit } else { FailureClass::Agent };
     Ended::Failed { class, message: shown(message) }
-}
-
-/// One line, and not a long one.
-pub(super) fn shown(words: &str) -> String {
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect()
 }
 
 /// The provider's own words where they are in it.

@@ -7,6 +7,7 @@ use musher_core::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Ended;
+use super::super::words::shown;
 
 /// The longest wait that is believed: a month. More is a broken header.
 const LONGEST_WAIT_S: f64 = 31.0 * 86_400.0;
@@ -25,11 +26,6 @@ pub(super) fn end(error: &Value, at: Timestamp) -> Ended {
         // Open by nature: a name of theirs, or any other status.
         (_, _) => Ended::Failed { class: FailureClass::Agent, message },
     }
-}
-
-/// One line, and not a long one.
-pub(super) fn shown(words: &str) -> String {
-    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(500).collect()
 }
 
 fn resets_at(headers: &Value, at: Timestamp) -> Option<Timestamp> {

@@ -165,11 +165,13 @@ fn failed(words: &str) -> Ended {
     }
 }
 
-/// The error that a text ends with, after whatever part of an answer came before it.
+/// The error that a text ends with, after whatever part of an answer came before it. Behind a limit's error stands a line
+/// of advice.
 fn api_error(said: &str) -> Option<&str> {
     let said = said.trim_end();
-    let start = said.rfind(API_ERROR)?;
-    said.ends_with(']').then(|| &said[start..])
+    let error = &said[said.rfind(API_ERROR)?..];
+    let error = error.rsplit_once('\n').filter(|(_, line)| line.contains(ADVICE)).map_or(error, |(error, _)| error);
+    error.ends_with(']').then_some(error)
 }
 
 /// The HTTP status at the start of an error.
@@ -186,6 +188,9 @@ fn usage(counts: &Value) -> Usage {
 }
 
 const API_ERROR: &str = "[API Error: ";
+
+/// What it says to people after an error of a limit.
+const ADVICE: &str = "Please wait and try again later";
 
 /// The exit code that says that its limit of turns is reached.
 const TURNS_EXIT: i32 = 53;

@@ -87,6 +87,15 @@ fn a_failure_has_the_class_of_its_cause() {
     let no_auth = "No auth type is selected. Please configure an auth type";
     let cases = [
         (json!({"is_error": false, "result": "a [API Error: 429 x]"}), limited("[API Error: 429 x]")),
+        (
+            json!({"is_error": false, "result": "[API Error: 429 x]\nPossible quota limitations in place or slow response \
+                times detected. Please wait and try again later."}),
+            limited("[API Error: 429 x]"),
+        ),
+        (
+            json!({"is_error": false, "result": "It said [API Error: 429 x]\nNow it says: wait."}),
+            Ended::Finished { summary: "It said [API Error: 429 x]\nNow it says: wait.".to_owned() },
+        ),
         (json!({"is_error": false, "result": "[API Error: 500 x]"}), failed(Agent, "[API Error: 500 x]")),
         (
             json!({"is_error": false, "result": "[API Error: Connection error. (cause: fetch failed)]"}),

@@ -80,6 +80,28 @@ fn a_no_is_heard_and_nothing_is_written(kind: Kind) {
     daemon.kill();
 }
 
+/// Nobody answers: the end of its time is a no, and the run goes on by itself.
+fn what_nobody_answers_in_time_is_denied_and_the_run_goes_on(kind: Kind) {
+    let Some(fixture) = Fixture::new(kind, Scenario::Ok) else { return };
+    let ask = "approvals = \"ask\"\napproval_timeout = \"1s\"";
+    let config = fixture.config("max_retries = 1").replace("approvals = \"allow\"", ask);
+    let repo = Repo::with(&config, "");
+    let daemon = fixture.up(&repo);
+    repo.musher(&["mission", "start", "--text", "careful [[write:careful.txt]]"]).ok();
+    let mut follower = repo.follow(0);
+    let requested = follower.until("approval_requested");
+    let decided = follower.until("approval_decided");
+    assert_eq!((&decided["body"]["ruled"], &decided["body"]["by"]), (&"denied".into(), &"the end of its time".into()));
+    assert!(decided["at"].as_str() >= requested["body"]["expires_at"].as_str(), "{decided} {requested}");
+    repo.musher(&["allow", &request_of(&requested)]).refused(2, "was denied by");
+    let finished = follower.until("run_finished");
+    assert_eq!(finished["body"]["outcome"], "finished", "it heard the no, and said its last words: {finished}");
+    follower.until("item_dead_lettered");
+    assert_eq!(repo.titles(), ["first"]);
+    assert_eq!(repo.run_processes(), Vec::<String>::new());
+    daemon.kill();
+}
+
 macro_rules! agents {
     ($($name:ident => $kind:ident;)*) => {$(
         mod $name {
@@ -105,4 +127,18 @@ agents! {
     claude_acp => ClaudeAcp;
     opencode_acp => OpencodeAcp;
     gemini_acp => GeminiAcp;
+}
+
+mod expiry {
+    use super::*;
+
+    #[test]
+    fn codex() {
+        what_nobody_answers_in_time_is_denied_and_the_run_goes_on(Kind::Codex);
+    }
+
+    #[test]
+    fn claude() {
+        what_nobody_answers_in_time_is_denied_and_the_run_goes_on(Kind::Claude);
+    }
 }

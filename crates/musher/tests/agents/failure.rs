@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::fixture::Fixture;
-use crate::harness::Repo;
+use crate::harness::{Daemon, Repo};
 use crate::kind::Kind;
 use crate::model::Scenario;
 
 /// The commits of a repository in which nothing was merged.
-const UNTOUCHED: [&str; 1] = ["first"];
+pub(crate) const UNTOUCHED: [&str; 1] = ["first"];
 
 /// Starts one item; it has one attempt.
-fn one(fixture: &Fixture, waits: bool) -> (Repo, crate::harness::Daemon, Value) {
+pub(crate) fn one(fixture: &Fixture, waits: bool) -> (Repo, Daemon, Value) {
     let repo = fixture.repo("max_retries = 1");
     let daemon = fixture.up(&repo);
     let mut arguments = vec!["mission", "start", "--text", "task [[write:task.txt]]", "--json"];
@@ -24,7 +24,7 @@ fn one(fixture: &Fixture, waits: bool) -> (Repo, crate::harness::Daemon, Value) 
 
 /// The runs of an item, as `item show` has them.
 #[track_caller]
-fn runs(repo: &Repo, item: &str) -> Vec<Value> {
+pub(crate) fn runs(repo: &Repo, item: &str) -> Vec<Value> {
     let shown = repo.musher(&["item", "show", item, "--json"]).ok().json();
     shown["runs"].as_array().unwrap().clone()
 }
@@ -87,29 +87,19 @@ fn the_same_call_over_and_over_is_stopped(kind: Kind) {
     ends_in_the_class(kind, Scenario::Loop, "limit");
 }
 
-/// The item waits and its one attempt is not spent.
-fn a_rate_limit_counts_no_attempt(kind: Kind) {
-    let Some(fixture) = Fixture::new(kind, Scenario::Status(429)) else { return };
-    let (repo, daemon, started) = one(&fixture, false);
-    repo.follow(0).until("run_finished");
-    let id = started["mission"]["id"].as_str().unwrap();
-    let document = repo.musher(&["mission", "status", id, "--json"]).ok().json();
-    let item = &document["items"][0];
-    assert_eq!(item["attempts"], 0, "{item}");
-    assert_ne!(item["state"], "failed", "{item}");
-    let explained = repo.musher(&["explain", item["id"].as_str().unwrap(), "--json"]).ok().json();
-    let waits = explained["waits"].as_array().unwrap();
-    assert!(waits.iter().any(|wait| wait["code"] == "rate_limited"), "{explained}");
-    assert_eq!(repo.titles(), UNTOUCHED);
-    daemon.kill();
-}
-
-/// Whether the agent itself or musher comes back: the work is done once.
-fn after_a_rate_limit_the_work_is_done(kind: Kind) {
-    let Some(fixture) = Fixture::new(kind, Scenario::LimitedOnce) else { return };
-    let (repo, daemon, document) = one(&fixture, true);
+/// A broken server that comes back: by the agent's own tries or by another attempt of musher's, the work is done once.
+fn a_server_that_fails_first_and_then_works_ends_merged(kind: Kind) {
+    let Some(fixture) = Fixture::new(kind, Scenario::Flaky) else { return };
+    let repo = fixture.repo("");
+    let daemon = fixture.up(&repo);
+    let start = ["mission", "start", "--text", "task [[write:task.txt]]", "--wait", "--json"];
+    let document = repo.musher(&start).ok().json();
     assert_eq!(document["items"][0]["state"], "done", "{document}");
-    assert_eq!(repo.titles().len(), UNTOUCHED.len() + 1);
+    let runs = runs(&repo, document["items"][0]["id"].as_str().unwrap());
+    let (last, before) = runs.split_last().unwrap();
+    assert_eq!(last["outcome"], "finished", "{runs:?}");
+    assert!(before.iter().all(|run| run["class"] == "agent"), "no success before it: {runs:?}");
+    assert_eq!((repo.titles().len(), fixture.model.counted(kind.name()).requests), (UNTOUCHED.len() + 1, 2));
     assert_eq!(repo.git(&["show", "main:task.txt"]), "by the scripted model\n");
     daemon.kill();
 }
@@ -131,18 +121,20 @@ macro_rules! agents {
 agents! {
     codex_command => CodexCommand: a_broken_server_and_a_broken_stream_are_no_success words_alone_are_no_work;
     codex => Codex: each_refusal_has_its_class a_broken_server_and_a_broken_stream_are_no_success
-        words_alone_are_no_work the_same_call_over_and_over_is_stopped a_rate_limit_counts_no_attempt
-        after_a_rate_limit_the_work_is_done;
+        a_server_that_fails_first_and_then_works_ends_merged words_alone_are_no_work
+        the_same_call_over_and_over_is_stopped;
+    codex_acp => CodexAcp: each_refusal_has_its_class;
     claude => Claude: each_refusal_has_its_class a_broken_server_and_a_broken_stream_are_no_success
-        words_alone_are_no_work the_same_call_over_and_over_is_stopped a_rate_limit_counts_no_attempt
-        after_a_rate_limit_the_work_is_done;
+        a_server_that_fails_first_and_then_works_ends_merged words_alone_are_no_work
+        the_same_call_over_and_over_is_stopped;
     claude_acp => ClaudeAcp: each_refusal_has_its_class words_alone_are_no_work;
     // It tries again for longer than a test may take when the server or the stream is broken.
-    opencode => Opencode: each_refusal_has_its_class words_alone_are_no_work after_a_rate_limit_the_work_is_done;
+    opencode => Opencode: each_refusal_has_its_class words_alone_are_no_work;
     opencode_acp => OpencodeAcp: each_refusal_has_its_class words_alone_are_no_work;
     gemini => Gemini: each_refusal_has_its_class a_broken_server_and_a_broken_stream_are_no_success
         words_alone_are_no_work;
     gemini_acp => GeminiAcp: each_refusal_has_its_class words_alone_are_no_work;
     // It ends with 0 and calls a refusal a success.
     qwen => Qwen: each_refusal_has_its_class words_alone_are_no_work;
+    qwen_acp => QwenAcp: each_refusal_has_its_class;
 }

@@ -41,6 +41,9 @@ impl Fixture {
         let url = model.url(scenario, kind.name());
         kind.configure(home.path(), &url);
         let mut environment = kind.environment(home.path(), &url);
+        if scenario == Scenario::ResetOnce {
+            subscribe(&mut environment);
+        }
         environment.push(("HOME", home.path().to_string_lossy().into_owned()));
         Some(Self { kind, model, command, environment, home, _turn: turn })
     }
@@ -113,5 +116,12 @@ impl Fixture {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.environment.iter().map(|(name, value)| (*name, value)));
         (folder, command)
+    }
+}
+
+/// Claude Code tells of a reset only when it works for a subscription, which has no key.
+fn subscribe(environment: &mut [(&'static str, String)]) {
+    for variable in environment.iter_mut().filter(|(name, _)| *name == "ANTHROPIC_API_KEY") {
+        *variable = ("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-fake".to_owned());
     }
 }

@@ -296,6 +296,7 @@ fn qwen_settings() -> String {
     json!({
         "security": {"auth": {"selectedType": "openai"}}, "privacy": {"usageStatisticsEnabled": false},
         "telemetry": {"enabled": false}, "general": {"disableAutoUpdate": true},
+        "model": {"generationConfig": {"maxRetries": 0}},
     })
     .to_string()
 }

@@ -17,9 +17,11 @@ mod failure;
 mod fixture;
 mod install;
 mod kind;
+mod limit;
 mod mission;
 #[allow(dead_code, reason = "a model that can be asked more than today's tests ask")]
 mod model;
 mod planning;
 mod recovery;
+mod talk;
 mod tools;

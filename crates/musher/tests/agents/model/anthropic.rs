@@ -114,6 +114,16 @@ fn delta(index: u32, delta: Value) -> Step {
     event("content_block_delta", json!({"type": "content_block_delta", "index": index, "delta": delta}))
 }
 
+/// The headers of an account that is used up: those of a subscription.
+pub(crate) fn limits(resets_at: u64) -> Vec<(&'static str, String)> {
+    vec![
+        ("anthropic-ratelimit-unified-status", "rejected".to_owned()),
+        ("anthropic-ratelimit-unified-reset", resets_at.to_string()),
+        ("anthropic-ratelimit-unified-representative-claim", "five_hour".to_owned()),
+        ("x-should-retry", "false".to_owned()),
+    ]
+}
+
 /// The body of a refusal.
 pub(crate) fn refusal(refusal: Refusal) -> Value {
     let kind = match refusal.status {

@@ -74,11 +74,21 @@ impl Api {
     }
 
     /// The body of a refusal.
-    pub(crate) fn refusal(self, refusal: Refusal) -> Value {
+    pub(crate) fn refusal(self, refusal: Refusal, resets_at: Option<u64>) -> Value {
         match self {
             Self::Anthropic => anthropic::refusal(refusal),
-            Self::Chat | Self::Responses => chat::refusal(refusal),
+            Self::Chat => chat::refusal(refusal),
+            Self::Responses => responses::refusal(refusal, resets_at),
             Self::Gemini => gemini::refusal(refusal),
+        }
+    }
+
+    /// The headers of an account that is used up until this moment.
+    pub(crate) fn limits(self, resets_at: u64) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Anthropic => anthropic::limits(resets_at),
+            Self::Responses => responses::limits(resets_at),
+            Self::Chat | Self::Gemini => Vec::new(),
         }
     }
 }

@@ -56,6 +56,7 @@ struct Pages {
     switched: Option<Scenario>,
     number: u64,
     held: usize,
+    reset: Option<u64>,
 }
 
 impl Default for Ledger {
@@ -122,6 +123,16 @@ impl Ledger {
     /// See [`super::Model::requests`].
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.pages().requests.clone()
+    }
+
+    /// Remembers when an account is good again.
+    pub(crate) fn remember_reset(&self, at: u64) {
+        self.pages().reset = Some(at);
+    }
+
+    /// See [`super::Model::reset`].
+    pub(crate) fn reset(&self) -> Option<u64> {
+        self.pages().reset
     }
 
     /// Stands at the gate until it is open.

@@ -82,6 +82,12 @@ impl Model {
         self.ledger.requests()
     }
 
+    /// Returns the moment that was told last as the reset of an account, in seconds since 1970.
+    #[track_caller]
+    pub(crate) fn reset(&self) -> u64 {
+        self.ledger.reset().expect("a refusal with a reset")
+    }
+
     /// Blocks until so many streams of the slow scenario have stood still at the gate since the start.
     #[track_caller]
     pub(crate) fn wait_until_held(&self, streams: usize) {

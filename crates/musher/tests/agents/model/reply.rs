@@ -99,9 +99,12 @@ impl Reply {
                 return reply;
             }
             Scenario::Loop => (Some("echo again".to_owned()), true),
-            Scenario::Ok | Scenario::Flaky | Scenario::LimitedOnce | Scenario::Status(_) | Scenario::Limited => {
-                (Some(write), false)
-            }
+            Scenario::Ok
+            | Scenario::Flaky
+            | Scenario::LimitedOnce
+            | Scenario::Status(_)
+            | Scenario::Limited
+            | Scenario::ResetOnce => (Some(write), false),
         };
         match (command, question.shell()) {
             (Some(command), Some(tool)) if again || !question.answered => {

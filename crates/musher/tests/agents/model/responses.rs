@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::chat;
 use super::question::{Question, Tool, list, text_of};
 use super::reply::{Piece, Reply};
+use super::scenario::Refusal;
 use super::stream::Step;
 
 /// Reads a request. Tools may stand in groups; a group's name goes with each of its tools.
@@ -25,10 +27,13 @@ pub(crate) fn question(body: &Value) -> Question {
     let said = input.iter().filter(|item| item["role"] == "user").map(|item| text_of(&item["content"]));
     let outputs = input.iter().filter(|item| item["type"].as_str().is_some_and(|kind| kind.ends_with("_output")));
     let results = outputs.map(|item| text_of(&item["output"]));
+    // The reason for a no follows the tool's result as a message, and is no new task.
+    let reason = |item: &&Value| text_of(&item["content"]).starts_with("The request was denied");
+    let newest = input.iter().rev().find(|item| !reason(item));
     Question {
         results: results.collect(),
         tools,
-        answered: input.last().and_then(|item| item["type"].as_str()).is_some_and(|kind| kind.ends_with("_output")),
+        answered: newest.and_then(|item| item["type"].as_str()).is_some_and(|kind| kind.ends_with("_output")),
         said: said.collect::<Vec<_>>().join("\n"),
         wanted: body["text"]["format"].get("schema").cloned(),
         stream: body["stream"] == true,
@@ -154,4 +159,19 @@ fn numbered(steps: Vec<Step>) -> Vec<Step> {
         numbered.push(step);
     }
     numbered
+}
+
+/// The headers of an account that is used up: those of a subscription.
+pub(crate) fn limits(resets_at: u64) -> Vec<(&'static str, String)> {
+    vec![
+        ("x-codex-primary-used-percent", "100".to_owned()),
+        ("x-codex-primary-window-minutes", "300".to_owned()),
+        ("x-codex-primary-reset-at", resets_at.to_string()),
+    ]
+}
+
+/// The body of a refusal.
+pub(crate) fn refusal(refusal: Refusal, resets_at: Option<u64>) -> Value {
+    let Some(at) = resets_at else { return chat::refusal(refusal) };
+    json!({"error": {"type": "usage_limit_reached", "message": refusal.message(), "plan_type": "pro", "resets_at": at}})
 }

@@ -61,7 +61,10 @@ fn converse(ledger: Arc<Ledger>, api: Api, scenario: Scenario, client: &str, pat
     let question = api.question(path, body);
     let aside = question.tools.is_empty();
     if let Some(refusal) = scenario.refusal(ledger.nth(scenario, client, aside)) {
-        return refuse(api, refusal);
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let resets_at = refusal.reset.map(|secs| now + secs);
+        resets_at.into_iter().for_each(|at| ledger.remember_reset(at));
+        return refuse(api, refusal, resets_at);
     }
     let reply = Reply::to(&question, scenario, ledger.next_number());
     let model = api.model(path, body);
@@ -74,16 +77,16 @@ fn converse(ledger: Arc<Ledger>, api: Api, scenario: Scenario, client: &str, pat
     Json(api.document(&reply, &model)).into_response()
 }
 
-fn refuse(api: Api, refusal: Refusal) -> Response {
+/// A refusal; `resets_at` is a count of seconds since 1970.
+fn refuse(api: Api, refusal: Refusal, resets_at: Option<u64>) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap();
-    let mut response = (status, Json(api.refusal(refusal))).into_response();
+    let mut response = (status, Json(api.refusal(refusal, resets_at))).into_response();
+    let mut header = |name, value: String| drop(response.headers_mut().insert(name, value.parse().unwrap()));
     if let Some(seconds) = refusal.retry_after {
-        let headers = response.headers_mut();
-        headers.insert("retry-after", seconds.to_string().parse().unwrap());
-        if api == Api::Anthropic {
-            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-            headers.insert("anthropic-ratelimit-unified-reset", (now + seconds).to_string().parse().unwrap());
-        }
+        header("retry-after", seconds.to_string());
+    }
+    if let Some(at) = resets_at {
+        api.limits(at).into_iter().for_each(|(name, value)| header(name, value));
     }
     response
 }

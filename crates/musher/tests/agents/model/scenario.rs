@@ -27,7 +27,13 @@ pub(crate) enum Scenario {
     Status(u16),
     /// Status 429 with a `retry-after` of 1 s, always.
     Limited,
+    /// For a client's second request, in the middle of its work, status 429 and the moment of the account's reset in the
+    /// vendor's own manner; else `Ok`.
+    ResetOnce,
 }
+
+/// In how many seconds a used-up account is good again: more than musher's shortest rest.
+const RESET_SECS: u64 = 12;
 
 /// A refusal with a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +42,13 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// When to come back, in seconds from now.
     pub(crate) retry_after: Option<u64>,
+    /// In how many seconds the account is good again, where the account itself is used up.
+    pub(crate) reset: Option<u64>,
 }
 
 impl Scenario {
     /// Every scenario with its name in URLs.
-    pub(crate) const ALL: [(&'static str, Self); 18] = [
+    pub(crate) const ALL: [(&'static str, Self); 19] = [
         ("ok", Self::Ok),
         ("text", Self::Text),
         ("plan", Self::Plan),
@@ -59,6 +67,7 @@ impl Scenario {
         ("e503", Self::Status(503)),
         ("e529", Self::Status(529)),
         ("e429ra", Self::Limited),
+        ("reset-once", Self::ResetOnce),
     ];
 
     /// The name in URLs.
@@ -74,14 +83,19 @@ impl Scenario {
 
     /// What a client's `nth` request of this scenario is refused with; the first is 1.
     pub(crate) fn refusal(self, nth: u64) -> Option<Refusal> {
+        let with = |status, retry_after| Some(Refusal { status, retry_after, reset: None });
         match self {
             Self::Ok | Self::Text | Self::Tools | Self::Plan | Self::Sleep | Self::Slow | Self::Loop | Self::Cut => {
                 None
             }
-            Self::Flaky => (nth <= 2).then_some(Refusal { status: 500, retry_after: None }),
-            Self::LimitedOnce => (nth <= 1).then_some(Refusal { status: 429, retry_after: Some(2) }),
-            Self::Status(status) => Some(Refusal { status, retry_after: None }),
-            Self::Limited => Some(Refusal { status: 429, retry_after: Some(1) }),
+            Self::Flaky => with(500, None).filter(|_| nth <= 2),
+            Self::LimitedOnce => with(429, Some(2)).filter(|_| nth <= 1),
+            Self::Status(status) => with(status, None),
+            Self::Limited => with(429, Some(1)),
+            Self::ResetOnce => {
+                let reset = Some(RESET_SECS);
+                (nth == 2).then_some(Refusal { status: 429, retry_after: reset, reset })
+            }
         }
     }
 }

@@ -45,6 +45,16 @@ fn asked() -> [(Api, &'static str, Value); 4] {
 }
 
 #[test]
+fn the_reason_for_a_no_is_no_new_task_and_another_message_is() {
+    let output = json!({"type": "function_call_output", "call_id": "c", "output": "rejected"});
+    let says = |text: &str| json!({"role": "user", "content": [{"type": "input_text", "text": text}]});
+    for (text, answered) in [("The request was denied: not today", true), ("do another thing", false)] {
+        let body = json!({"input": [says("do it"), output, says(text)], "tools": []});
+        assert_eq!(Api::Responses.question("/v1/responses", &body).answered, answered, "{text}");
+    }
+}
+
+#[test]
 fn every_format_calls_the_shell_with_the_file_of_the_prompt_and_what_the_schema_requires() {
     for (api, path, body) in asked() {
         assert_eq!(Api::at(path), Some(api));
@@ -96,9 +106,11 @@ fn every_scenario_has_its_name_and_is_refused_as_often_as_it_says() {
         assert_eq!((Scenario::named(name), scenario.name()), (Some(scenario), name));
     }
     assert_eq!(Scenario::named("unheard-of"), None);
-    let limited = Some(Refusal { status: 429, retry_after: Some(2) });
+    let limited = Some(Refusal { status: 429, retry_after: Some(2), reset: None });
     assert_eq!((Scenario::LimitedOnce.refusal(1), Scenario::LimitedOnce.refusal(2)), (limited, None));
     assert!(Scenario::Flaky.refusal(2).is_some() && Scenario::Flaky.refusal(3).is_none());
+    let resets = [1, 2, 3].map(|nth| Scenario::ResetOnce.refusal(nth).and_then(|refusal| refusal.reset).is_some());
+    assert_eq!(resets, [false, true, false], "in the middle of the work");
     assert!(Scenario::Status(529).refusal(1000).is_some());
 }
 

@@ -19,6 +19,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // The run host is started for every agent and stays as long: it does without the command line's grammar, the runtime
+    // and everything else, and the memory that these would touch.
+    if let Some(folder) = commands::run_host::asked(std::env::args_os()) {
+        return commands::run_host::run(&folder);
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -26,9 +31,8 @@ fn main() -> ExitCode {
             return error::usage(&error, json);
         }
     };
-    // The run host is started for every agent: it does without the runtime and everything else.
     if let cli::Command::RunHost(args) = &cli.command {
-        return commands::run_host::run(args);
+        return commands::run_host::run(&args.folder);
     }
     let json = cli.json;
     if let cli::Command::Mcp(args) = &cli.command {

@@ -118,6 +118,8 @@ fn host(folder: &Path) -> Result<(), HostError> {
             record.agent = Some(agent.id);
             write_json(Path::new(names::HOST), &record, Durable::No).map_err(HostError::io("record the agent"))?;
             ready();
+            // A host waits for most of its life, and needs little of the program for that.
+            sys::forget_the_start();
             Run::new(spec, started_at, agent, signals, control, spool).finish()
         }
         Err((failure, message)) => not_started(&spec, started_at, failure, message),

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,37 @@ pub(crate) fn become_reaper() -> io::Result<()> {
 /// Lets the calling process be killed when its parent dies.
 pub(super) fn die_with_parent() -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+}
+
+/// Unmaps the program's own instructions and constants that were needed so far. They are read-only pages of its file, so
+/// the next use brings each back from the page cache unchanged; what only the start has needed stays away.
+#[allow(unsafe_code)]
+pub(crate) fn forget_the_start() {
+    let Ok(maps) = fs::read_to_string("/proc/self/maps") else { return };
+    let here = forget_the_start as *const () as usize;
+    for pages in read_only_pages(&maps, here) {
+        // SAFETY: these are private mappings of the program's file that nothing may write to and, being code or what lies
+        // before it in the file, nothing has: what they hold is what the file holds, before as after.
+        let _ = unsafe { nix::libc::madvise(pages.start as *mut _, pages.len(), nix::libc::MADV_DONTNEED) };
+    }
+}
+
+/// The mappings of the program's file that never differ from it: its code, and the constants at its beginning. Constants
+/// with addresses in them stand behind the code and were written to as the program was loaded.
+fn read_only_pages(maps: &str, code: usize) -> Vec<Range<usize>> {
+    let line = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (range, rights, offset) = (fields.next()?, fields.next()?.to_owned(), fields.next()?.to_owned());
+        let (start, end) = range.split_once('-')?;
+        let file = (fields.next()?.to_owned(), fields.next().filter(|inode| *inode != "0")?.to_owned());
+        let hex = |number: &str| usize::from_str_radix(number, 16).ok();
+        Some((hex(start)?..hex(end)?, rights, hex(&offset)?, file))
+    };
+    let all: Vec<_> = maps.lines().filter_map(line).collect();
+    let Some((.., program)) = all.iter().find(|(pages, ..)| pages.contains(&code)).cloned() else { return Vec::new() };
+    let mine = all.into_iter().filter(|(.., file)| *file == program);
+    let unchanged = mine.filter(|(_, rights, offset, _)| rights == "r-xp" || (rights == "r--p" && *offset == 0));
+    unchanged.map(|(pages, ..)| pages).collect()
 }
 
 /// An id that changes with every boot.
@@ -278,6 +310,30 @@ mod tests {
         let stat = b"77 (a) R 1 (\xff) S 5 6 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4242 0 0";
         let process = parse_stat(77, stat).unwrap();
         assert_eq!((process.parent, process.session, process.id.start, process.zombie), (5, 7, 4242, false));
+    }
+
+    #[test]
+    fn only_pages_that_never_differ_from_the_programs_file_are_forgotten() {
+        let maps = "\
+55d000000000-55d000200000 r--p 00000000 fe:00 77 /opt/a musher
+55d000200000-55d000e00000 r-xp 001ff000 fe:00 77 /opt/a musher
+55d000e00000-55d000e60000 r--p 00dfe000 fe:00 77 /opt/a musher
+55d000e60000-55d000e66000 rw-p 00e5d000 fe:00 77 /opt/a musher
+55d069000000-55d069021000 rw-p 00000000 00:00 0 [heap]
+7f0000000000-7f0000200000 r-xp 00026000 fe:00 78 /usr/lib/libc.so.6
+7f0000200000-7f0000201000 r-xp 00000000 00:00 0 [vdso]
+";
+        let pages = read_only_pages(maps, 0x55d0_0020_1234);
+        assert_eq!(pages, [0x55d0_0000_0000..0x55d0_0020_0000, 0x55d0_0020_0000..0x55d0_00e0_0000]);
+        assert!(read_only_pages(maps, 0x7f00_0020_0010).is_empty(), "no file");
+        assert!(read_only_pages("nonsense\n1-2 r-xp\n", 1).is_empty());
+    }
+
+    #[test]
+    fn a_process_goes_on_after_it_has_forgotten_its_start() {
+        let before = boot_id();
+        forget_the_start();
+        assert_eq!(boot_id(), before);
     }
 
     #[test]

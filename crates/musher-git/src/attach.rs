@@ -24,14 +24,14 @@ impl Repository {
     /// Puts HEAD onto the branch if what is checked out continues it: the branch then moves forward to it.
     pub(crate) fn attach(&self, worktree: &Worktree, branch: &BranchName) -> Result<Attached, GitError> {
         let full = branch.full();
-        let answer = worktree.git.call(["for-each-ref", "--format=%(HEAD)%(objectname)", &full]).ok()?;
+        let answer = worktree.git.call(["for-each-ref", "--format=%(HEAD)%(objectname)", &full]).reads().ok()?;
         let line = answer.line();
         if let Some(tip) = line.strip_prefix('*') {
             let head = ObjectId::parse(tip).map_err(|_| answer.unreadable("no object id"))?;
             return Ok(Attached::On { head });
         }
         let tip = ObjectId::parse(line.trim()).ok();
-        let here = worktree.git.call(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).run()?;
+        let here = worktree.git.call(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]).reads().run()?;
         if !here.success() {
             return Ok(Attached::Elsewhere { found: "a branch without a commit".into() });
         }
@@ -41,7 +41,7 @@ impl Repository {
             None => true,
         };
         if !continues {
-            let name = worktree.git.call(["symbolic-ref", "--quiet", "--short", "HEAD"]).run()?;
+            let name = worktree.git.call(["symbolic-ref", "--quiet", "--short", "HEAD"]).reads().run()?;
             let found = if name.success() { format!("`{}`", name.line()) } else { format!("commit {head}") };
             return Ok(Attached::Elsewhere { found });
         }

@@ -220,6 +220,13 @@ impl Call {
         self
     }
 
+    /// Says that it writes nothing: it may outlive a musher that is killed. What dies with musher has to be forked, which
+    /// copies the tables of musher's memory; what does not is started at a fraction of that.
+    pub(crate) fn reads(mut self) -> Self {
+        self.git.life = Life::Own;
+        self
+    }
+
     /// Lets the user's hooks run.
     pub(crate) fn with_hooks(mut self) -> Self {
         self.hooks = Hooks::On;

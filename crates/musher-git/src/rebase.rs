@@ -141,7 +141,7 @@ fn open_merge(worktree: &Worktree, head: &ObjectId, onto: &ObjectId, files: Vec<
 
 fn conflict(worktree: &Worktree, files: Vec<PathBuf>) -> Result<Rebased, GitError> {
     let options = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--diff-filter=U", "-U1"];
-    let out = worktree.git.call(options).ok()?.out;
+    let out = worktree.git.call(options).reads().ok()?.out;
     let mut hunks = String::from_utf8_lossy(&out).into_owned();
     if hunks.len() > MAX_HUNKS {
         hunks.truncate(hunks.floor_char_boundary(MAX_HUNKS));

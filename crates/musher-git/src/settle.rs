@@ -77,7 +77,7 @@ impl Repository {
     fn commit_index(&self, worktree: &Worktree, rules: &Rules<'_>) -> Result<Settled, GitError> {
         let git = &worktree.git;
         let tree = git.call(["write-tree"]).ok()?.id()?;
-        let [head, head_tree] = git.call(["rev-parse", "HEAD^{commit}", "HEAD^{tree}"]).ok()?.ids()?;
+        let [head, head_tree] = git.call(["rev-parse", "HEAD^{commit}", "HEAD^{tree}"]).reads().ok()?.ids()?;
         let merged = self.merged_heads(worktree, &head)?;
         if tree == head_tree && merged.is_empty() {
             forget_state(worktree)?;
@@ -119,20 +119,20 @@ pub(crate) fn forget_state(worktree: &Worktree) -> Result<(), GitError> {
 
 /// The paths with a conflict in the index.
 pub(crate) fn unmerged(worktree: &Worktree) -> Result<Vec<PathBuf>, GitError> {
-    let answer = worktree.git.call(["ls-files", "-z", "-u"]).ok()?;
+    let answer = worktree.git.call(["ls-files", "-z", "-u"]).reads().ok()?;
     Ok(worktree.own(answer.fields().filter_map(|f| f.splitn(2, |b| *b == b'\t').nth(1))))
 }
 
 /// The paths whose files differ from the index, and the untracked ones that are not ignored.
 pub(crate) fn changed(worktree: &Worktree) -> Result<Vec<PathBuf>, GitError> {
-    let answer = worktree.git.call(["ls-files", "-z", "-o", "-m", "--exclude-standard"]).ok()?;
+    let answer = worktree.git.call(["ls-files", "-z", "-o", "-m", "--exclude-standard"]).reads().ok()?;
     Ok(worktree.own(answer.fields()))
 }
 
 /// Everything that is not in HEAD, for a person to read.
 pub(crate) fn uncommitted(worktree: &Worktree, changed: &[PathBuf]) -> Result<Vec<Problem>, GitError> {
     let call = worktree.git.call(["diff-index", "--cached", "--name-only", "-z", "--no-renames", "HEAD", "--"]);
-    let mut paths = worktree.own(call.ok()?.fields());
+    let mut paths = worktree.own(call.reads().ok()?.fields());
     paths.extend_from_slice(changed);
     paths.sort();
     paths.dedup();
@@ -187,7 +187,7 @@ fn filtered<'a>(worktree: &Worktree, paths: impl Iterator<Item = &'a Path>) -> R
     if input.is_empty() {
         return Ok(Vec::new());
     }
-    let answer = worktree.git.call(["check-attr", "-z", "--stdin", "filter"]).input(input).ok()?;
+    let answer = worktree.git.call(["check-attr", "-z", "--stdin", "filter"]).input(input).reads().ok()?;
     let fields: Vec<&[u8]> = answer.fields().collect();
     let set = |f: &&[&[u8]]| f.len() == 3 && !matches!(f[2], b"unspecified" | b"unset" | b"set");
     Ok(fields.chunks(3).filter(set).map(|f| crate::names::path_from(f[0])).collect())

@@ -159,17 +159,27 @@ impl Repository {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(file_error("read", &all)(e)),
         };
+        // git calls the registration like the folder, and writes the folder's real path into it: nearly always this is it,
+        // and none of the others has to be looked at.
+        if let Some(admin) = wanted.file_name().map(|name| all.join(name))
+            && registered(&admin).is_some_and(|folder| folder == wanted)
+        {
+            return Ok(Some(admin));
+        }
         for entry in entries {
             let admin = entry.map_err(file_error("read", &all))?.path();
-            // A registration cut off before its first file names no path; git passes over it too.
-            let Ok(line) = std::fs::read(admin.join("gitdir")) else { continue };
-            let dot_git = admin.join(path_from(line.trim_ascii_end()));
-            if dot_git.parent().is_some_and(|folder| real(folder) == wanted) {
+            if registered(&admin).is_some_and(|folder| real(&folder) == wanted) {
                 return Ok(Some(admin));
             }
         }
         Ok(None)
     }
+}
+
+/// The folder that a registration names. One that was cut off before its first file names none; git passes over it too.
+fn registered(admin: &Path) -> Option<PathBuf> {
+    let line = std::fs::read(admin.join("gitdir")).ok()?;
+    admin.join(path_from(line.trim_ascii_end())).parent().map(Path::to_owned)
 }
 
 /// The path with links resolved as far as it exists.

@@ -18,6 +18,23 @@ fn a_worktree_is_made_once_and_then_adopted() {
 }
 
 #[test]
+fn a_worktree_is_found_whatever_git_called_its_registration() {
+    let sandbox = Sandbox::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let taken = elsewhere.path().join("i");
+    sandbox.git(["worktree", "add", "-q", "-b", "taken", taken.to_str().unwrap()]);
+    let request = sandbox.create_request("i");
+    assert!(!sandbox.repository.create_worktree(&request).unwrap().adopted);
+    assert!(sandbox.top.join(".git/worktrees/i1").exists(), "the name `i` was free");
+    assert!(sandbox.repository.create_worktree(&request).unwrap().adopted);
+    // The registration that is called like the folder names a link to it.
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(sandbox.path("i").parent().unwrap(), &link).unwrap();
+    std::fs::write(sandbox.top.join(".git/worktrees/i1/gitdir"), format!("{}/i/.git\n", link.display())).unwrap();
+    assert!(sandbox.repository.create_worktree(&request).unwrap().adopted);
+}
+
+#[test]
 fn a_worktree_starts_at_the_newest_base() {
     let sandbox = Sandbox::new();
     sandbox.git(["branch", "musher/m/i"]);

@@ -1,6 +1,6 @@
 //! `musher-sim run` plays nights, `musher-sim fuzz` feeds parsers, `musher-sim bench` measures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,13 @@ enum Command {
     Fuzz(Fuzz),
     /// Measures the dispatcher on a real disk, each figure beside a probe of the same run
     Bench(Bench),
+    /// Measures what the real program takes beside agents that work, each figure beside a probe of the same run
+    #[cfg(target_os = "linux")]
+    BenchAgents(BenchAgents),
+    /// The scripted agent of that benchmark
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    PlayAgent(PlayAgent),
     /// One part of the benchmark, in a process of its own
     #[command(hide = true)]
     BenchPart(Part),
@@ -86,6 +93,43 @@ struct Bench {
     dir: PathBuf,
 }
 
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+struct BenchAgents {
+    /// The program to measure; a debug build says nothing
+    #[arg(long, default_value = "target/release/musher")]
+    musher: PathBuf,
+    /// How many agents work at once
+    #[arg(long, default_value_t = 16)]
+    runs: usize,
+    /// How long each look takes, in seconds
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// A file with the `[[agents]]` table of a real agent, to be measured instead of the scripted one
+    #[arg(long)]
+    agent: Option<PathBuf>,
+    /// What that agent is told to do
+    #[arg(long, default_value = "Write the word done into a file that is called like your MUSHER_ITEM.")]
+    task: String,
+    /// Writes the figures to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where the repository is made
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+struct PlayAgent {
+    #[arg(long)]
+    lines: u32,
+    #[arg(long)]
+    pause_ms: u64,
+    #[arg(long)]
+    alone: bool,
+}
+
 #[derive(Debug, Args)]
 struct Part {
     /// The data folder
@@ -101,6 +145,10 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Fuzz(args) => feed(&args),
         Command::Bench(args) => bench(&args),
+        #[cfg(target_os = "linux")]
+        Command::BenchAgents(args) => bench_agents(args),
+        #[cfg(target_os = "linux")]
+        Command::PlayAgent(args) => play_agent(&args),
         Command::BenchPart(args) => bench_part(&args),
     }
 }
@@ -191,12 +239,34 @@ fn report_panics(variant: Variant) {
 }
 
 fn bench(args: &Bench) -> ExitCode {
-    let report = match bench::run(&bench::Options { dir: args.dir.clone(), quick: args.quick }) {
+    report(bench::run(&bench::Options { dir: args.dir.clone(), quick: args.quick }), args.json.as_deref())
+}
+
+#[cfg(target_os = "linux")]
+fn bench_agents(args: BenchAgents) -> ExitCode {
+    let BenchAgents { musher, runs, seconds, agent, task, json, dir } = args;
+    report(bench::fleet::run(&bench::fleet::Options { dir, musher, runs, seconds, agent, task }), json.as_deref())
+}
+
+#[cfg(target_os = "linux")]
+fn play_agent(args: &PlayAgent) -> ExitCode {
+    let PlayAgent { lines, pause_ms, alone } = *args;
+    match bench::fleet::play(bench::fleet::Manner { lines, pause_ms, alone }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(measured: Result<bench::Report, bench::BenchError>, json: Option<&Path>) -> ExitCode {
+    let report = match measured {
         Ok(report) => report,
         Err(error) => return failed(&error),
     };
     print!("{report}");
-    let Some(path) = &args.json else { return ExitCode::SUCCESS };
+    let Some(path) = json else { return ExitCode::SUCCESS };
     let written = serde_json::to_string_pretty(&report)
         .map_err(std::io::Error::from)
         .and_then(|text| std::fs::write(path, text + "\n"));

@@ -10,6 +10,8 @@ use musher_store::{OpenError, SqliteStore, StoreError};
 use serde::Serialize;
 
 mod bare;
+#[cfg(target_os = "linux")]
+pub mod fleet;
 mod growth;
 mod lives;
 mod material;
@@ -133,8 +135,8 @@ pub struct Report {
     pub machine: MachineFacts,
     /// How big: `full` or `quick`.
     pub size: &'static str,
-    /// What a life is.
-    pub life: &'static str,
+    /// What is measured, in words.
+    pub about: String,
     /// The figures, in the order in which they were measured.
     pub figures: Vec<Figure>,
 }
@@ -150,7 +152,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     let after = probe::fdatasyncs(&options.dir)?;
     figures.push(Figure::plain("fdatasync of 4 KiB appends, after", after, "/s"));
     let size = if options.quick { "quick" } else { "full" };
-    Ok(Report { machine: facts(), size, life: lives::LIFE, figures })
+    Ok(Report { machine: facts(), size, about: format!("a life: {}", lives::LIFE), figures })
 }
 
 fn facts() -> MachineFacts {
@@ -175,7 +177,7 @@ impl fmt::Display for Report {
         if !m.optimised {
             writeln!(f, "a debug build: these figures say nothing about speed")?;
         }
-        writeln!(f, "a life: {}\n", self.life)?;
+        writeln!(f, "{}\n", self.about)?;
         for figure in &self.figures {
             let verdict = match figure.met {
                 Some(true) => "met",

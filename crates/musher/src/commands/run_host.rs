@@ -19,7 +19,8 @@ pub(crate) fn run(folder: &Path) -> ExitCode {
 /// command is.
 pub(crate) fn asked(mut words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let (_program, name, folder) = (words.next()?, words.next()?, words.next()?);
-    (name == "run-host" && !folder.as_encoded_bytes().starts_with(b"-") && words.next().is_none()).then(|| folder.into())
+    (name == "run-host" && !folder.as_encoded_bytes().starts_with(b"-") && words.next().is_none())
+        .then(|| folder.into())
 }
 
 #[cfg(test)]
@@ -30,7 +31,9 @@ mod tests {
     fn only_the_daemons_own_words_go_past_the_command_line() {
         let asked = |words: &str| asked(words.split(' ').map(OsString::from));
         assert_eq!(asked("musher run-host /r/one"), Some(PathBuf::from("/r/one")));
-        for other in ["musher", "musher run-host", "musher run-host --help", "musher run-host /r --json", "musher up /r"] {
+        for other in
+            ["musher", "musher run-host", "musher run-host --help", "musher run-host /r --json", "musher up /r"]
+        {
             assert_eq!(asked(other), None, "{other}");
         }
     }

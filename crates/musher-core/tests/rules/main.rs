@@ -17,5 +17,6 @@ mod order;
 mod retries;
 mod reviewing;
 mod routing;
+mod sinks;
 mod verification;
 mod worktrees;

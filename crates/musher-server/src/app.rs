@@ -12,6 +12,7 @@ use crate::api::{self, Problem};
 use crate::caller::Caller;
 use crate::problem;
 use crate::readers::Readers;
+use crate::sink::Sinks;
 
 /// The most streams of events and transcripts that are open at once.
 const STREAMS: usize = 256;
@@ -42,6 +43,7 @@ pub(crate) struct App {
 struct Inner {
     engine: Engine,
     readers: Readers,
+    sinks: Sinks,
     about: About,
     started: Instant,
     /// Someone asked for the end of the daemon.
@@ -53,8 +55,10 @@ struct Inner {
 
 impl App {
     pub(crate) fn new(engine: Engine, about: About) -> Self {
+        let readers = Readers::new(engine.clone());
         let inner = Inner {
-            readers: Readers::new(engine.clone()),
+            sinks: Sinks::new(engine.clone(), readers.clone()),
+            readers,
             engine,
             about,
             started: Instant::now(),
@@ -71,6 +75,10 @@ impl App {
 
     pub(crate) fn readers(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    pub(crate) fn sinks(&self) -> &Sinks {
+        &self.inner.sinks
     }
 
     pub(crate) fn daemon(&self) -> api::Daemon {

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, allow, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events, explain,
-    gc, inbox, init, item, logs, mission, plan, queue, reject, restore, run, run_host, send, status, up,
+    gc, inbox, init, item, logs, mission, plan, queue, reject, restore, run, run_host, send, sink, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Allow(allow::Args),
     Deny(deny::Args),
     Events(events::Args),
+    #[command(subcommand)]
+    Sink(sink::Command),
     #[command(subcommand)]
     Queue(queue::Command),
     Backup(backup::Args),

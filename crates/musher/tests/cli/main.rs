@@ -9,4 +9,5 @@ mod kill;
 mod mission;
 mod operate;
 mod sandbox;
+mod sinks;
 mod spoken;

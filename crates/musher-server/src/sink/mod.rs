@@ -101,8 +101,8 @@ impl Sinks {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Makes the sinks at work those of the config. One that did not change goes on undisturbed; one that did is tried at
-    /// once, for its change may be what it waited for.
+    /// Makes the sinks at work those of the config. One that did not change goes on undisturbed; one that changes
+    /// while it is at work is tried at once, for its change may be what it waited for.
     pub async fn set(&self, setups: Vec<SinkSetup>) -> Result<(), EngineError> {
         let mut running = self.inner.running.lock().await;
         let goes_on =
@@ -121,7 +121,9 @@ impl Sinks {
             if running.contains_key(&setup.config.name) {
                 continue;
             }
-            self.say(Command::HurrySink(setup.config.name.as_str().into())).await?;
+            if changed.contains(&setup.config.name) {
+                self.say(Command::HurrySink(setup.config.name.as_str().into())).await?;
+            }
             running.insert(setup.config.name.clone(), self.start(setup));
         }
         Ok(())

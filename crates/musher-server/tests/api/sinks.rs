@@ -469,3 +469,25 @@ async fn a_file_of_another_log_hides_no_event_of_this_one() {
     }
     assert_eq!(t.lines("log.ndjson"), [1000, last - 1, last]);
 }
+
+#[tokio::test]
+async fn a_restart_does_not_change_when_a_failing_sink_is_tried_again() {
+    let mut t = Timed::new().await;
+    let mut receiver = Receiver::open().await;
+    let setups = [receiver.setup("hook", &["settings_changed"])];
+    t.set(&setups).await;
+    let seq = t.happen(1).await;
+    receiver.next().await.answer((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "900")]));
+    let rest = t.world.server.sinks().rested("hook").await;
+    t.world.engine.stop().await;
+    let World { folder, server, .. } = t.world;
+    server.stop().await;
+
+    let t = Timed::on(folder, NOON).await;
+    t.set(&setups).await;
+    let sinks = t.world.server.sinks();
+    assert_eq!(sinks.rested("hook").await, rest);
+    assert!(receiver.hits.try_recv().is_err());
+    t.to_next_try("hook").await;
+    assert_eq!(receiver.next().await.take(), seq);
+}

@@ -13,6 +13,7 @@ use crate::caller::Caller;
 use crate::problem;
 use crate::readers::Readers;
 use crate::sink::Sinks;
+use crate::tail::Tail;
 
 /// The most streams of events and transcripts that are open at once.
 const STREAMS: usize = 256;
@@ -44,6 +45,7 @@ struct Inner {
     engine: Engine,
     readers: Readers,
     sinks: Sinks,
+    tail: Tail,
     about: About,
     started: Instant,
     /// Someone asked for the end of the daemon.
@@ -58,6 +60,7 @@ impl App {
         let readers = Readers::new(engine.clone());
         let inner = Inner {
             sinks: Sinks::new(engine.clone(), readers.clone()),
+            tail: Tail::new(engine.clone(), readers.clone()),
             readers,
             engine,
             about,
@@ -75,6 +78,11 @@ impl App {
 
     pub(crate) fn readers(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    /// The newest events, for those who follow them.
+    pub(crate) fn tail(&self) -> &Tail {
+        &self.inner.tail
     }
 
     pub(crate) fn sinks(&self) -> &Sinks {

@@ -21,6 +21,7 @@ pub mod serve;
 mod sink;
 mod stream;
 mod sys;
+mod tail;
 mod token;
 pub mod view;
 

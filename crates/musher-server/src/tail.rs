@@ -102,7 +102,7 @@ impl Tail {
         };
         match found {
             Some(found) => Ok(found),
-            None => self.from_log(filter.clone()).await,
+            None => self.in_log(filter.clone()).await,
         }
     }
 
@@ -133,7 +133,7 @@ impl Tail {
         }
     }
 
-    async fn from_log(&self, filter: EventFilter) -> Result<Found, Problem> {
+    async fn in_log(&self, filter: EventFilter) -> Result<Found, Problem> {
         let (after, limit) = (filter.after, filter.limit as usize);
         let question = move |reader: &dyn musher_store::Reader| Ok((reader.last_seq()?, reader.events(&filter)?));
         let (last, events) = self.readers.ask(question).await?;
@@ -141,7 +141,7 @@ impl Tail {
         let newest = events.last().map_or(after, |event| event.seq);
         // When that was all, everything up to the end was looked through, whether it was wanted or not.
         let looked = if is_all { newest.max(last) } else { newest };
-        Ok(Found { lines: events.iter().flat_map(|event| line(event)).collect(), looked, is_all })
+        Ok(Found { lines: events.iter().flat_map(line).collect(), looked, is_all })
     }
 }
 

@@ -20,7 +20,6 @@ use axum::body::Bytes;
 use musher_core::command::{Actor, Command};
 use musher_core::config::{SinkConfig, SinkTo};
 use musher_core::sink::{Sink, cursor_of};
-use musher_core::time::Timestamp;
 use musher_engine::{Engine, EngineError};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -272,7 +271,7 @@ fn document(config: &SinkConfig, row: &Sink, cursor: u64, behind: u64) -> api::S
         event: trouble.map(|t| t.event.0),
         attempts: trouble.map_or(0, |t| t.attempts),
         error: trouble.map(|t| t.error.to_string()),
-        next_try_at: trouble.map(|t: &musher_core::sink::Trouble| -> Timestamp { t.not_before }),
+        next_try_at: trouble.map(|t| t.not_before),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use musher_engine::Engine;
+use musher_engine::{Engine, EngineError};
 use musher_store::{Reader, StoreError};
 use tokio::sync::Semaphore;
 
@@ -28,13 +28,21 @@ impl Readers {
         Self { engine, idle: Arc::default(), places: Arc::new(Semaphore::new(READERS)) }
     }
 
+    /// Lets go of the store: the writer, when it ends, must be the last one there, or its log is left beside the file.
+    pub(crate) fn close(&self) {
+        self.places.close();
+        if let Ok(mut idle) = self.idle.lock() {
+            idle.clear();
+        }
+    }
+
     /// Asks the store, on a thread that may wait for the disk.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
-        // It is never closed.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let closed = |_| problem::of_engine(EngineError::Stopped);
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
         let idle = self.idle.lock().ok().and_then(|mut idle| idle.pop());
         let reader = match idle {
             Some(reader) => reader,
@@ -49,7 +57,9 @@ impl Readers {
         .map_err(|_| Problem::new(500, "defect", "a defect of musher: a question to the store panicked"))?;
         // A reader that failed once may be in an odd state; the next question gets a new one.
         let answer = answer.map_err(|error| problem::of_store(&error))?;
-        if let Ok(mut idle) = self.idle.lock() {
+        if let Ok(mut idle) = self.idle.lock()
+            && !self.places.is_closed()
+        {
             idle.push(reader);
         }
         Ok(answer)

@@ -165,6 +165,7 @@ impl Server {
             // Someone does not read their answer; what they asked for is on disk.
             self.listening.shutdown().await;
         }
+        self.app.readers().close();
     }
 }
 

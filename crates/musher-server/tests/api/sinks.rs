@@ -471,6 +471,22 @@ async fn a_file_of_another_log_hides_no_event_of_this_one() {
 }
 
 #[tokio::test]
+async fn whoever_still_knows_the_sinks_does_not_keep_the_store_open() {
+    let t = Timed::new().await;
+    t.set(&[file("log", "log.ndjson")]).await;
+    let sinks = t.world.server.sinks();
+    sinks.rested("log").await;
+    t.world.client.status().await.unwrap();
+    let World { folder, server, engine, .. } = t.world;
+    server.stop().await;
+    engine.stop().await;
+    // Whoever closes it last brings the log into the file and removes it; a reader cannot.
+    assert!(folder.path().join(".musher/musher.db").exists());
+    assert!(!folder.path().join(".musher/musher.db-wal").exists());
+    sinks.wake().await;
+}
+
+#[tokio::test]
 async fn a_restart_does_not_change_when_a_failing_sink_is_tried_again() {
     let mut t = Timed::new().await;
     let mut receiver = Receiver::open().await;

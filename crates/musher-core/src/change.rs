@@ -5,10 +5,11 @@ use crate::command::Answer;
 use crate::config::ProjectSettings;
 use crate::effect::Effect;
 use crate::event::Event;
-use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId};
+use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use crate::item::Item;
 use crate::mission::Mission;
 use crate::run::Run;
+use crate::sink::Sink;
 use crate::time::Timestamp;
 
 /// A long text that stays on disk until someone asks for it.
@@ -56,6 +57,10 @@ pub struct Change {
     pub runs: Vec<Run>,
     /// Agents, new or changed.
     pub agents: Vec<Agent>,
+    /// Sinks, new or changed.
+    pub sinks: Vec<Sink>,
+    /// How far subscribers of the log have come, by their names.
+    pub cursors: Vec<(Box<str>, Seq)>,
     /// Texts, new or changed.
     pub texts: Vec<(TextKey, Box<str>)>,
     /// What gates said.
@@ -78,6 +83,8 @@ impl Change {
             && self.items.is_empty()
             && self.runs.is_empty()
             && self.agents.is_empty()
+            && self.sinks.is_empty()
+            && self.cursors.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
             && self.events.is_empty()
@@ -103,6 +110,8 @@ impl Change {
         self.items.extend(other.items);
         self.runs.extend(other.runs);
         self.agents.extend(other.agents);
+        self.sinks.extend(other.sinks);
+        self.cursors.extend(other.cursors);
         self.texts.extend(other.texts);
         self.gates.extend(other.gates);
         self.events.extend(other.events);

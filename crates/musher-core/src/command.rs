@@ -6,10 +6,11 @@ use crate::agent::AgentSpec;
 use crate::approval::{Ask, Ruled};
 use crate::config::ProjectSettings;
 use crate::effect::{Stop, When};
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId};
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId, Seq};
 use crate::message::Message;
 use crate::mission::StartMission;
 use crate::run::{FailureClass, Limit, Outcome, Usage};
+use crate::sink::{DeliveryFailure, SinkSpec};
 use crate::tool::ToolUse;
 
 /// Who wishes or reports.
@@ -250,6 +251,15 @@ pub enum Command {
     RemoveAgent(AgentId),
     /// Whether the agent's program can start: nothing, or what is wrong with the exact fix.
     AgentChecked(AgentId, Option<Box<str>>),
+
+    /// The sinks of the config, all of them, and the last event that a new one that begins now has missed.
+    SyncSinks(Vec<SinkSpec>, Seq),
+    /// Everything up to here was delivered to this sink, or is nothing that it wants.
+    AdvanceSink(Box<str>, Seq),
+    /// A delivery to this sink failed.
+    FailDelivery(Box<str>, Box<DeliveryFailure>),
+    /// This sink can be tried again at once.
+    HurrySink(Box<str>),
 
     /// A new mission with its whole graph.
     StartMission(Box<StartMission>),

@@ -184,6 +184,13 @@ catalogue! {
     "An agent takes no work."
     AgentOffline "agent_offline" { name: Box<str> = "its name", why: Box<str> = "paused, draining, removed, or what its driver lacks" }
 
+    "A sink takes nothing more; emitted when that begins, and not to the sink itself."
+    DeliveryFailed "delivery_failed" { sink: Box<str> = "its name", event: Seq = "the event that it did not take, by its place", error: Box<str> = "why" }
+    "A sink takes events again, and is sent what it missed."
+    DeliveryRecovered "delivery_recovered" { sink: Box<str> = "its name", since: Timestamp = "when it began to fail", failures: u32 = "how many deliveries failed meanwhile" }
+    "A sink has not taken an event for a day; it is not sent that one any more, and the next one is tried."
+    DeliveryDeadLettered "delivery_dead_lettered" { sink: Box<str> = "its name", event: Seq = "the event, by its place", event_kind: Box<str> = "its name", attempts: u32 = "how often it was tried", error: Box<str> = "why the last one failed" }
+
     "The project's settings changed."
     SettingsChanged "settings_changed" {}
     "Musher started and found this."

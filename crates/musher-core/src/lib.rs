@@ -34,6 +34,7 @@ pub mod prompt;
 pub mod retry;
 pub mod review;
 pub mod run;
+pub mod sink;
 pub mod state;
 pub mod step;
 pub mod time;

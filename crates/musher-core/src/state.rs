@@ -10,10 +10,11 @@ use crate::agent::Agent;
 use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
 use crate::effect::Effect;
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
 use crate::mission::{Counts, Mission};
 use crate::run::{Run, Usage};
+use crate::sink::Sink;
 use crate::time::Timestamp;
 
 mod check;
@@ -57,6 +58,10 @@ pub struct World {
     pub runs: Vec<Run>,
     /// All agents.
     pub agents: Vec<Agent>,
+    /// All sinks, also those that left the config.
+    pub sinks: Vec<Sink>,
+    /// How far subscribers of the log have come, by their names.
+    pub cursors: Vec<(Box<str>, Seq)>,
     /// Open effects, oldest first.
     pub effects: Vec<Effect>,
     /// What gates said last.
@@ -133,6 +138,8 @@ pub struct State {
     items: IdMap<ItemId, Box<Item>>,
     runs: IdMap<RunId, Run>,
     agents: BTreeMap<AgentId, Agent>,
+    sinks: BTreeMap<Box<str>, Sink>,
+    cursors: BTreeMap<Box<str>, Seq>,
     effects: BTreeMap<EffectId, Effect>,
     gates: BTreeMap<(Box<str>, Box<str>), GateRecord>,
     gate_order: std::collections::VecDeque<(Box<str>, Box<str>)>,
@@ -170,6 +177,7 @@ impl State {
         }
         let change =
             Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
+        let change = Change { sinks: world.sinks, cursors: world.cursors, ..change };
         state.apply(change);
         state.items.reserve(items.len());
         for row in items {
@@ -249,6 +257,21 @@ impl State {
     /// How many live runs an agent has.
     pub fn load(&self, agent: AgentId) -> u32 {
         self.load.get(&agent).copied().unwrap_or(0)
+    }
+
+    /// A sink, in the config or not.
+    pub fn sink(&self, name: &str) -> Option<&Sink> {
+        self.sinks.get(name)
+    }
+
+    /// All sinks by name, also those that left the config.
+    pub fn sinks(&self) -> impl Iterator<Item = &Sink> {
+        self.sinks.values()
+    }
+
+    /// How far the subscriber of this name has come; 0 when it never said.
+    pub fn cursor(&self, name: &str) -> Seq {
+        self.cursors.get(name).copied().unwrap_or_default()
     }
 
     /// An open effect.
@@ -406,6 +429,8 @@ impl State {
             let waiting = self.missions.iter().filter(|(_, entry)| entry.count(Phase::Waiting) > 0);
             self.unjudged.extend(waiting.map(|(id, _)| *id));
         }
+        self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
+        self.cursors.extend(change.cursors);
         for row in change.missions {
             self.put_mission(row);
         }

@@ -10,7 +10,7 @@ use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, help, item, merge, mission, note, review, tool, verify};
+use crate::{agent, approval, help, item, merge, mission, note, review, sink, tool, verify};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -74,6 +74,11 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
         Command::DrainAgent(id) => agent::drain(state, *id, cx),
         Command::RemoveAgent(id) => agent::remove(state, *id, cx),
         Command::AgentChecked(id, problem) => agent::setup_checked(state, *id, problem.as_deref(), cx),
+
+        Command::SyncSinks(specs, present) => Ok(sink::sync(state, specs, *present, cx)),
+        Command::AdvanceSink(name, seq) => sink::advanced(state, name, *seq, cx),
+        Command::FailDelivery(name, failure) => sink::failed(state, name, failure, cx),
+        Command::HurrySink(name) => sink::hurry(state, name, cx),
 
         Command::StartMission(start) => mission::start(state, start, cx),
         Command::ApproveMission(id) => mission::approve(state, *id, cx),

@@ -241,6 +241,11 @@ impl Engine {
         self.inner.clock.now()
     }
 
+    /// How long to sleep until this moment, by the engine's clock.
+    pub fn until(&self, due: musher_core::time::Timestamp) -> std::time::Duration {
+        self.inner.clock.until(due)
+    }
+
     /// Who carries effects out; for diffs and other looks that are no effects.
     pub fn drivers(&self) -> &Drivers {
         &self.inner.drivers

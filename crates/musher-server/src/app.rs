@@ -12,6 +12,8 @@ use crate::api::{self, Problem};
 use crate::caller::Caller;
 use crate::problem;
 use crate::readers::Readers;
+use crate::sink::Sinks;
+use crate::tail::Tail;
 
 /// The most streams of events and transcripts that are open at once.
 const STREAMS: usize = 256;
@@ -42,6 +44,8 @@ pub(crate) struct App {
 struct Inner {
     engine: Engine,
     readers: Readers,
+    sinks: Sinks,
+    tail: Tail,
     about: About,
     started: Instant,
     /// Someone asked for the end of the daemon.
@@ -53,8 +57,11 @@ struct Inner {
 
 impl App {
     pub(crate) fn new(engine: Engine, about: About) -> Self {
+        let readers = Readers::new(engine.clone());
         let inner = Inner {
-            readers: Readers::new(engine.clone()),
+            sinks: Sinks::new(engine.clone(), readers.clone()),
+            tail: Tail::new(engine.clone(), readers.clone()),
+            readers,
             engine,
             about,
             started: Instant::now(),
@@ -71,6 +78,15 @@ impl App {
 
     pub(crate) fn readers(&self) -> &Readers {
         &self.inner.readers
+    }
+
+    /// The newest events, for those who follow them.
+    pub(crate) fn tail(&self) -> &Tail {
+        &self.inner.tail
+    }
+
+    pub(crate) fn sinks(&self) -> &Sinks {
+        &self.inner.sinks
     }
 
     pub(crate) fn daemon(&self) -> api::Daemon {

@@ -2,7 +2,8 @@
 //!
 //! Handlers decide nothing: they turn a request into a command for the engine, or into a look at the state, and an
 //! answer into a document. Open [`api`] for the documents that scripts rely on, [`view`] for how they are made from the
-//! state, [`routes`] for the paths, [`serve`] for who may call them, [`client`] for the caller's side.
+//! state, [`routes`] for the paths, [`serve`] for who may call them, [`client`] for the caller's side. Events that are sent
+//! rather than asked for are the sinks' business (`sink`).
 
 // A problem document is as large as it is to be told whole; it ends its request, so its size never matters.
 #![allow(clippy::result_large_err)]
@@ -17,8 +18,10 @@ mod readers;
 mod resolve;
 pub mod routes;
 pub mod serve;
+mod sink;
 mod stream;
 mod sys;
+mod tail;
 mod token;
 mod tools;
 pub mod view;
@@ -26,4 +29,5 @@ pub mod view;
 pub use app::About;
 pub use client::{Client, ClientError};
 pub use serve::{ServeError, Server};
+pub use sink::{Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::app::{About, App};
 use crate::caller::{TcpDoor, TcpPeer};
+use crate::sink::Sinks;
 use crate::{caller, routes, sys, token, tools};
 
 /// How long the end waits for callers to take their answers.
@@ -99,6 +100,11 @@ impl Server {
         Self { app: App::new(engine, about), listening: JoinSet::new(), sockets: Vec::new(), passes: None }
     }
 
+    /// The sinks of the engine; none is at work until they are set.
+    pub fn sinks(&self) -> Sinks {
+        self.app.sinks().clone()
+    }
+
     /// Listens on a socket for its owner only. A socket that nobody listens on any more is replaced.
     ///
     /// # Errors
@@ -174,14 +180,17 @@ impl Server {
         let _ = self.app.wished().wait_for(|wished| *wished).await;
     }
 
-    /// Takes no new requests, ends the streams, answers what was asked, and removes the socket.
+    /// Takes no new requests, ends the streams and the sinks, answers what was asked, and removes the socket.
     pub async fn stop(mut self) {
         self.app.close();
+        let sinks = self.app.sinks().clone();
         let all = async { while self.listening.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        let (in_time, ()) = tokio::join!(tokio::time::timeout(GRACE, all), sinks.stop());
+        if in_time.is_err() {
             // Someone does not read their answer; what they asked for is on disk.
             self.listening.shutdown().await;
         }
+        self.app.readers().close();
     }
 }
 

@@ -116,10 +116,6 @@ impl Store for FaultyStore {
         self.inner.write(change)
     }
 
-    fn write_cursor(&mut self, name: &str, seq: Seq) -> Result<(), StoreError> {
-        self.inner.write_cursor(name, seq)
-    }
-
     fn commit(&mut self) -> Result<Seq, StoreError> {
         let (ask, full, writes) = {
             let mut books = self.control.books();

@@ -77,4 +77,6 @@ pub fn same(left: &World, right: &World) -> bool {
         && left.agents == right.agents
         && left.effects == right.effects
         && left.gates == right.gates
+        && left.sinks == right.sinks
+        && left.cursors == right.cursors
 }

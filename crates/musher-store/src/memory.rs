@@ -87,19 +87,13 @@ enum Stage {
     Broken,
 }
 
-#[derive(Debug)]
-enum Pending {
-    Change(Box<Change>),
-    Cursor(Box<str>, Seq),
-}
-
 /// A store whose disk is a [`MemoryDisk`].
 #[derive(Debug)]
 pub struct MemoryStore {
     disk: MemoryDisk,
     faults: Faults,
     stage: Stage,
-    pending: Vec<Pending>,
+    pending: Vec<Change>,
     seq: Seq,
     next: Seq,
 }
@@ -142,11 +136,8 @@ impl MemoryStore {
 
     fn land(&mut self) {
         let mut tables = self.disk.tables();
-        for pending in self.pending.drain(..) {
-            match pending {
-                Pending::Change(change) => tables.apply(*change),
-                Pending::Cursor(name, seq) => tables.set_cursor(name, seq),
-            }
+        for change in self.pending.drain(..) {
+            tables.apply(change);
         }
     }
 }
@@ -181,14 +172,8 @@ impl Store for MemoryStore {
             return Err(StoreError::TooLarge { what: "a text", bytes: text.len() });
         }
         self.next = Seq(self.next.0 + change.events.len() as u64);
-        self.pending.push(Pending::Change(Box::new(change.clone())));
+        self.pending.push(change.clone());
         Ok(self.next)
-    }
-
-    fn write_cursor(&mut self, name: &str, seq: Seq) -> Result<(), StoreError> {
-        self.in_batch()?;
-        self.pending.push(Pending::Cursor(name.into(), seq));
-        Ok(())
     }
 
     fn commit(&mut self) -> Result<Seq, StoreError> {

@@ -186,12 +186,6 @@ impl Store for SqliteStore {
         Ok(self.batch.last_seq())
     }
 
-    fn write_cursor(&mut self, name: &str, seq: Seq) -> Result<(), StoreError> {
-        self.in_batch()?;
-        self.batch.set_cursor(name, seq);
-        Ok(())
-    }
-
     fn commit(&mut self) -> Result<Seq, StoreError> {
         self.in_batch()?;
         let seq = self.batch.last_seq();

@@ -30,7 +30,7 @@ pub const GATES_KEPT: u32 = 1_000;
 /// it, and a crash leaves no trace of it.
 pub trait Store: Send {
     /// Reads the world that decisions are made on: all of the missions that are not archived, their live runs, all
-    /// agents, the open effects, the newest [`GATES_KEPT`] gate records.
+    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all sinks and cursors.
     ///
     /// An open batch is dropped. After a failed commit this is the only call that helps.
     fn load(&mut self) -> Result<World, StoreError>;
@@ -47,9 +47,6 @@ pub trait Store: Send {
     /// Nothing of this change is written then; the batch's other changes are as if it had never come. When the store
     /// itself failed, the batch's commit fails too.
     fn write(&mut self, change: &Change) -> Result<Seq, StoreError>;
-
-    /// Notes, with the batch, how far the subscriber of this name has come.
-    fn write_cursor(&mut self, name: &str, seq: Seq) -> Result<(), StoreError>;
 
     /// Makes the batch durable and visible, all of it, and answers the place of the last event of all.
     ///

@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, allow, answer, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events,
-    explain, gc, inbox, init, item, logs, mcp, mission, plan, queue, reject, restore, run, run_host, send, status, up,
+    explain, gc, inbox, init, item, logs, mcp, mission, plan, queue, reject, restore, run, run_host, send, sink,
+    status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Deny(deny::Args),
     Answer(answer::Args),
     Events(events::Args),
+    #[command(subcommand)]
+    Sink(sink::Command),
     #[command(subcommand)]
     Queue(queue::Command),
     Backup(backup::Args),

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use musher_agents::driver::{ProcessDriver, Tools};
 use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
-use musher_core::config::Config;
+use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::driver::GitDriver;
-use musher_server::{About, Client, Server};
+use musher_server::{About, Client, Server, SinkSetup, Sinks};
 use musher_store::SqliteStore;
 use tracing::{info, warn};
 
@@ -61,7 +61,10 @@ impl Daemon {
             Failure::caused(exit, &error).fix(fix)
         })?;
         let host = std::env::current_exe()?;
-        let secrets = config.secrets.values().map(|s| read_secret(s, &paths.root)).collect::<Result<_, _>>()?;
+        let sinks = sink_setups(&config, &paths.root)?;
+        let mut secrets =
+            config.secrets.values().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?;
+        secrets.extend(sinks.iter().filter_map(|sink| sink.secret.clone()));
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let passes = Passes::open(&paths.passes()).map_err(|error| {
             let file = paths.passes();
@@ -85,7 +88,8 @@ impl Daemon {
             Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         note_start(&engine, found).await?;
         let server = listen_on(&engine, &paths, passes, listen).await?;
-        watch_config(engine.clone(), paths.clone());
+        set_sinks(&server.sinks(), sinks).await?;
+        watch_config(engine.clone(), server.sinks(), paths.clone());
         Ok(Self { engine, server, found, paths })
     }
 
@@ -150,8 +154,30 @@ fn seed() -> u64 {
     }
 }
 
-fn read_secret(reference: &musher_core::config::SecretRef, root: &Path) -> Result<String, Failure> {
-    use musher_core::config::SecretRef;
+/// The sinks of the config with the secrets that they sign with.
+fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> {
+    let setup = |sink: &musher_core::config::SinkConfig| {
+        let secret = match &sink.to {
+            SinkTo::Webhook { secret, .. } => Some(read_secret(secret, root)?),
+            SinkTo::File { .. } => None,
+        };
+        if secret.as_deref().is_some_and(str::is_empty) {
+            let fix = "put at least 32 random characters there, such as those of `openssl rand -hex 32`";
+            return Err(Failure::usage(format!("the secret of the sink `{}` is empty", sink.name)).fix(fix));
+        }
+        Ok(SinkSetup { config: sink.clone(), secret })
+    };
+    config.sinks.iter().map(setup).collect()
+}
+
+async fn set_sinks(sinks: &Sinks, setups: Vec<SinkSetup>) -> Result<(), Failure> {
+    sinks.set(setups).await.map_err(|error| {
+        let fix = error.fix().unwrap_or_default();
+        Failure::caused(Exit::Failed, &error).fix(fix)
+    })
+}
+
+fn read_secret(reference: &SecretRef, root: &Path) -> Result<String, Failure> {
     match reference {
         SecretRef::Env(name) => std::env::var(name).map_err(|_| {
             Failure::usage(format!("the secret `env:{name}` is not set"))
@@ -194,7 +220,8 @@ fn first_words(config: &Config) -> Vec<Input> {
 }
 
 /// Tells the engine what the configuration says.
-async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
+async fn configure(engine: &Engine, sinks: &Sinks, config: &Config, paths: &Paths) -> Result<(), Failure> {
+    let setups = sink_setups(config, &paths.root)?;
     let say = async |command| {
         engine.send(Actor::Operator("config".into()), command).await.map_err(|error| {
             let fix = error.fix().unwrap_or_default();
@@ -204,7 +231,7 @@ async fn configure(engine: &Engine, config: &Config) -> Result<(), Failure> {
     for input in first_words(config) {
         say(input.command).await?;
     }
-    Ok(())
+    set_sinks(sinks, setups).await
 }
 
 async fn note_start(engine: &Engine, found: StartReport) -> Result<(), Failure> {
@@ -222,7 +249,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// Picks up changes of `musher.toml` while the daemon runs. A broken file keeps the last good one and says so.
 #[cfg(target_os = "linux")]
-fn watch_config(engine: Engine, paths: Paths) {
+fn watch_config(engine: Engine, sinks: Sinks, paths: Paths) {
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
     let (changed, mut changes) = tokio::sync::mpsc::channel::<()>(1);
     let root = paths.root.clone();
@@ -256,7 +283,7 @@ fn watch_config(engine: Engine, paths: Paths) {
                 continue;
             }
             match project::read_config(&paths) {
-                Ok(config) => match configure(&engine, &config).await {
+                Ok(config) => match configure(&engine, &sinks, &config, &paths).await {
                     Ok(()) => info!("the config was read anew"),
                     Err(failure) => warn!("{}; the new config was refused", words(&failure)),
                 },
@@ -274,4 +301,4 @@ fn words(failure: &crate::error::Failure) -> String {
 
 /// Elsewhere a restart reads the config anew.
 #[cfg(not(target_os = "linux"))]
-fn watch_config(_: Engine, _: Paths) {}
+fn watch_config(_: Engine, _: Sinks, _: Paths) {}

@@ -15,6 +15,7 @@ pub(crate) const ROOT: &[Key] = &[
         "References to values that are masked in transcripts, logs and events: `name = \"env:NAME\"` or \
          `\"file:PATH\"`.",
     ),
+    Key::new("sinks", Shape::Tables(SINK), "", "Who is sent events as they happen, one `[[sinks]]` each."),
     Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
     Key::new(
         "prices",
@@ -169,6 +170,50 @@ pub(crate) const LIMITS: &[Key] = &[
 pub(crate) const SERVER: &[Key] = &[
     Key::new("listen", Shape::Text, "127.0.0.1:7787", "The address of the API and the dashboard."),
     Key::new("http", Shape::Flag, "true", "Whether the daemon listens on TCP besides its socket."),
+];
+
+/// `[[sinks]]`.
+pub(crate) const SINK: &[Key] = &[
+    Key::new(
+        "name",
+        Shape::Text,
+        "",
+        "Unique; 1 to 64 of `[a-z0-9_-]`. Its place in the log is kept under it. Required.",
+    ),
+    Key::new(
+        "kind",
+        Shape::Word(&["webhook", "file"]),
+        "",
+        "A signed HTTP request an event, or a line of JSON an event in a file. Required.",
+    ),
+    Key::new("url", Shape::Text, "", "Where a webhook is sent, `https://` or `http://`. A webhook has one."),
+    Key::new(
+        "secret",
+        Shape::Text,
+        "",
+        "What a webhook is signed with: `env:NAME` or `file:PATH`, never the secret itself. A webhook has one.",
+    ),
+    Key::new(
+        "path",
+        Shape::Text,
+        "",
+        "The file, below the folder of `musher.toml` or absolute, such as `.musher/events.ndjson`. A file has one.",
+    ),
+    Key::new("max_size", Shape::Size(1), "64MiB", "How large a file grows before a new one is begun."),
+    Key::new("keep", Shape::Whole(0, 1_000), "5", "How many full files are kept, as `PATH.1`, the newest, `PATH.2` …"),
+    Key::new("kinds", Shape::Texts, "all", "Names of events; `*` stands for any part of a name, as in `item_*`."),
+    Key::new(
+        "missions",
+        Shape::Texts,
+        "all",
+        "Missions by their ids or the first 4 digits or more; then events about no mission are not sent.",
+    ),
+    Key::new(
+        "from",
+        Shape::Word(&["present", "start"]),
+        "present",
+        "Where a new sink begins: with what happens from now on, or with the first event of the log.",
+    ),
 ];
 
 /// `[prices.MODEL]`.

@@ -11,6 +11,7 @@ use super::price;
 use super::project::{self, ProjectLayer};
 use super::reader::{self, Fields, clipped};
 use super::secret::{self, SecretRef};
+use super::sinks::{self, SinkConfig};
 use crate::plan::{PolicyPatch, read_policy};
 use crate::price::Price;
 use crate::problem::{Problems, Report, decode};
@@ -27,6 +28,8 @@ pub struct Layer {
     pub agents: Vec<AgentConfig>,
     /// `[secrets]`.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// `[[sinks]]`, in the order of the file.
+    pub sinks: Vec<SinkConfig>,
     /// `[prices]`, by model.
     pub prices: BTreeMap<String, Price>,
     /// `[server]`.
@@ -59,6 +62,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         policy: root.table("policy", report).map(|t| read_policy(&t, report)).unwrap_or_default(),
         agents: agents::read(root, report),
         secrets: secret::read(root, report),
+        sinks: sinks::read(root, report),
         prices: price::read(root, report),
         server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
     }

@@ -21,6 +21,7 @@ mod resolve;
 mod secret;
 mod settings;
 mod show;
+mod sinks;
 
 pub use agents::{AgentConfig, AgentLimits};
 pub use environment::environment;
@@ -31,6 +32,7 @@ pub use reference::{reference, schema};
 pub use resolve::{Config, ServerSettings};
 pub use secret::SecretRef;
 pub use settings::{CommitBy, MergeStyle, ProjectSettings};
+pub use sinks::{SinkConfig, SinkTo};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use super::agents::AgentConfig;
 use super::layer::{Layer, ServerLayer};
 use super::secret::SecretRef;
 use super::settings::ProjectSettings;
+use super::sinks::SinkConfig;
 use crate::mission::Policy;
 use crate::plan::PolicyPatch;
 use crate::price::Prices;
@@ -24,6 +25,8 @@ pub struct Config {
     pub agents: Vec<AgentConfig>,
     /// Where secrets are to be found, by name.
     pub secrets: BTreeMap<String, SecretRef>,
+    /// Who is sent events; each name once.
+    pub sinks: Vec<SinkConfig>,
     /// The daemon's HTTP side.
     pub server: ServerSettings,
 }
@@ -45,8 +48,8 @@ impl Default for ServerSettings {
 }
 
 impl Layer {
-    /// This layer with everything that `over` says in its place. An agent, a secret or a price of `over` replaces the
-    /// one of the same name as a whole.
+    /// This layer with everything that `over` says in its place. An agent, a sink, a secret or a price of `over` replaces
+    /// the one of the same name as a whole.
     #[must_use]
     pub fn merge(self, over: Self) -> Self {
         let mut agents = self.agents;
@@ -54,6 +57,13 @@ impl Layer {
             match agents.iter_mut().find(|known| known.name == agent.name) {
                 Some(known) => *known = agent,
                 None => agents.push(agent),
+            }
+        }
+        let mut sinks = self.sinks;
+        for sink in over.sinks {
+            match sinks.iter_mut().find(|known| known.name == sink.name) {
+                Some(known) => *known = sink,
+                None => sinks.push(sink),
             }
         }
         let mut secrets = self.secrets;
@@ -65,6 +75,7 @@ impl Layer {
             policy: self.policy.merge(over.policy),
             agents,
             secrets,
+            sinks,
             prices,
             server: ServerLayer {
                 listen: over.server.listen.or(self.server.listen),
@@ -85,6 +96,7 @@ impl Config {
             policy: policy(&layer.policy),
             agents: layer.agents,
             secrets: layer.secrets,
+            sinks: layer.sinks,
             server: ServerSettings {
                 listen: layer.server.listen.unwrap_or(server.listen),
                 http: layer.server.http.unwrap_or(server.http),

@@ -43,7 +43,17 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> BTreeMap<String, Sec
     secrets
 }
 
-fn parse(text: &str) -> Option<SecretRef> {
+impl SecretRef {
+    /// As it is written in the config.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Env(name) => format!("env:{name}"),
+            Self::File(path) => format!("file:{path}"),
+        }
+    }
+}
+
+pub(super) fn parse(text: &str) -> Option<SecretRef> {
     if let Some(name) = text.strip_prefix("env:") {
         return is_variable(name).then(|| SecretRef::Env(name.to_owned()));
     }

@@ -6,8 +6,8 @@ use super::agents::AgentConfig;
 use super::project::{committer_name, style_name};
 use super::quantity::{show_bytes, show_seconds};
 use super::resolve::Config;
-use super::secret::SecretRef;
 use super::settings::ProjectSettings;
+use super::sinks::{SinkConfig, SinkTo};
 use crate::approval::Approvals;
 use crate::mission::Policy;
 use crate::plan::{qa_name, toml_array, toml_string};
@@ -24,17 +24,16 @@ impl Config {
         file.line("http", self.server.http);
         file.section("[secrets]");
         for (name, reference) in &self.secrets {
-            let reference = match reference {
-                SecretRef::Env(name) => format!("env:{name}"),
-                SecretRef::File(path) => format!("file:{path}"),
-            };
-            file.text(&toml_string(name), Some(&reference));
+            file.text(&toml_string(name), Some(&reference.text()));
         }
         for (model, price) in &self.project.prices.0 {
             file.price(model, *price);
         }
         for agent in &self.agents {
             file.agent(agent);
+        }
+        for sink in &self.sinks {
+            file.sink(sink);
         }
         file.0
     }
@@ -99,6 +98,26 @@ impl File {
         {
             self.line(key, format_args!("{:?}", micro_usd as f64 / 1e6));
         }
+    }
+
+    fn sink(&mut self, sink: &SinkConfig) {
+        self.section("[[sinks]]");
+        self.text("name", Some(&sink.name));
+        self.text("kind", Some(sink.kind().name()));
+        match &sink.to {
+            SinkTo::Webhook { url, secret } => {
+                self.text("url", Some(url));
+                self.text("secret", Some(&secret.text()));
+            }
+            SinkTo::File { path, max_size_bytes, keep } => {
+                self.text("path", Some(path));
+                self.text("max_size", Some(&show_bytes(*max_size_bytes)));
+                self.line("keep", keep);
+            }
+        }
+        self.line("kinds", toml_array(&sink.kinds));
+        self.line("missions", toml_array(&sink.missions));
+        self.text("from", Some(sink.from.name()));
     }
 
     fn agent(&mut self, agent: &AgentConfig) {

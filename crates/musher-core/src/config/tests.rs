@@ -3,12 +3,13 @@
 use proptest::prelude::*;
 
 use super::key::{Key, Shape};
-use super::keys::{AGENT, LIMITS, PRICE, PROJECT, ROOT, SERVER};
+use super::keys::{AGENT, LIMITS, PRICE, PROJECT, ROOT, SERVER, SINK};
 use super::*;
 use crate::item::Qa;
 use crate::mission::{Delivery, Policy};
 use crate::plan::POLICY;
 use crate::price::{Price, Prices};
+use crate::sink::SinkFrom;
 
 const FULL: &str = r#"[project]
 base = "main"
@@ -59,6 +60,20 @@ cache_write = 0
 [prices.small]
 input = 0.3
 output = 1.1
+[[sinks]]
+name = "ops"
+kind = "webhook"
+url = "https://example.org:8443/musher?team=a%20b"
+secret = "env:OPS_SECRET"
+kinds = ["item_dead_lettered", "mission_*", "*_completed"]
+missions = ["0197c3aa", "beef"]
+from = "start"
+[[sinks]]
+name = "log_1"
+kind = "file"
+path = ".musher/events.ndjson"
+max_size = "1MiB"
+keep = 0
 [server]
 listen = "[::1]:8080"
 http = false
@@ -122,6 +137,27 @@ fn a_file_may_use_every_key() {
     assert_eq!(config.agents[0].spec().limits.cost_micro_usd, Some(1_250_000));
     assert_eq!(config.secrets["key"], SecretRef::Env("API_KEY".into()));
     assert_eq!(config.secrets["other"], SecretRef::File("/run/secrets/other".into()));
+    let ops = SinkConfig {
+        name: "ops".into(),
+        to: SinkTo::Webhook {
+            url: "https://example.org:8443/musher?team=a%20b".into(),
+            secret: SecretRef::Env("OPS_SECRET".into()),
+        },
+        kinds: ["item_dead_lettered", "mission_*", "*_completed"].map(String::from).into(),
+        missions: ["0197c3aa", "beef"].map(String::from).into(),
+        from: SinkFrom::Start,
+    };
+    let log = SinkConfig {
+        name: "log_1".into(),
+        to: SinkTo::File { path: ".musher/events.ndjson".into(), max_size_bytes: 1 << 20, keep: 0 },
+        kinds: vec![],
+        missions: vec![],
+        from: SinkFrom::Present,
+    };
+    let kinds = ops.wanted().kinds;
+    assert!(kinds.iter().any(|k| &**k == "mission_paused") && !kinds.iter().any(|k| &**k == "item_done"), "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|k| &***k == "mission_completed").count(), 1);
+    assert_eq!(config.sinks, [ops, log]);
     assert_eq!(config.server, ServerSettings { listen: "[::1]:8080".into(), http: false });
 }
 
@@ -139,7 +175,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `server`, `prices`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `server`, `prices`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",
@@ -259,6 +295,51 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("prices=3", "1:8: `prices` must be a table, but it is 3"),
     (
+        "[[sinks]]",
+        "1:1: the sink has no `name` (add a short name of [a-z0-9_-], such as name = \"ops\")\n\
+      1:1: the sink has no `kind` (write kind = \"webhook\" or kind = \"file\")",
+    ),
+    (
+        "[[sinks]]\nname='A b'\nkind='webhok'\n[[sinks]]\nname='b'\nkind='webhook'\npath='x'",
+        "2:6: the sink's name `A b` is not 1 to 64 of [a-z0-9_-] (shorten it to such characters)\n\
+      3:6: unknown kind `webhok` (did you mean `webhook`?)\n\
+      4:1: the webhook has no `url` (write where events are sent, such as url = \"https://example.org/musher\")\n\
+      4:1: the webhook has no `secret` (every request is signed: write secret = \"env:NAME\" or \"file:PATH\")\n\
+      7:6: a sink of kind `webhook` has no `path` (take it out)",
+    ),
+    (
+        "[[sinks]]\nname='a'\nkind='webhook'\nurl='ftp://x'\nsecret='hunter2'\nkinds=['item_dne','zzz_*']\nmissions=['x1']",
+        "4:5: the `url` does not begin with https:// or http:// (write it as \"https://HOST/PATH\")\n\
+      5:8: the webhook's `secret` is no reference \
+      (put it into an environment variable and write \"env:NAME\", or into a file and write \"file:PATH\")\n\
+      6:8: no event is named `item_dne` (did you mean `item_done`?)\n\
+      6:19: no event is named `zzz_*` \
+      (the reference lists every event; `*` stands for any part of a name, as in `item_*`)\n\
+      7:11: `x1` is no id of a mission (write the id as `musher mission list` shows it, or its first 4 digits or more)",
+    ),
+    (
+        "[[sinks]]\nname='a'\nkind='webhook'\nurl='https://me:hunter2@x/'\nsecret='env:A'\n\
+         [[sinks]]\nname='b'\nkind='webhook'\nurl='http://:80'\nsecret='env:A'\n\
+         [[sinks]]\nname='c'\nkind='webhook'\nurl='http://x/a b'\nsecret='env:A'\n\
+         [[sinks]]\nname='d'\nkind='webhook'\nurl='http://x/#a'\nsecret='env:A'",
+        "4:5: the `url` holds a name or a password, which is not sent; the signature says who calls \
+      (write it as \"https://HOST/PATH\")\n\
+      9:5: the `url` names no host (write it as \"https://HOST/PATH\")\n\
+      14:5: the `url` holds a character that must be written as `%` and two digits \
+      (write it as \"https://HOST/PATH\")\n\
+      19:5: the `url` has a part after `#`, which is never sent (write it as \"https://HOST/PATH\")",
+    ),
+    (
+        "[[sinks]]\nname='a'\nkind='file'\npath='x'\n[[sinks]]\nname='b'\nkind='file'\npath='x'\nkeep=-1\n[[sinks]]\n\
+         name='a'\nkind='file'\npath='y'\nurl='http://x'\n[[sinks]]\nname='c'\nkind='file'\nfrom='strat'",
+        "8:6: the sink `a` writes to `x` already (give each sink a file of its own)\n\
+      9:6: `keep` must be a whole number from 0 to 1000, but it is -1\n\
+      11:6: duplicate sink `a` (the first is in line 2)\n\
+      14:5: a sink of kind `file` has no `url` (take it out)\n\
+      15:1: the file has no `path` (write which, such as path = \".musher/events.ndjson\")\n\
+      18:6: unknown from `strat` (did you mean `start`?)",
+    ),
+    (
         "[server]\nlisten='7787'\nhttp=1",
         "2:8: `7787` is no address with a port (write one such as \"127.0.0.1:7787\" or \"[::1]:7787\")\n\
       3:6: `http` must be true or false, but it is an integer",
@@ -347,7 +428,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_reader_looks_at_every_key_of_its_table() {
-    let sections: [(&str, &[Key]); 7] = [
+    let sections: [(&str, &[Key]); 8] = [
         ("", ROOT),
         ("[project]\n", PROJECT),
         ("[policy]\n", POLICY),
@@ -355,6 +436,7 @@ fn the_reader_looks_at_every_key_of_its_table() {
         ("[[agents]]\n", AGENT),
         ("[[agents]]\n[agents.limits]\n", LIMITS),
         ("[prices.a]\n", PRICE),
+        ("[[sinks]]\n", SINK),
     ];
     for (section, keys) in sections {
         for key in keys {
@@ -422,6 +504,7 @@ fn the_schema_and_the_reference_name_every_key() {
         "## `[agents.limits]`",
         "## `[secrets]`",
         "## `[prices.NAME]`",
+        "## `[[sinks]]`",
     ] {
         assert!(reference.contains(heading), "{heading}\n{reference}");
     }

@@ -7,6 +7,7 @@ use crate::effect::EffectKind;
 use crate::id::{AgentId, ItemId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
 use crate::run::{Purpose, RunState};
+use crate::sink::cursor_of;
 
 /// A broken invariant: a defect of musher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,12 @@ impl State {
                 row.spec.name,
                 row.spec.max_load
             );
+        }
+        for (name, sink) in &self.sinks {
+            let cursor = self.cursors.get(&cursor_of(name));
+            hold!(cursor.is_some(), "sink {name} has no cursor");
+            let failing = sink.trouble.as_ref().map(|trouble| trouble.event);
+            hold!(failing.is_none_or(|event| cursor <= Some(&event)), "sink {name} fails on an event that it is past");
         }
         for entry in self.missions.values() {
             let mut by_phase = [0; 13];

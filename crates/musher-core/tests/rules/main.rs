@@ -18,6 +18,7 @@ mod planning;
 mod retries;
 mod reviewing;
 mod routing;
+mod sinks;
 mod tools;
 mod verification;
 mod worktrees;

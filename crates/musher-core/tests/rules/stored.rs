@@ -6,10 +6,11 @@ use musher_core::agent::Agent;
 use musher_core::change::{Change, GateRecord};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
+use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::{State, World};
 use musher_core::time::Timestamp;
 
@@ -21,6 +22,8 @@ pub(crate) struct Stored {
     pub(crate) items: BTreeMap<ItemId, Item>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) sinks: BTreeMap<Box<str>, Sink>,
+    pub(crate) cursors: BTreeMap<Box<str>, Seq>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
     pub(crate) gates: Vec<GateRecord>,
 }
@@ -34,6 +37,8 @@ impl Stored {
         self.items.extend(change.items.iter().map(|row| (row.id, row.clone())));
         self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
+        self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
+        self.cursors.extend(change.cursors.iter().cloned());
         self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
         self.gates.extend(change.gates.iter().cloned());
         for id in &change.closed {
@@ -54,6 +59,8 @@ impl Stored {
             items: self.items.values().rev().cloned().collect(),
             runs: self.runs.values().filter(|r| r.is_live()).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
+            sinks: self.sinks.values().cloned().collect(),
+            cursors: self.cursors.clone().into_iter().collect(),
             effects: self.effects.values().cloned().collect(),
             gates: self.gates.clone(),
         }
@@ -71,6 +78,7 @@ pub(crate) struct Observed {
     pub(crate) items: Vec<Item>,
     pub(crate) runs: Vec<Run>,
     pub(crate) agents: Vec<(Agent, u32)>,
+    pub(crate) sinks: Vec<(Sink, Seq)>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
     pub(crate) merging: Option<ItemId>,
@@ -91,6 +99,7 @@ impl Observed {
             items: state.missions().flat_map(|m| m.items.iter()).filter_map(|id| state.item(*id)).cloned().collect(),
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
+            sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             effects: state.effects().cloned().collect(),
             queue: state.queue().collect(),
             merging: state.merging(),

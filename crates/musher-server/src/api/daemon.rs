@@ -8,7 +8,7 @@ use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Agent;
+use super::{Agent, Sink};
 
 /// How everything stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -25,6 +25,9 @@ pub struct Status {
     pub queue: Vec<QueueEntry>,
     /// What waits for a person.
     pub inbox: Vec<InboxEntry>,
+    /// Who is sent events.
+    #[serde(default)]
+    pub sinks: Vec<Sink>,
     /// US dollars of the runs that were assigned since midnight UTC.
     pub cost_today_usd: f64,
     /// The last event that is on disk; ask for events `after` it to be told of what comes next.

@@ -11,6 +11,7 @@ mod item;
 mod mission;
 mod problem;
 mod run;
+mod sink;
 
 pub use agent::{Agent, AgentDocument, Agents, Limits, NewAgent};
 pub use daemon::{
@@ -24,3 +25,4 @@ pub use mission::{
 };
 pub use problem::Problem;
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
+pub use sink::{Sink, SinkTested, Sinks};

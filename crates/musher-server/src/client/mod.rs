@@ -12,7 +12,7 @@ use crate::api::{
     Agent, AgentDocument, Agents, Answered, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish,
     Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message, Mission, MissionDocument,
     MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Replied, Run,
-    RunDocument, StartMission, Status, StopWish, Stopping, Words,
+    RunDocument, SinkTested, Sinks, StartMission, Status, StopWish, Stopping, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -289,6 +289,16 @@ impl Client {
     pub async fn remove_agent(&self, name: &str) -> Done<Agent> {
         let answer = self.ask::<Nothing>("DELETE", path(&["agents", name]), None).await?;
         answer.whole::<AgentDocument>().await.map(|d| d.agent)
+    }
+
+    /// The sinks.
+    pub async fn sinks(&self) -> Done<Sinks> {
+        self.get("/v1/sinks".to_owned()).await
+    }
+
+    /// Sends a test to a sink.
+    pub async fn test_sink(&self, name: &str) -> Done<SinkTested> {
+        self.wish(path(&["sinks", name, "test"])).await
     }
 
     /// A run, and how its agent is spoken to.

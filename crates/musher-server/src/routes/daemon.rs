@@ -30,8 +30,10 @@ async fn status(State(app): State<App>) -> Answered<Status> {
     let midnight = midnight_before(app.engine().now());
     let cost = app.readers().ask(move |reader| reader.cost_since(midnight)).await?;
     let daemon = app.daemon();
+    let sinks = app.sinks().list().await?;
     let seq = *app.engine().seq().borrow();
-    Ok(axum::Json(app.read(move |state| view::status::status(state, daemon, cost.cost_usd(), seq)).await?))
+    let status = app.read(move |state| view::status::status(state, daemon, sinks, cost.cost_usd(), seq));
+    Ok(axum::Json(status.await?))
 }
 
 /// The last midnight, UTC.

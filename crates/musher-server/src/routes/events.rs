@@ -2,10 +2,9 @@
 
 use std::io;
 
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
-use musher_core::event::{CATALOGUE, Logged};
+use musher_core::event::CATALOGUE;
 use musher_core::id::Seq;
 use musher_core::nearest::nearest;
 use musher_store::EventFilter;
@@ -88,21 +87,12 @@ async fn send(app: &App, mut filter: EventFilter, out: &mut Chunks) -> Result<()
     let mut seq = app.engine().seq();
     loop {
         seq.borrow_and_update();
-        let question = filter.clone();
-        let (last, events) =
-            app.readers().ask(move |reader| Ok((reader.last_seq()?, reader.events(&question)?))).await?;
-        let is_all = events.len() < CHUNK as usize;
-        if let Some(newest) = events.last() {
-            filter.after = newest.seq;
-        }
-        if is_all {
-            // Everything up to there was looked through, whether it was wanted or not.
-            filter.after = filter.after.max(last);
-        }
-        if !events.is_empty() && !out.send(lines(events)).await {
+        let found = app.tail().after(&filter).await?;
+        filter.after = found.looked;
+        if !found.lines.is_empty() && !out.send(found.lines.into()).await {
             return Ok(());
         }
-        if !is_all {
+        if !found.is_all {
             continue;
         }
         tokio::select! {
@@ -111,15 +101,4 @@ async fn send(app: &App, mut filter: EventFilter, out: &mut Chunks) -> Result<()
             changed = seq.changed() => if changed.is_err() { return Ok(()) },
         }
     }
-}
-
-fn lines(events: Vec<Logged>) -> Bytes {
-    let mut text = Vec::new();
-    for event in events {
-        // An event is made of texts and numbers alone; there is nothing in it that JSON could not say.
-        if serde_json::to_writer(&mut text, &view::event::event(event)).is_ok() {
-            text.push(b'\n');
-        }
-    }
-    text.into()
 }

@@ -23,6 +23,7 @@ mod items;
 mod missions;
 mod requests;
 mod runs;
+mod sinks;
 
 /// The most bytes of a body; a mission's graph may have [`MISSION_BODY`].
 const BODY: usize = 1 << 20;
@@ -56,6 +57,7 @@ fn all() -> OpenApiRouter<App> {
         .merge(runs::routes())
         .merge(requests::routes())
         .merge(events::routes())
+        .merge(sinks::routes())
 }
 
 /// The description of every path and document (OpenAPI).

@@ -66,7 +66,13 @@ pub fn inbox(state: &State) -> Vec<api::InboxEntry> {
 }
 
 /// Everything at once.
-pub fn status(state: &State, daemon: api::Daemon, cost_today_usd: f64, last_seq: Seq) -> api::Status {
+pub fn status(
+    state: &State,
+    daemon: api::Daemon,
+    sinks: Vec<api::Sink>,
+    cost_today_usd: f64,
+    last_seq: Seq,
+) -> api::Status {
     api::Status {
         daemon,
         missions: mission::counts(state),
@@ -74,6 +80,7 @@ pub fn status(state: &State, daemon: api::Daemon, cost_today_usd: f64, last_seq:
         agents: agent::agents(state),
         queue: queue(state),
         inbox: inbox(state),
+        sinks,
         cost_today_usd,
         last_seq: last_seq.0,
     }

@@ -6,6 +6,7 @@ mod errors;
 mod guard;
 mod paths;
 mod shapes;
+mod sinks;
 mod sockets;
 mod streams;
 mod tools;

@@ -259,7 +259,9 @@ const ROUTES: &str = "
     post /v1/runs/{id}/interrupt
     post /v1/runs/{id}/kill
     get /v1/events
-    get /v1/events/stream";
+    get /v1/events/stream
+    get /v1/sinks
+    post /v1/sinks/{name}/test";
 
 /// The problem of a refusal.
 pub(crate) fn problem<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> musher_server::api::Problem {

@@ -1,5 +1,7 @@
 //! Streams: nothing is missed, nothing comes twice, and the end is the end.
 
+use musher_core::command::{Actor, Command};
+use musher_core::config::ProjectSettings;
 use musher_server::api::{EventQuery, LogQuery};
 use musher_server::client::LogStream;
 
@@ -90,6 +92,45 @@ async fn a_slow_reader_holds_nobody_up() {
     while next < last {
         next += 1;
         assert_eq!(slow.next().await.unwrap().unwrap().seq, next);
+    }
+}
+
+/// Brings so many events about, in as few commits as it takes.
+async fn happen(world: &World, name: &str, events: usize) {
+    let mut all = tokio::task::JoinSet::new();
+    for n in 0..events {
+        let (engine, gate) = (world.engine.clone(), Some(format!("{name} {n}")));
+        all.spawn(async move {
+            let settings = ProjectSettings { gate, ..ProjectSettings::default() };
+            engine.send(Actor::Operator("test".into()), Command::Configure(Box::new(settings))).await.unwrap();
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_readers_each_get_everything_after_their_own_place() {
+    let world = World::empty().await;
+    // More than is kept in memory, so that some begin in the log and go on there.
+    happen(&world, "before", 3_000).await;
+    let begun = world.engine.seq().borrow().0;
+    let last = begun + 100;
+    let mut readers = tokio::task::JoinSet::new();
+    for n in 0..100 {
+        // The first few begin far behind, the others near the end, and some ask for what is yet to come.
+        let after = if n < 5 { n * 100 } else { begun - 50 + n };
+        let mut events = world.client.follow_events(&EventQuery { after, ..EventQuery::default() }).await.unwrap();
+        readers.spawn(async move {
+            for next in after + 1..=last {
+                assert_eq!(events.next().await.unwrap().unwrap().seq, next);
+            }
+        });
+    }
+    happen(&world, "after", 100).await;
+    while let Some(done) = readers.join_next().await {
+        done.unwrap();
     }
 }
 

@@ -145,21 +145,18 @@ impl World {
 
     /// A daemon in a folder somewhere below a new one.
     pub(crate) async fn below(path: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), path, Arc::new(SystemClock)).await
+    }
+
+    /// A daemon on what another one left, or on nothing, with a clock of the test's own.
+    pub(crate) async fn in_folder(folder: tempfile::TempDir, path: &str, clock: Arc<dyn Clock>) -> Self {
         let paths = Paths::of(folder.path().join(path));
         std::fs::create_dir_all(&paths.state).unwrap();
         let runs = Arc::new(FakeRuns::default());
         let drivers = Drivers { git: Arc::new(FakeGit), runs: runs.clone() };
         let store = SqliteStore::open(&paths.state, SystemClock.now()).unwrap();
         let socket = paths.socket();
-        let config = EngineConfig {
-            store: Box::new(store),
-            clock: Arc::new(SystemClock),
-            seed: 7,
-            drivers,
-            paths,
-            first: Vec::new(),
-        };
+        let config = EngineConfig { store: Box::new(store), clock, seed: 7, drivers, paths, first: Vec::new() };
         let (engine, _) = Engine::start(config).await.unwrap();
         let settings = ProjectSettings { min_free_bytes: 0, ..ProjectSettings::default() };
         let actor = Actor::Operator("test".into());

@@ -151,9 +151,6 @@ impl Store for Timed {
     fn write(&mut self, change: &Change) -> Result<Seq, StoreError> {
         self.inner.write(change)
     }
-    fn write_cursor(&mut self, name: &str, seq: Seq) -> Result<(), StoreError> {
-        self.inner.write_cursor(name, seq)
-    }
     fn commit(&mut self) -> Result<Seq, StoreError> {
         let started = Instant::now();
         let done = self.inner.commit();

@@ -134,9 +134,6 @@ impl Store for Recorder {
         self.open.push(change.clone());
         self.inner.write(change)
     }
-    fn write_cursor(&mut self, name: &str, seq: Seq) -> Result<(), StoreError> {
-        self.inner.write_cursor(name, seq)
-    }
     fn commit(&mut self) -> Result<Seq, StoreError> {
         self.tape.push(std::mem::take(&mut self.open));
         self.inner.commit()

@@ -17,6 +17,7 @@ mod lives;
 mod material;
 mod probe;
 mod restart;
+mod stream;
 
 pub use restart::{Part, part};
 
@@ -148,6 +149,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     let before = probe::fdatasyncs(&options.dir)?;
     figures.push(Figure::plain("fdatasync of 4 KiB appends, before", before, "/s"));
     lives::measure(options, &mut figures)?;
+    stream::measure(options, &mut figures)?;
     growth::measure(options, &mut figures)?;
     let after = probe::fdatasyncs(&options.dir)?;
     figures.push(Figure::plain("fdatasync of 4 KiB appends, after", after, "/s"));

@@ -24,7 +24,7 @@ pub(super) fn a_rolled_back_batch_leaves_no_trace(fixture: &dyn Fixture) {
     commit(&mut *store, &[sample::everything(1)]);
     store.begin().unwrap();
     store.write(&sample::everything(2)).unwrap();
-    store.write_cursor("x", Seq(2)).unwrap();
+    store.write(&Change { cursors: vec![("x".into(), Seq(2))], ..Change::default() }).unwrap();
     store.rollback().unwrap();
     only_the_first(&mut *store);
     // Its numbers are given again: nobody ever saw them.
@@ -53,6 +53,8 @@ pub(super) fn a_failed_write_leaves_the_others_of_its_batch(fixture: &dyn Fixtur
     assert_eq!(world.missions, [sample::mission(1), sample::mission(3)]);
     assert_eq!(world.items, [sample::item(1, 1), sample::item(3, 3)]);
     assert_eq!(world.effects, [sample::effect(1, 1), sample::effect(3, 3)]);
+    assert_eq!(world.sinks, [sample::sink(1), sample::sink(3)]);
+    assert_eq!(world.cursors, [sample::cursor(1), sample::cursor(3)]);
     let events = store.reader().unwrap().events(&EventFilter::default()).unwrap();
     assert!(events.iter().all(|e| e.event.mission != Some(sample::mission_id(2))));
     assert_eq!(events.iter().map(|e| e.seq.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
@@ -61,7 +63,6 @@ pub(super) fn a_failed_write_leaves_the_others_of_its_batch(fixture: &dyn Fixtur
 pub(super) fn calls_out_of_order_are_refused(fixture: &dyn Fixture) {
     let mut store = fixture.open();
     assert!(matches!(store.write(&sample::everything(1)), Err(StoreError::NoBatch)));
-    assert!(matches!(store.write_cursor("x", Seq(1)), Err(StoreError::NoBatch)));
     assert!(matches!(store.commit(), Err(StoreError::NoBatch)));
     assert!(matches!(store.rollback(), Err(StoreError::NoBatch)));
     store.begin().unwrap();

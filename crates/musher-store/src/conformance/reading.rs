@@ -96,16 +96,17 @@ pub(super) fn every_event_is_read_back_as_it_was_written(fixture: &dyn Fixture) 
 
 pub(super) fn cursors_are_kept_with_their_batch(fixture: &dyn Fixture) {
     let mut store = fixture.open();
+    let at = |places: &[u64]| Change {
+        cursors: places.iter().map(|seq| ("triggers".into(), Seq(*seq))).collect(),
+        ..Change::default()
+    };
     store.begin().unwrap();
-    store.write_cursor("triggers", Seq(7)).unwrap();
+    store.write(&at(&[7])).unwrap();
     let reader = store.reader().unwrap();
     assert_eq!(reader.cursor("triggers").unwrap(), None);
     store.commit().unwrap();
     assert_eq!(reader.cursor("triggers").unwrap(), Some(Seq(7)));
-    store.begin().unwrap();
-    store.write_cursor("triggers", Seq(8)).unwrap();
-    store.write_cursor("triggers", Seq(9)).unwrap();
-    store.commit().unwrap();
+    commit(&mut *store, &[at(&[8, 5]), at(&[8, 9])]);
     let store = fixture.reopen(store);
     let reader = store.reader().unwrap();
     assert_eq!(reader.cursor("triggers").unwrap(), Some(Seq(9)));

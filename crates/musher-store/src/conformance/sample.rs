@@ -8,6 +8,7 @@ use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, RunState, Usage};
+use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
 
 use crate::store::Store;
@@ -116,6 +117,27 @@ pub fn gate(n: u32) -> GateRecord {
     }
 }
 
+/// The n-th sink, which has failed n times.
+pub fn sink(n: u32) -> Sink {
+    let trouble = Trouble {
+        since: NOW,
+        failures: n,
+        event: Seq(u64::from(n)),
+        attempts: n,
+        tried_ms: 7,
+        last_at: NOW,
+        not_before: NOW,
+        error: "it answered \"500\"".into(),
+        announced: true,
+    };
+    Sink { name: format!("sink-{n}").into(), kind: SinkKind::Webhook, trouble: Some(trouble), removed_at: None }
+}
+
+/// The n-th cursor.
+pub fn cursor(n: u32) -> (Box<str>, Seq) {
+    (format!("sink:sink-{n}").into(), Seq(u64::from(n)))
+}
+
 /// An event about an item of a mission.
 pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
     Event {
@@ -129,7 +151,8 @@ pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
     }
 }
 
-/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events.
+/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; and
+/// sink n with its cursor.
 pub fn everything(n: u32) -> Change {
     Change {
         missions: vec![mission(n)],
@@ -142,6 +165,8 @@ pub fn everything(n: u32) -> Change {
             event(Happened::ItemAssigned { attempt: n }, n, Some(n)),
         ],
         effects: vec![effect(n, n)],
+        sinks: vec![sink(n)],
+        cursors: vec![cursor(n)],
         ..Change::default()
     }
 }

@@ -11,6 +11,7 @@ use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::Run;
+use musher_core::sink::Sink;
 use musher_core::state::World;
 
 use crate::store::GATES_KEPT;
@@ -31,6 +32,7 @@ pub(super) struct Tables {
     pub(super) events: Vec<Logged>,
     /// Oldest first.
     pub(super) effects: Vec<Effect>,
+    pub(super) sinks: BTreeMap<Box<str>, Sink>,
     pub(super) cursors: BTreeMap<Box<str>, Seq>,
 }
 
@@ -57,10 +59,8 @@ impl Tables {
         self.effects.extend(change.effects);
         self.effects.retain(|effect| !change.closed.contains(&effect.id));
         self.archived.extend(change.archived);
-    }
-
-    pub(super) fn set_cursor(&mut self, name: Box<str>, seq: Seq) {
-        self.cursors.insert(name, seq);
+        self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
+        self.cursors.extend(change.cursors);
     }
 
     pub(super) fn last_seq(&self) -> Seq {
@@ -86,6 +86,8 @@ impl Tables {
             missions,
             runs: self.runs.values().filter(live).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
+            sinks: self.sinks.values().cloned().collect(),
+            cursors: self.cursors.clone().into_iter().collect(),
             effects: self.effects.clone(),
             gates: self.gates[self.gates.len().saturating_sub(GATES_KEPT as usize)..].to_vec(),
         }

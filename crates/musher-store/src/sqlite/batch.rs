@@ -66,6 +66,7 @@ pub(super) struct Batch {
     pub(super) effects: Vec<Row<EffectId, &'static str>>,
     pub(super) closed: Vec<EffectId>,
     pub(super) archived: Vec<MissionId>,
+    pub(super) sinks: Vec<(Span, Span)>,
     pub(super) cursors: Vec<(Box<str>, Seq)>,
     /// The place of the last event before those in `events`.
     before: Seq,
@@ -83,6 +84,7 @@ struct Mark {
     gates: usize,
     events: usize,
     effects: usize,
+    sinks: usize,
 }
 
 impl Batch {
@@ -93,11 +95,8 @@ impl Batch {
         // What cannot fail comes after what can.
         self.closed.extend_from_slice(&change.closed);
         self.archived.extend_from_slice(&change.archived);
+        self.cursors.extend_from_slice(&change.cursors);
         Ok(())
-    }
-
-    pub(super) fn set_cursor(&mut self, name: &str, seq: Seq) {
-        self.cursors.push((name.into(), seq));
     }
 
     /// The bytes of a span.
@@ -132,6 +131,7 @@ impl Batch {
             && self.effects.is_empty()
             && self.closed.is_empty()
             && self.archived.is_empty()
+            && self.sinks.is_empty()
             && self.cursors.is_empty()
     }
 
@@ -151,6 +151,7 @@ impl Batch {
         empty(&mut self.effects);
         empty(&mut self.closed);
         self.archived.clear();
+        self.sinks.clear();
         self.cursors.clear();
     }
 
@@ -192,6 +193,10 @@ impl Batch {
         for row in &change.effects {
             let body = self.json("an effect", row)?;
             self.effects.push(Row { key: row.id, column: row.kind.name(), body });
+        }
+        for row in &change.sinks {
+            let (name, body) = (self.plain("a sink", &row.name)?, self.json("a sink", row)?);
+            self.sinks.push((name, body));
         }
         Ok(())
     }
@@ -277,6 +282,7 @@ impl Batch {
             gates: self.gates.len(),
             events: self.events.len(),
             effects: self.effects.len(),
+            sinks: self.sinks.len(),
         }
     }
 
@@ -291,6 +297,7 @@ impl Batch {
         self.gates.truncate(mark.gates);
         self.events.truncate(mark.events);
         self.effects.truncate(mark.effects);
+        self.sinks.truncate(mark.sinks);
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     events(conn, batch)?;
     effects(conn, batch, next_effect)?;
     archive(conn, batch)?;
+    sinks(conn, batch)?;
     cursors(conn, batch)
 }
 
@@ -262,6 +263,17 @@ fn archive(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     let mut put = conn.prepare_cached("UPDATE missions SET archived = 1 WHERE id = ?1")?;
     for id in &batch.archived {
         Bind::to(&mut put).with(id.as_bytes())?.run()?;
+    }
+    Ok(())
+}
+
+fn sinks(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.sinks.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached("INSERT OR REPLACE INTO sinks (name, body) VALUES (?1, ?2)")?;
+    for (name, body) in &batch.sinks {
+        Bind::to(&mut put).with(batch.utf8(*name))?.with(batch.utf8(*body))?.run()?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         agents: all(&snapshot, "agent", "SELECT body FROM agents ORDER BY id", ())?,
         effects: all(&snapshot, "effect", "SELECT body FROM effects ORDER BY n", ())?,
         gates: gates(&snapshot)?,
+        sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
+        cursors: cursors(&snapshot)?,
         ..World::default()
     };
     for (id, row) in missions {
@@ -104,6 +106,12 @@ fn gates(conn: &Connection) -> Result<Vec<GateRecord>, StoreError> {
     }
     records.reverse();
     Ok(records)
+}
+
+fn cursors(conn: &Connection) -> Result<Vec<(Box<str>, Seq)>, StoreError> {
+    let mut select = conn.prepare_cached("SELECT name, seq FROM cursors ORDER BY name")?;
+    let rows = select.query_map((), |row| Ok((row.get::<_, String>(0)?.into(), place(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// All rows of a question whose only column is a body.

@@ -23,9 +23,9 @@ pub(crate) fn run(command: &Command, cx: &Context) -> Outcome {
         }
         Command::Check => {
             let project = cx.project()?;
-            let agents = project.config.agents.len();
-            cx.say(&serde_json::json!({"ok": true, "agents": agents}), || {
-                output::line(&format!("the configuration can be used: {agents} agent(s)"));
+            let (agents, sinks) = (project.config.agents.len(), project.config.sinks.len());
+            cx.say(&serde_json::json!({"ok": true, "agents": agents, "sinks": sinks}), || {
+                output::line(&format!("the configuration can be used: {agents} agent(s), {sinks} sink(s)"));
             })
         }
         Command::Schema => {

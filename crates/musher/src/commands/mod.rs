@@ -30,6 +30,7 @@ pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod run_host;
 pub(crate) mod send;
+pub(crate) mod sink;
 pub(crate) mod status;
 pub(crate) mod up;
 
@@ -65,6 +66,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Explain(args) => explain::run(&args, &cx).await,
         Command::Inbox(args) => inbox::run(&args, &cx).await,
         Command::Events(args) => events::run(&args, &cx).await,
+        Command::Sink(command) => sink::run(&command, &cx).await,
         Command::Queue(command) => queue::run(&command, &cx).await,
         Command::Backup(args) => backup::run(&args, &cx).await,
         Command::Restore(args) => restore::run(&args, &cx),

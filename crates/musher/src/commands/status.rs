@@ -72,6 +72,11 @@ fn lines(status: &Status) -> Vec<String> {
     if status.cost_today_usd > 0.0 {
         lines.push(format!("  today     {}", output::dollars(status.cost_today_usd)));
     }
+    for sink in status.sinks.iter().filter(|sink| sink.state == "failing") {
+        let error = sink.error.as_deref().unwrap_or_default();
+        let text = format!("sink {} fails, {} behind: {error}", sink.name, sink.behind);
+        lines.push(format!("  events    {}", paint(&output::one_line(&text, width.saturating_sub(12)), Tone::Bad)));
+    }
     for entry in &status.inbox {
         lines.push(format!(
             "  for you   {}",

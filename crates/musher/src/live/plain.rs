@@ -110,6 +110,13 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         }
         Happened::AgentRateLimitLifted {} => plain(format!("{} takes work again", agent.unwrap_or("an agent"))),
         Happened::AgentOffline { name, why } => bad(format!("agent {name} takes no work: {}", one_line(why, WIDE))),
+        Happened::DeliveryFailed { sink, error, .. } => {
+            bad(format!("sink {sink} takes no events: {}", one_line(error, WIDE)))
+        }
+        Happened::DeliveryRecovered { sink, .. } => good(format!("sink {sink} takes events again")),
+        Happened::DeliveryDeadLettered { sink, event, error, .. } => {
+            bad(format!("sink {sink} never took event {}: {}", event.0, one_line(error, WIDE)))
+        }
         Happened::AgentOnline { name } => plain(format!("agent {name} takes work")),
         Happened::ItemMerging {}
         | Happened::RunStarted { .. }

@@ -10,5 +10,6 @@ mod mission;
 mod operate;
 mod planning;
 mod sandbox;
+mod sinks;
 mod spoken;
 mod tools;

@@ -143,8 +143,8 @@ fn run(steps: &[Step]) {
             }
             Step::Cursor(name, seq) => {
                 let name = name.to_string();
-                real.write_cursor(&name, Seq(*seq)).unwrap();
-                model.write_cursor(&name, Seq(*seq)).unwrap();
+                let change = Change { cursors: vec![(name.into(), Seq(*seq))], ..Change::default() };
+                assert_eq!(real.write(&change).unwrap(), model.write(&change).unwrap());
                 continue;
             }
             Step::Commit => assert_eq!(real.commit().unwrap(), model.commit().unwrap()),

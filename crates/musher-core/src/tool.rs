@@ -132,8 +132,8 @@ fn submit(item: &Item, run: &Run, submitted: &Submitted, cx: &mut Context) -> Re
     if submitted.no_change_needed.as_deref().is_some_and(|why| why.trim().is_empty()) {
         return Err(invalid("`no_change_needed` gives no reason", "say why nothing has to change, or leave it out"));
     }
-    let too_long = |artifact: &Box<str>| artifact.is_empty() || artifact.len() > LONGEST_ARTIFACT;
-    if submitted.artifacts.len() > ARTIFACTS || submitted.artifacts.iter().any(too_long) {
+    let too_long = |artifact: &str| artifact.is_empty() || artifact.len() > LONGEST_ARTIFACT;
+    if submitted.artifacts.len() > ARTIFACTS || submitted.artifacts.iter().any(|artifact| too_long(artifact)) {
         let what = format!("at most {ARTIFACTS} artifacts of 1 to {LONGEST_ARTIFACT} bytes each");
         return Err(invalid(what, "name folders, or only what matters"));
     }

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId};
 use crate::item::Item;
 use crate::mission::Mission;
+use crate::quota::Account;
 use crate::run::Run;
 use crate::time::Timestamp;
 
@@ -54,6 +55,8 @@ pub struct Change {
     pub runs: Vec<Run>,
     /// Agents, new or changed.
     pub agents: Vec<Agent>,
+    /// Accounts of quotas, new or changed.
+    pub quotas: Vec<Account>,
     /// Texts, new or changed.
     pub texts: Vec<(TextKey, Box<str>)>,
     /// What gates said.
@@ -76,6 +79,7 @@ impl Change {
             && self.items.is_empty()
             && self.runs.is_empty()
             && self.agents.is_empty()
+            && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
             && self.events.is_empty()
@@ -101,6 +105,7 @@ impl Change {
         self.items.extend(other.items);
         self.runs.extend(other.runs);
         self.agents.extend(other.agents);
+        self.quotas.extend(other.quotas);
         self.texts.extend(other.texts);
         self.gates.extend(other.gates);
         self.events.extend(other.events);

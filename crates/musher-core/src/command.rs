@@ -285,6 +285,9 @@ pub enum Command {
     /// A yes or a no to what an agent asked, with what it is told.
     AnswerRequest(RequestId, Ruled, Box<str>),
 
+    /// Sets a quota, or takes back what was set.
+    SetQuota(crate::quota::Scope, crate::quota::Setting),
+
     /// What came of an effect.
     Report(EffectId, Report),
 

@@ -29,6 +29,7 @@ pub mod plan;
 pub mod price;
 pub mod problem;
 pub mod prompt;
+pub mod quota;
 pub mod retry;
 pub mod review;
 pub mod run;

@@ -282,6 +282,12 @@ pub struct Run {
     /// The limit that it is being stopped for, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<(Limit, Box<str>)>,
+    /// The quota that it is being stopped for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capped: Option<crate::quota::Denied>,
+    /// What the accounts hold of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub share: crate::quota::Share,
     /// What it has asked a person, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,

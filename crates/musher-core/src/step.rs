@@ -9,7 +9,7 @@ use crate::id::{EffectId, ItemId, MissionId};
 use crate::item::Item;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, item, merge, mission, note, review, verify};
+use crate::{agent, approval, item, merge, mission, note, quota, review, verify};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -57,6 +57,13 @@ impl Context<'_> {
 
 /// Decides what a command changes, or refuses it and changes nothing.
 pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
+    let mut change = decide(state, command, cx)?;
+    // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
+    quota::charge(state, &mut change, cx);
+    Ok(change)
+}
+
+fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
         Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
@@ -87,6 +94,8 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
         Command::StopRun(id, how) => item::stop_run(state, *id, *how, cx),
         Command::TellRun(id, text, when) => item::tell_run(state, *id, text, *when, cx),
         Command::AnswerRequest(id, ruled, why) => approval::answer(state, *id, *ruled, why, cx),
+
+        Command::SetQuota(scope, setting) => quota::set(state, scope, setting, cx),
 
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 

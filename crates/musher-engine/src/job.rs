@@ -469,7 +469,9 @@ impl At<'_> {
 
     fn run(&self, effect: EffectId, id: RunId, reissued: bool) -> Option<RunJob> {
         let run = self.state.run(id)?;
-        let agent = self.state.agent(run.agent)?.spec.clone();
+        let row = self.state.agent(run.agent)?;
+        let mut agent = row.spec.clone();
+        agent.limits.duration_secs = musher_core::quota::run_secs(self.state, row);
         Some(RunJob {
             run: id,
             item: self.item.id,

@@ -9,11 +9,13 @@ use super::agents::{self, AgentConfig};
 use super::keys::ROOT;
 use super::price;
 use super::project::{self, ProjectLayer};
+use super::quota;
 use super::reader::{self, Fields, clipped};
 use super::secret::{self, SecretRef};
 use crate::plan::{PolicyPatch, read_policy};
 use crate::price::Price;
 use crate::problem::{Problems, Report, decode};
+use crate::quota::Quotas;
 
 /// What one source says; everything may be left open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub struct Layer {
     pub secrets: BTreeMap<String, SecretRef>,
     /// `[prices]`, by model.
     pub prices: BTreeMap<String, Price>,
+    /// `[quota]`.
+    pub quota: Quotas,
     /// `[server]`.
     pub server: ServerLayer,
 }
@@ -60,6 +64,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         agents: agents::read(root, report),
         secrets: secret::read(root, report),
         prices: price::read(root, report),
+        quota: root.table("quota", report).map(|t| quota::read(&t, report)).unwrap_or_default(),
         server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
     }
 }

@@ -66,6 +66,7 @@ impl Layer {
             agents,
             secrets,
             prices,
+            quota: self.quota.merge(over.quota),
             server: ServerLayer {
                 listen: over.server.listen.or(self.server.listen),
                 http: over.server.http.or(self.server.http),
@@ -81,7 +82,7 @@ impl Config {
         let layer = layers.into_iter().fold(Layer::default(), Layer::merge);
         let server = ServerSettings::default();
         Self {
-            project: ProjectSettings { prices: Prices(layer.prices), ..layer.project.settings() },
+            project: ProjectSettings { prices: Prices(layer.prices), quota: layer.quota, ..layer.project.settings() },
             policy: policy(&layer.policy),
             agents: layer.agents,
             secrets: layer.secrets,

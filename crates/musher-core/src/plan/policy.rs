@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::reader::Fields;
-use crate::mission::Policy;
+use crate::mission::{OnCap, Policy};
 use crate::problem::Report;
 use crate::time::Timestamp;
 
@@ -25,6 +25,8 @@ pub struct PolicyPatch {
     pub budget_usd: Option<f64>,
     /// Tokens at which the mission stops dispatching; 0 = no cap, also where a lower layer has one.
     pub budget_tokens: Option<u64>,
+    /// What becomes of an item whose run a quota has stopped.
+    pub on_cap: Option<OnCap>,
     /// When the mission has failed if it is not done.
     pub deadline: Option<Timestamp>,
 }
@@ -41,6 +43,7 @@ impl PolicyPatch {
             max_retries: over.max_retries.or(self.max_retries),
             budget_usd: over.budget_usd.or(self.budget_usd),
             budget_tokens: over.budget_tokens.or(self.budget_tokens),
+            on_cap: over.on_cap.or(self.on_cap),
             deadline: over.deadline.or(self.deadline),
         }
     }
@@ -56,6 +59,7 @@ impl PolicyPatch {
             max_retries: self.max_retries.unwrap_or(policy.max_retries),
             budget_usd: self.budget_usd.or(policy.budget_usd).filter(|usd| *usd > 0.0),
             budget_tokens: self.budget_tokens.or(policy.budget_tokens).filter(|tokens| *tokens > 0),
+            on_cap: self.on_cap.unwrap_or(policy.on_cap),
             deadline: self.deadline.or(policy.deadline),
         }
     }
@@ -71,6 +75,7 @@ pub(crate) fn read(fields: &Fields, report: &mut Report) -> PolicyPatch {
         max_retries: fields.whole_u32("max_retries", report),
         budget_usd: fields.money("budget_usd", report),
         budget_tokens: fields.whole("budget_tokens", report),
+        on_cap: fields.word("on_cap", &OnCap::ALL, OnCap::name, report),
         deadline: fields.moment("deadline", report),
     }
 }

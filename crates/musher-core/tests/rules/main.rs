@@ -14,6 +14,8 @@ mod merging;
 mod missions;
 mod notes;
 mod order;
+mod quotas;
+mod quotas_at_random;
 mod retries;
 mod reviewing;
 mod routing;

@@ -9,6 +9,7 @@ use musher_core::effect::Effect;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
 use musher_core::state::{State, World};
 use musher_core::time::Timestamp;
@@ -22,6 +23,7 @@ pub(crate) struct Stored {
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
+    pub(crate) quotas: BTreeMap<Scope, Account>,
     pub(crate) gates: Vec<GateRecord>,
 }
 
@@ -34,6 +36,7 @@ impl Stored {
         self.items.extend(change.items.iter().map(|row| (row.id, row.clone())));
         self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
+        self.quotas.extend(change.quotas.iter().map(|row| (row.scope.clone(), row.clone())));
         self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
         self.gates.extend(change.gates.iter().cloned());
         for id in &change.closed {
@@ -43,6 +46,7 @@ impl Stored {
             self.missions.remove(id);
             self.items.retain(|_, item| item.mission != *id);
             self.runs.retain(|_, run| run.mission != *id);
+            self.quotas.remove(&Scope::Mission(*id));
         }
     }
 
@@ -55,6 +59,7 @@ impl Stored {
             runs: self.runs.values().filter(|r| r.is_live()).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
             effects: self.effects.values().cloned().collect(),
+            quotas: self.quotas.values().cloned().collect(),
             gates: self.gates.clone(),
         }
     }
@@ -71,6 +76,7 @@ pub(crate) struct Observed {
     pub(crate) items: Vec<Item>,
     pub(crate) runs: Vec<Run>,
     pub(crate) agents: Vec<(Agent, u32)>,
+    pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
     pub(crate) merging: Option<ItemId>,
@@ -91,6 +97,7 @@ impl Observed {
             items: state.missions().flat_map(|m| m.items.iter()).filter_map(|id| state.item(*id)).cloned().collect(),
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
+            quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),
             queue: state.queue().collect(),
             merging: state.merging(),

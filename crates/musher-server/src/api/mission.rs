@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Kind, Priority, Qa};
-use musher_core::mission::{MissionItem, Policy as CorePolicy, StartMission as CoreStart};
+use musher_core::mission::{MissionItem, OnCap, Policy as CorePolicy, StartMission as CoreStart};
 use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -76,6 +76,9 @@ pub struct Policy {
     pub budget_usd: Option<f64>,
     /// Used tokens at which the mission stops dispatching; none = no cap.
     pub budget_tokens: Option<u64>,
+    /// What becomes of an item whose run a quota has stopped: `block`, `requeue` or `fail`. Default block.
+    #[schema(value_type = String)]
+    pub on_cap: OnCap,
     /// When the mission has failed if it is not done; none = never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deadline: Option<Timestamp>,
@@ -97,6 +100,7 @@ impl From<CorePolicy> for Policy {
             max_retries,
             budget_usd,
             budget_tokens,
+            on_cap,
             deadline,
         } = policy;
         Self {
@@ -107,6 +111,7 @@ impl From<CorePolicy> for Policy {
             max_retries,
             budget_usd,
             budget_tokens,
+            on_cap,
             deadline,
         }
     }

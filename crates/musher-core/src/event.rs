@@ -132,7 +132,7 @@ catalogue! {
     "A person set a quota, or took back what was set."
     QuotaSet "quota_set" { scope: Box<str> = "whose: workspace, repo, mission:ID, agent:NAME or model:NAME", key: Box<str> = "which limit", value: Box<str> = "the limit in its unit (tokens, runs, seconds, millionths of a dollar), `unlimited` or `default`" }
     "Tokens or money were used."
-    UsageRecorded "usage_recorded" { usage: Usage = "the difference" }
+    UsageRecorded "usage_recorded" { usage: Usage = "the difference", model: Option<Box<str>> = "the model, or the driver of an agent that states none" }
 
     "The item's worktree is there."
     WorktreeCreated "worktree_created" { branch: Box<str> = "its branch", base_commit: Box<str> = "what it was made from" }

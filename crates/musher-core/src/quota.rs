@@ -10,7 +10,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::{drivers, show_seconds};
+use crate::config::drivers;
+pub use crate::config::show_seconds;
 use crate::id::MissionId;
 
 mod account;

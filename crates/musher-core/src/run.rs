@@ -128,6 +128,9 @@ pub struct Usage {
     /// US dollars, in millionths, so that sums are exact.
     #[serde(default)]
     pub cost_micro_usd: u64,
+    /// What of the cost is an estimate: the price of the model is not known, and the dearest known was taken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub estimated_micro_usd: u64,
 }
 
 impl Usage {
@@ -148,6 +151,18 @@ impl Usage {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
             cost_micro_usd: self.cost_micro_usd.saturating_add(other.cost_micro_usd),
+            estimated_micro_usd: self.estimated_micro_usd.saturating_add(other.estimated_micro_usd),
+        }
+    }
+
+    /// What lies between two sums. Sums only grow; should one not, nothing lies between them.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_sub(before.input_tokens),
+            output_tokens: self.output_tokens.saturating_sub(before.output_tokens),
+            cost_micro_usd: self.cost_micro_usd.saturating_sub(before.cost_micro_usd),
+            estimated_micro_usd: self.estimated_micro_usd.saturating_sub(before.estimated_micro_usd),
         }
     }
 }

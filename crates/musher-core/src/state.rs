@@ -604,11 +604,7 @@ impl State {
         entry.counts.by_phase[row.phase() as usize] += 1;
         entry.counts.satisfied += u32::from(row.satisfied);
         let before = old.map_or(Usage::default(), |o| o.usage);
-        entry.usage = Usage {
-            input_tokens: entry.usage.input_tokens + row.usage.input_tokens - before.input_tokens,
-            output_tokens: entry.usage.output_tokens + row.usage.output_tokens - before.output_tokens,
-            cost_micro_usd: entry.usage.cost_micro_usd + row.usage.cost_micro_usd - before.cost_micro_usd,
-        };
+        entry.usage = entry.usage.plus(row.usage).since(before);
         entry.last_progress_at = entry.last_progress_at.max(row.updated_at);
     }
 

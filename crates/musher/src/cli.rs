@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, allow, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events, explain,
-    gc, inbox, init, item, logs, mission, plan, queue, reject, restore, run, run_host, send, status, up,
+    agent, allow, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down, events,
+    explain, gc, inbox, init, item, logs, mission, plan, queue, quota, reject, restore, run, run_host, send, status,
+    up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Events(events::Args),
     #[command(subcommand)]
     Queue(queue::Command),
+    Quota(quota::Args),
+    Cost(cost::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Gc(gc::Args),

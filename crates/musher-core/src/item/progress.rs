@@ -248,7 +248,10 @@ pub fn limit_reached(
 
 /// What was used, said of the run that used it: an item's review is not its own run.
 fn recorded(row: &Item, run: &Run, usage: Usage, cx: &Context) -> crate::event::Event {
-    let mut event = cx.about(row, Happened::UsageRecorded { usage });
+    let mut event = cx.about(
+        row,
+        Happened::UsageRecorded { usage, model: Some(run.share.model.clone()).filter(|model| !model.is_empty()) },
+    );
     (event.run, event.agent) = (Some(run.id), Some(run.agent));
     event
 }

@@ -77,7 +77,7 @@ pub fn charge(state: &State, change: &mut Change, cx: &mut Context) {
             None if run.is_live() => desk.begin(run),
             None => {}
             Some(before) => {
-                let used = difference(run.usage, before.usage);
+                let used = run.usage.since(before.usage);
                 if used != Usage::default() {
                     desk.use_up(run, used);
                 }
@@ -89,15 +89,6 @@ pub fn charge(state: &State, change: &mut Change, cx: &mut Context) {
     }
     desk.stop(change, cx);
     desk.into_change(change);
-}
-
-/// What lies between two sums.
-fn difference(now: Usage, before: Usage) -> Usage {
-    Usage {
-        input_tokens: now.input_tokens.saturating_sub(before.input_tokens),
-        output_tokens: now.output_tokens.saturating_sub(before.output_tokens),
-        cost_micro_usd: now.cost_micro_usd.saturating_sub(before.cost_micro_usd),
-    }
 }
 
 /// The accounts that are open for writing.
@@ -212,7 +203,7 @@ impl<'a> Desk<'a> {
     /// A run's own caps. Its use only grows, so that each is said once without being remembered.
     fn of_run(&mut self, run: &Run, agent: &Agent, used: Usage) {
         let limits = &agent.spec.limits;
-        let before = difference(run.usage, used);
+        let before = run.usage.since(used);
         for (cap, limit, sum, before, denied) in [
             (Cap::Usd, limits.cost_micro_usd, run.usage.cost_micro_usd, before.cost_micro_usd, Denied::RunUsd),
             (Cap::Tokens, limits.tokens, run.usage.tokens(), before.tokens(), Denied::RunTokens),

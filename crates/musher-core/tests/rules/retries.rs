@@ -208,7 +208,7 @@ fn what_a_run_used_is_counted_once_and_said_in_differences() {
         .events
         .iter()
         .filter_map(|e| match &e.happened {
-            musher_core::event::Happened::UsageRecorded { usage } => Some(usage.input_tokens),
+            musher_core::event::Happened::UsageRecorded { usage, .. } => Some(usage.input_tokens),
             _ => None,
         })
         .sum();

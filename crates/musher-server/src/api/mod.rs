@@ -10,6 +10,7 @@ mod event;
 mod item;
 mod mission;
 mod problem;
+mod quota;
 mod run;
 
 pub use agent::{Agent, AgentDocument, Agents, Limits, NewAgent};
@@ -23,4 +24,5 @@ pub use mission::{
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
 };
 pub use problem::Problem;
+pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};
 pub use run::{Answered, LogLine, LogQuery, Message, Run, RunDocument, Usage};

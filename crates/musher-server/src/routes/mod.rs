@@ -21,6 +21,7 @@ mod events;
 mod gc;
 mod items;
 mod missions;
+mod quotas;
 mod requests;
 mod runs;
 
@@ -54,6 +55,7 @@ fn all() -> OpenApiRouter<App> {
         .merge(items::routes())
         .merge(agents::routes())
         .merge(runs::routes())
+        .merge(quotas::routes())
         .merge(requests::routes())
         .merge(events::routes())
 }

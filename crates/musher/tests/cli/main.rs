@@ -8,5 +8,6 @@ mod harness;
 mod kill;
 mod mission;
 mod operate;
+mod quotas;
 mod sandbox;
 mod spoken;

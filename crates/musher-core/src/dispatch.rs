@@ -288,6 +288,11 @@ pub fn no_agent(state: &State, item: &Item) -> Option<(WaitCode, Removed)> {
     choose(state, &Class::of(item), None).err().map(|removed| (code_of(&removed), removed))
 }
 
+/// Why an item that waits for a review finds no reviewer, or nothing when it would find one.
+pub fn no_reviewer(state: &State, item: &Item) -> Option<Removed> {
+    choose(state, &review_class(item), Some(item)).err()
+}
+
 /// The one condition that would free the item soonest: busy agents before paused ones, those before broken ones.
 fn code_of(removed: &Removed) -> WaitCode {
     let has = |condition| removed.by.contains_key(&condition);

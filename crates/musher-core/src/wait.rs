@@ -242,6 +242,12 @@ fn review(state: &State, item: &Item) -> Wait {
         return wait(WaitCode::Review, format!("{name} is reviewing it"));
     }
     let yes = format!("`musher approve {id}` or `musher reject {id} \"WHY\"`");
+    let removed = dispatch::no_reviewer(state, item).filter(|removed| !removed.denied.is_empty());
+    if let Some(removed) = removed {
+        let text = format!("no reviewer is free ({}); a person may decide: {yes}", removed.text());
+        let until = removed.denied.values().flatten().min().copied();
+        return Wait { code: WaitCode::Review, text, until };
+    }
     if dispatch::has_reviewer(state, item) {
         wait(WaitCode::Review, format!("no reviewer is free; a person may decide: {yes}"))
     } else {

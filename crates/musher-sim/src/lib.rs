@@ -18,6 +18,7 @@ pub mod faulty;
 pub mod night;
 pub mod operator;
 pub mod outside;
+mod quotas;
 pub mod seen;
 pub mod variant;
 pub mod world;

@@ -360,15 +360,21 @@ fn the_next_best_agent_is_taken_when_a_quota_refuses_the_best() {
 #[test]
 fn reviews_are_jobs_too() {
     let mut w = world(Quotas::default(), worker(None, Rules::default()));
-    let reviewer =
-        AgentSpec { roles: crate::world::words(&["reviewer"]), quota: caps(&[(Cap::DailyJobs, 1)]), ..agent("r") };
+    let quota = caps(&[(Cap::DailyJobs, 1)]);
+    let reviewer = AgentSpec { roles: crate::world::words(&["reviewer"]), quota, max_load: 4, ..agent("r") };
     w.agent(reviewer);
     w.mission_with(Policy { max_parallel_items: 9, ..Policy::default() }, vec![item("x", &[]), item("y", &[])]);
     w.work("x");
     assert!(w.item("x").review_run.is_some());
     w.work("y");
     assert!(w.item("y").review_run.is_none());
+    let (code, text, until) = waits(&w, "y").unwrap();
+    assert_eq!((code, until), (WaitCode::Review, Some(at("2026-02-01T00:00:00Z"))), "{text}");
+    assert!(text.contains("1 out of quota (daily job limit exceeded)"), "{text}");
     assert_eq!(used(&w, &Scope::Agent("r".into()), Cap::DailyJobs), (1, 0));
+    w.now = until.unwrap();
+    w.settle();
+    assert!(w.item("y").review_run.is_some(), "by itself, on the next day");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct Books {
     missions: BTreeMap<MissionId, Account>,
     agents: BTreeMap<Box<str>, Account>,
     models: BTreeMap<Box<str>, Account>,
+    /// Whether an operator has ever set a quota of an agent, and of a model.
+    set: (bool, bool),
 }
 
 impl Books {
@@ -61,8 +63,24 @@ impl Books {
         self.workspace.iter().chain(&self.repo).chain(keyed)
     }
 
+    /// Whether an operator may have set a quota of an agent.
+    pub(super) const fn agents_are_set(&self) -> bool {
+        self.set.0
+    }
+
+    /// Whether an operator may have set a quota of a model.
+    pub(super) const fn models_are_set(&self) -> bool {
+        self.set.1
+    }
+
     /// Takes an account over and gives back the one that it replaces.
     pub(crate) fn put(&mut self, account: Account) -> Option<Account> {
+        let is_set = !account.set.is_empty();
+        match &account.scope {
+            Scope::Agent(_) => self.set.0 |= is_set,
+            Scope::Model(_) => self.set.1 |= is_set,
+            Scope::Workspace | Scope::Repo | Scope::Mission(_) => {}
+        }
         match &account.scope {
             Scope::Workspace => self.workspace.replace(account),
             Scope::Repo => self.repo.replace(account),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::books::{allowlist, limit, limit_of_agent, limit_of_model};
+use super::books::{limit, limit_of_agent, limit_of_model};
 use super::{Cap, Scope, model_of};
 use crate::agent::Agent;
 use crate::id::MissionId;
@@ -114,13 +114,15 @@ impl Denied {
 
 /// Whether the agent may begin another run for the mission at this moment; else the first rule that refuses. Without a
 /// mission its rules are left out.
+///
+/// It is asked of every agent at every dispatch: where nothing is limited it looks nothing up.
 pub fn check(state: &State, agent: &Agent, mission: Option<MissionId>, now: Timestamp) -> Result<(), Denied> {
-    let model = model_of(&agent.spec);
-    if allowlist(state, agent).is_some_and(|list| !list.iter().any(|allowed| &**allowed == model)) {
-        return Err(Denied::ModelNotAllowed(model.into()));
+    if !agent.spec.quota.is_empty() || state.books().agents_are_set() {
+        of_agent(state, agent, now)?;
     }
-    of_agent(state, agent, now)?;
-    of_model(state, model, now)?;
+    if !state.settings().quota.models.is_empty() || state.books().models_are_set() {
+        of_model(state, model_of(&agent.spec), now)?;
+    }
     of_repo(state, now)?;
     if let Some(denied) = mission.and_then(|id| state.mission(id)).and_then(|entry| entry.cap_reached()) {
         return Err(denied);
@@ -130,8 +132,17 @@ pub fn check(state: &State, agent: &Agent, mission: Option<MissionId>, now: Time
 
 fn of_agent(state: &State, agent: &Agent, now: Timestamp) -> Result<(), Denied> {
     let account = state.books().agent(&agent.spec.name);
-    let full =
-        |cap| limit_of_agent(state, agent, cap).is_some_and(|limit| account.is_some_and(|a| a.used(cap, now) >= limit));
+    let set = account.map(|account| &account.set);
+    let models = set.and_then(|set| set.model_allowlist.as_ref()).or(agent.spec.quota.model_allowlist.as_ref());
+    let model = model_of(&agent.spec);
+    if models.is_some_and(|list| !list.is_empty() && !list.iter().any(|allowed| &**allowed == model)) {
+        return Err(Denied::ModelNotAllowed(model.into()));
+    }
+    let limit = |cap| {
+        let set = set.and_then(|set| set.caps.get(&cap));
+        set.or_else(|| agent.spec.quota.caps.get(&cap)).copied().filter(|limit| *limit > 0)
+    };
+    let full = |cap| account.is_some_and(|a| limit(cap).is_some_and(|limit| a.used(cap, now) >= limit));
     if full(Cap::DailyTokens) {
         return Err(Denied::AgentTokens);
     }
@@ -139,7 +150,7 @@ fn of_agent(state: &State, agent: &Agent, now: Timestamp) -> Result<(), Denied> 
         return Err(Denied::AgentJobs);
     }
     let live = u64::from(state.load(agent.id));
-    if limit_of_agent(state, agent, Cap::ConcurrentJobs).is_some_and(|limit| live >= limit) {
+    if limit(Cap::ConcurrentJobs).is_some_and(|limit| live >= limit) {
         return Err(Denied::AgentConcurrent);
     }
     Ok(())

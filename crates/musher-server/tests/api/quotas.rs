@@ -95,3 +95,31 @@ async fn a_quota_is_set_by_whoever_may_and_named_in_the_log() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn callers_at_once_never_share_the_last_job() {
+    const CALLERS: usize = 256;
+    const JOBS: usize = 7;
+    let world = World::empty().await;
+    let mut wide = crate::world::agent("ann-1");
+    wide.max_load = 0;
+    world.client.add_agent(&wide).await.unwrap();
+    world.client.set_quota("agent:ann-1", &wish("daily_jobs", &JOBS.to_string())).await.unwrap();
+    let mut one = crate::world::two_items();
+    one.items.truncate(1);
+    let mut callers = tokio::task::JoinSet::new();
+    for _ in 0..CALLERS {
+        let (client, one) = (world.client.clone(), one.clone());
+        callers.spawn(async move { client.start_mission(&one).await.unwrap().id });
+    }
+    let missions = callers.join_all().await;
+    assert_eq!(missions.len(), CALLERS);
+    let quotas = world.client.quotas().await.unwrap();
+    let jobs = of(&quotas, "agent:ann-1", "daily_jobs");
+    assert_eq!((jobs.used, jobs.remaining), (Amount::Whole(7), Amount::Whole(0)));
+    let query = musher_server::api::EventQuery { kind: Some("item_assigned".to_owned()), ..Default::default() };
+    assert_eq!(world.client.events(&query).await.unwrap().len(), JOBS);
+    // One more is taken as soon as it is there, by one of them all.
+    world.client.set_quota("agent:ann-1", &wish("daily_jobs", "8")).await.unwrap();
+    assert_eq!(world.client.events(&query).await.unwrap().len(), JOBS + 1);
+}

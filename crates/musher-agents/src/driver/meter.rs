@@ -162,6 +162,11 @@ mod tests {
             ..Usage::default()
         };
         assert_eq!(meter.used(), used);
+        // By another model's price it is an estimate; what the agent tells is none.
+        let mut meter = Meter::new(Some((price(), Estimated(true))));
+        use_up(&mut meter, 1_000_000, 0, Some(7));
+        use_up(&mut meter, 1000, 100, None);
+        assert_eq!((meter.used().cost_micro_usd, meter.used().estimated_micro_usd), (457, 450));
         let mut meter = Meter::new(None);
         use_up(&mut meter, 1000, 100, None);
         assert_eq!(

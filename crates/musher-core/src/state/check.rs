@@ -75,7 +75,13 @@ impl State {
             }
         }
         for ((scope, day_ends), (tokens, jobs)) in held {
-            let Some(account) = self.books.of(&scope).filter(|account| account.day_ends == day_ends) else { continue };
+            // One that began before there were accounts has no share.
+            if day_ends == Timestamp::default() {
+                continue;
+            }
+            let account = self.books.of(&scope);
+            hold!(account.is_some(), "a live run of {scope} was charged, and there is no account");
+            let Some(account) = account.filter(|account| account.day_ends == day_ends) else { continue };
             hold!(
                 account.tokens >= tokens,
                 "{scope} was charged {} tokens and its live runs used {tokens}",

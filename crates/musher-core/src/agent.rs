@@ -56,6 +56,9 @@ pub struct AgentSpec {
     pub home: Option<Box<str>>,
     /// What its runs may reach.
     pub sandbox: Sandbox,
+    /// What it may use.
+    #[serde(skip_serializing_if = "crate::quota::Rules::is_empty")]
+    pub quota: crate::quota::Rules,
 }
 
 /// What keeps an agent's processes in.
@@ -97,6 +100,7 @@ impl Default for AgentSpec {
             approval_timeout_secs: 30 * 60,
             home: None,
             sandbox: Sandbox::None,
+            quota: crate::quota::Rules::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use crate::item::Item;
 use crate::mission::Mission;
+use crate::quota::Account;
 use crate::run::Run;
 use crate::sink::Sink;
 use crate::time::Timestamp;
@@ -61,6 +62,8 @@ pub struct Change {
     pub sinks: Vec<Sink>,
     /// How far subscribers of the log have come, by their names.
     pub cursors: Vec<(Box<str>, Seq)>,
+    /// Accounts of quotas, new or changed.
+    pub quotas: Vec<Account>,
     /// Texts, new or changed.
     pub texts: Vec<(TextKey, Box<str>)>,
     /// What gates said.
@@ -85,6 +88,7 @@ impl Change {
             && self.agents.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
+            && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
             && self.events.is_empty()
@@ -112,6 +116,7 @@ impl Change {
         self.agents.extend(other.agents);
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);
+        self.quotas.extend(other.quotas);
         self.texts.extend(other.texts);
         self.gates.extend(other.gates);
         self.events.extend(other.events);

@@ -301,6 +301,9 @@ pub enum Command {
     /// The agent of this run uses one of musher's tools.
     UseTool(RunId, Box<ToolUse>),
 
+    /// Sets a quota, or takes back what was set.
+    SetQuota(crate::quota::Scope, crate::quota::Setting),
+
     /// What came of an effect.
     Report(EffectId, Report),
 

@@ -9,9 +9,11 @@ use crate::effect::EffectKind;
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId};
 use crate::item::{self, Item, ItemEvent, ItemState, Kind, Phase, Priority, Worktree};
+use crate::quota::{self, Denied};
 use crate::run::{Outcome, Run, RunState};
 use crate::state::{Class, Rank, State};
 use crate::step::Context;
+use crate::time::Timestamp;
 use crate::wait::WaitCode;
 
 mod fit;
@@ -33,6 +35,8 @@ pub struct Removed {
     pub of: u32,
     /// The conditions, each with how many it removed first.
     pub by: BTreeMap<Condition, u32>,
+    /// The quotas that refused, each with when it does no more, if it does by itself.
+    pub denied: BTreeMap<Denied, Option<Timestamp>>,
 }
 
 /// What makes an agent unfit for an item now, in the order in which they are looked at.
@@ -56,6 +60,8 @@ pub enum Condition {
     RateLimited,
     /// It has as much as it may have.
     Busy,
+    /// A quota refuses it.
+    Quota,
 }
 
 impl Condition {
@@ -71,6 +77,7 @@ impl Condition {
             Self::Draining => "draining",
             Self::RateLimited => "rate limited",
             Self::Busy => "busy",
+            Self::Quota => "out of quota",
         }
     }
 }
@@ -135,6 +142,14 @@ fn choose(state: &State, class: &Class, review_of: Option<&Item>) -> Result<Agen
         removed.of += 1;
         if let Some(condition) = unfit(state, class, agent, review_of) {
             *removed.by.entry(condition).or_default() += 1;
+            continue;
+        }
+        // Asked of every agent, so that the next best is found when the best is refused.
+        if let Err(denied) = quota::check(state, agent, None, state.looked_at()) {
+            *removed.by.entry(Condition::Quota).or_default() += 1;
+            let until = denied.until(state, agent);
+            let soonest = removed.denied.entry(denied).or_insert(until);
+            *soonest = [*soonest, until].into_iter().flatten().min();
             continue;
         }
         let score = score(state, class, agent);
@@ -252,9 +267,15 @@ pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused
         return refuse("its item is held back");
     }
     match state.agent(agent) {
-        Some(row) if !row.removed && unfit(state, &Class::of(item), row, None).is_none() => Ok(()),
+        Some(row) if !row.removed && unfit(state, &Class::of(item), row, None).is_none() => permitted(state, row, item),
         _ => refuse("its agent cannot take it"),
     }
+}
+
+/// Refuses a run that a quota does not allow.
+pub(crate) fn permitted(state: &State, agent: &Agent, item: &Item) -> Result<(), Refused> {
+    quota::check(state, agent, Some(item.mission), state.looked_at())
+        .map_err(|_| Refused::Stale { what: "a quota refuses its agent" })
 }
 
 /// Whether a ready item's backoff, if it has one, is over.
@@ -267,6 +288,11 @@ pub fn no_agent(state: &State, item: &Item) -> Option<(WaitCode, Removed)> {
     choose(state, &Class::of(item), None).err().map(|removed| (code_of(&removed), removed))
 }
 
+/// Why an item that waits for a review finds no reviewer, or nothing when it would find one.
+pub fn no_reviewer(state: &State, item: &Item) -> Option<Removed> {
+    choose(state, &review_class(item), Some(item)).err()
+}
+
 /// The one condition that would free the item soonest: busy agents before paused ones, those before broken ones.
 fn code_of(removed: &Removed) -> WaitCode {
     let has = |condition| removed.by.contains_key(&condition);
@@ -274,6 +300,8 @@ fn code_of(removed: &Removed) -> WaitCode {
         WaitCode::AgentsBusy
     } else if has(Condition::RateLimited) {
         WaitCode::RateLimited
+    } else if has(Condition::Quota) {
+        WaitCode::Quota
     } else if has(Condition::Paused) || has(Condition::Draining) {
         WaitCode::AgentPaused
     } else if has(Condition::Error) {
@@ -287,7 +315,7 @@ fn code_of(removed: &Removed) -> WaitCode {
 pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
     for (class, heads) in state.ready().heads() {
         // An agent that is free and yet does not take it only waits for another item: that passes, as busy agents do.
-        let code = choose(state, class, None).err().map_or(WaitCode::AgentsBusy, |removed| code_of(&removed));
+        let code = choose(state, class, None).err().map_or(WaitCode::AgentsBusy, |removed| told_as(&removed));
         for (rank, mission) in heads {
             let first = state.ready().first_of(*mission) == Some(*rank);
             let told = state.mission(*mission).and_then(|m| m.row.dispatcher.answer);
@@ -297,6 +325,13 @@ pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
         }
     }
     None
+}
+
+/// What of an answer is told: a quota that passes within the hour, or when a run ends, is as good as a busy agent.
+fn told_as(removed: &Removed) -> WaitCode {
+    let code = code_of(removed);
+    let soon = code == WaitCode::Quota && removed.denied.keys().any(Denied::passes_soon);
+    if soon { WaitCode::AgentsBusy } else { code }
 }
 
 /// Busy agents come free by themselves; of everything else a person is told.
@@ -312,8 +347,13 @@ pub fn note_answer(state: &State, id: ItemId, code: WaitCode, cx: &mut Context) 
     mission.dispatcher.answer = worth_an_event(code);
     let mut change = Change::default();
     if mission.dispatcher.answer.is_some() {
-        let why = no_agent(state, item).map(|(_, removed)| removed.text()).unwrap_or_default();
-        change.events.push(cx.about(item, Happened::DispatchFailedNoAgent { why: why.into() }));
+        let why = no_agent(state, item).map(|(_, removed)| removed.text()).unwrap_or_default().into();
+        let happened = if code == WaitCode::Quota {
+            Happened::DispatchFailedQuota { why }
+        } else {
+            Happened::DispatchFailedNoAgent { why }
+        };
+        change.events.push(cx.about(item, happened));
     }
     change.missions.push(mission);
     Ok(change)
@@ -342,7 +382,22 @@ impl Removed {
         if self.of == 0 {
             return "no agent is configured".to_owned();
         }
-        let parts: Vec<String> = self.by.iter().map(|(condition, n)| format!("{n} {}", condition.text())).collect();
+        let part = |(condition, n): (&Condition, &u32)| match condition {
+            Condition::Quota => {
+                let reasons: Vec<String> = self.denied.keys().map(ToString::to_string).collect();
+                format!("{n} {} ({})", condition.text(), reasons.join("; "))
+            }
+            Condition::Pin
+            | Condition::Capability
+            | Condition::Role
+            | Condition::Author
+            | Condition::Error
+            | Condition::Paused
+            | Condition::Draining
+            | Condition::RateLimited
+            | Condition::Busy => format!("{n} {}", condition.text()),
+        };
+        let parts: Vec<String> = self.by.iter().map(part).collect();
         format!("{} agent(s): {}", self.of, parts.join(", "))
     }
 }

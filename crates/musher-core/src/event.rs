@@ -6,6 +6,7 @@ use crate::approval::{Action, Ruled};
 use crate::effect::{Stop, When};
 use crate::id::{AgentId, ItemId, MissionId, RequestId, RunId, Seq};
 use crate::item::Phase;
+use crate::quota::Cap;
 use crate::run::{FailureClass, Limit, Usage};
 use crate::time::Timestamp;
 
@@ -140,8 +141,16 @@ catalogue! {
     AgentRateLimited "agent_rate_limited" { until: Timestamp = "when it takes work again" }
     "The account of the agent may be used again."
     AgentRateLimitLifted "agent_rate_limit_lifted" {}
+    "80 % of a quota are used; said once a period."
+    QuotaWarning "quota_warning" { scope: Box<str> = "whose: workspace, mission:ID, agent:NAME, model:NAME or run:ID", cap: Cap = "which limit", used: u64 = "what is used: tokens, runs, or millionths of a dollar", limit: u64 = "the limit, in the same unit" }
+    "A quota is used up: from now on it refuses, and what is at work under it is stopped."
+    QuotaExceeded "quota_exceeded" { scope: Box<str> = "whose: workspace, mission:ID, agent:NAME, model:NAME or run:ID", cap: Cap = "which limit", used: u64 = "what is used: tokens, runs, or millionths of a dollar", limit: u64 = "the limit, in the same unit" }
+    "The end of a run gave something back to its agent or its model."
+    QuotaReturned "quota_returned" { scope: Box<str> = "agent:NAME or model:NAME", tokens: u64 = "tokens", jobs: u64 = "1 when it never started" }
+    "A person set a quota, or took back what was set."
+    QuotaSet "quota_set" { scope: Box<str> = "whose: workspace, repo, mission:ID, agent:NAME or model:NAME", key: Box<str> = "which limit", value: Box<str> = "the limit in its unit (tokens, runs, seconds, millionths of a dollar), `unlimited` or `default`" }
     "Tokens or money were used."
-    UsageRecorded "usage_recorded" { usage: Usage = "the difference" }
+    UsageRecorded "usage_recorded" { usage: Usage = "the difference", model: Option<Box<str>> = "the model, or the driver of an agent that states none" }
 
     "The item's worktree is there."
     WorktreeCreated "worktree_created" { branch: Box<str> = "its branch", base_commit: Box<str> = "what it was made from" }

@@ -155,7 +155,7 @@ impl BlockedReason {
             Self::NothingChanges => "its runs keep finishing without changing anything".to_owned(),
             Self::MergeFailures(last) => format!("three merge failures in a row, the last: {last}"),
             Self::ConflictsUnresolved => "three resolver runs have not resolved its conflict".to_owned(),
-            Self::Cap(cap) => format!("{cap} exceeded"),
+            Self::Cap(cap) => cap.to_string(),
         }
     }
 }

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod price;
 pub mod problem;
 pub mod prompt;
+pub mod quota;
 pub mod retry;
 pub mod review;
 pub mod run;

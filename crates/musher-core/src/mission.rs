@@ -40,6 +40,33 @@ impl Delivery {
     }
 }
 
+/// What becomes of an item whose run a quota has stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCap {
+    /// It is blocked until a person retries it.
+    #[default]
+    Block,
+    /// It is ready again, and waits for the quota.
+    Requeue,
+    /// It is in the dead letter.
+    Fail,
+}
+
+impl OnCap {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Block, Self::Requeue, Self::Fail];
+
+    /// The word in the configuration and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Requeue => "requeue",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 /// What musher may do by itself in a mission.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +87,8 @@ pub struct Policy {
     pub budget_tokens: Option<u64>,
     /// How many items its agents may add. Default 20.
     pub max_added_items: u32,
+    /// What becomes of an item whose run a quota has stopped. Default block.
+    pub on_cap: OnCap,
     /// When the mission has failed if it is not done; none = never.
     pub deadline: Option<Timestamp>,
 }
@@ -75,6 +104,7 @@ impl Default for Policy {
             budget_usd: None,
             budget_tokens: None,
             max_added_items: 20,
+            on_cap: OnCap::default(),
             deadline: None,
         }
     }

@@ -8,7 +8,9 @@ use crate::entropy::Entropy;
 use crate::event::Happened;
 use crate::id::RunId;
 use crate::item::{self, BlockedReason, Fix, Item, ItemEvent, ItemState};
-use crate::run::{FailureClass, Run};
+use crate::mission::OnCap;
+use crate::quota::Denied;
+use crate::run::FailureClass;
 use crate::state::State;
 use crate::step::Context;
 
@@ -36,15 +38,6 @@ pub fn backoff(attempt: u32, entropy: &mut Entropy) -> Duration {
 pub fn max_retries(state: &State, item: &Item) -> u32 {
     let policy = state.mission(item.mission).map(|m| m.row.policy.max_retries);
     item.max_retries.or(policy).unwrap_or(3).max(1)
-}
-
-/// The cap that a run has used up, in words. Such a run is stopped, and its item must not spend the same again.
-pub fn cap_of_run(state: &State, run: &Run) -> Option<&'static str> {
-    let limits = state.agent(run.agent).map(|a| a.spec.limits).unwrap_or_default();
-    if limits.cost_micro_usd.is_some_and(|cap| cap > 0 && run.usage.cost_micro_usd >= cap) {
-        return Some("run usd limit");
-    }
-    limits.tokens.is_some_and(|cap| cap > 0 && run.usage.tokens() >= cap).then_some("run tokens limit")
 }
 
 /// A failure that counts: the item is ready again after a backoff, or in the dead letter, or blocked when its runs keep
@@ -98,6 +91,37 @@ pub fn failed(
     }
     change.items.push(row);
     Ok(change)
+}
+
+/// A run was stopped by a quota: its item follows the policy's `on_cap`. It is not at fault, and no attempt is counted;
+/// but of a run's own cap the next run would begin with nothing used, and so for ever, unless it counts.
+pub fn capped(state: &State, mut row: Item, run: RunId, cap: &Denied, cx: &mut Context) -> Result<Change, Refused> {
+    let reason: Box<str> = cap.to_string().into();
+    let on_cap = state.mission(row.mission).map(|m| m.row.policy.on_cap).unwrap_or_default();
+    let failure = Failure { class: FailureClass::Limit, message: reason.clone(), detail: Box::default() };
+    match on_cap {
+        OnCap::Requeue if cap.is_of_run() => failed(state, &row, Some(run), &failure, cx),
+        OnCap::Requeue => {
+            item::go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
+            row.last_error = Some(reason);
+            let event = cx.about(&row, Happened::ItemReady { not_before: None });
+            Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+        }
+        OnCap::Block => {
+            row.last_error = Some(reason.clone());
+            block(row, BlockedReason::Cap(reason), Change::default(), cx)
+        }
+        OnCap::Fail => {
+            row.last_error = Some(reason.clone());
+            let mut change = Change::default();
+            let error = reason.clone();
+            change.events.push(cx.about(&row, Happened::ItemFailed { class: FailureClass::Limit, error }));
+            item::go(&mut row, ItemEvent::Exhaust, ItemState::Failed(reason.clone()), cx)?;
+            change.events.push(cx.about(&row, Happened::ItemDeadLettered { reason }));
+            change.items.push(row);
+            Ok(change)
+        }
+    }
 }
 
 /// Stops trying.

@@ -43,6 +43,8 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     if item.state != ItemState::Waiting(Waiting::Review) || item.review_run.is_some() {
         return Err(Refused::Stale { what: "its item waits for no review" });
     }
+    let reviewer = state.agent(agent).ok_or(Refused::Stale { what: "its reviewer is gone" })?;
+    dispatch::permitted(state, reviewer, item)?;
     let mut row = item.clone();
     let run = item::new_run(&mut row, agent, Purpose::Review, cx);
     row.review_run = Some(run.id);
@@ -99,7 +101,7 @@ fn unjudged(state: &State, id: RunId, outcome: &Outcome, cx: &mut Context) -> Op
     let run = state.run(id)?;
     match outcome {
         Outcome::Lost { while_down: true } => Some(Change::default()),
-        Outcome::Cancelled => retry::cap_of_run(state, run).is_none().then(Change::default),
+        Outcome::Cancelled => run.capped.is_none().then(Change::default),
         Outcome::SessionLost { .. } => Some(Change::default()),
         Outcome::RateLimited { resets_at, .. } => Some(crate::agent::rate_limited(state, run.agent, *resets_at, cx)),
         Outcome::Failed { class: FailureClass::Setup, message, .. } => {

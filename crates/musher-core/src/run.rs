@@ -132,6 +132,9 @@ pub struct Usage {
     /// US dollars, in millionths, so that sums are exact.
     #[serde(default)]
     pub cost_micro_usd: u64,
+    /// What of the cost is an estimate: the price of the model is not known, and the dearest known was taken.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub estimated_micro_usd: u64,
 }
 
 impl Usage {
@@ -152,6 +155,18 @@ impl Usage {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
             cost_micro_usd: self.cost_micro_usd.saturating_add(other.cost_micro_usd),
+            estimated_micro_usd: self.estimated_micro_usd.saturating_add(other.estimated_micro_usd),
+        }
+    }
+
+    /// What lies between two sums. Sums only grow; should one not, nothing lies between them.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_sub(before.input_tokens),
+            output_tokens: self.output_tokens.saturating_sub(before.output_tokens),
+            cost_micro_usd: self.cost_micro_usd.saturating_sub(before.cost_micro_usd),
+            estimated_micro_usd: self.estimated_micro_usd.saturating_sub(before.estimated_micro_usd),
         }
     }
 }
@@ -286,6 +301,12 @@ pub struct Run {
     /// The limit that it is being stopped for, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<(Limit, Box<str>)>,
+    /// The quota that it is being stopped for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capped: Option<crate::quota::Denied>,
+    /// What the accounts hold of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub share: crate::quota::Share,
     /// What it has asked a person, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,

@@ -13,6 +13,8 @@ use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
 use crate::mission::{Counts, Mission};
+use crate::quota;
+use crate::quota::{Account, Books, Denied, Scope};
 use crate::run::{Run, Usage};
 use crate::sink::Sink;
 use crate::time::Timestamp;
@@ -64,6 +66,8 @@ pub struct World {
     pub cursors: Vec<(Box<str>, Seq)>,
     /// Open effects, oldest first.
     pub effects: Vec<Effect>,
+    /// What is used of quotas, and what operators have set.
+    pub quotas: Vec<Account>,
     /// What gates said last.
     pub gates: Vec<GateRecord>,
 }
@@ -82,6 +86,8 @@ pub struct MissionEntry {
     pub counts: Counts,
     /// What all runs of its items used.
     pub usage: Usage,
+    /// What it may use.
+    pub budget: Budget,
     /// When one of its items last changed.
     pub last_progress_at: Timestamp,
 }
@@ -98,26 +104,26 @@ impl MissionEntry {
         self.row.policy.max_parallel_items.saturating_sub(taken)
     }
 
-    /// The cap that is used up, in words.
-    pub fn cap_reached(&self) -> Option<&'static str> {
-        self.cap_reached_by(self.usage)
-    }
-
-    /// The cap that this use of its runs would use up, in words.
-    pub fn cap_reached_by(&self, usage: Usage) -> Option<&'static str> {
-        let policy = &self.row.policy;
-        if policy.budget_usd.is_some_and(|cap| cap > 0.0 && usage.cost_usd() >= cap) {
-            return Some("mission usd limit");
+    /// The cap that is used up.
+    pub fn cap_reached(&self) -> Option<Denied> {
+        if self.budget.micro_usd.is_some_and(|cap| self.usage.cost_micro_usd >= cap) {
+            return Some(Denied::MissionUsd);
         }
-        if policy.budget_tokens.is_some_and(|cap| cap > 0 && usage.tokens() >= cap) {
-            return Some("mission tokens limit");
-        }
-        None
+        self.budget.tokens.is_some_and(|cap| self.usage.tokens() >= cap).then_some(Denied::MissionTokens)
     }
 
     fn is_open(&self) -> bool {
         self.row.state.dispatches() && self.free_slots() > 0 && self.cap_reached().is_none()
     }
+}
+
+/// What a mission may use in all, by its policy or by an operator; none = unlimited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Millionths of a US dollar.
+    pub micro_usd: Option<u64>,
+    /// Tokens.
+    pub tokens: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,6 +146,8 @@ pub struct State {
     agents: BTreeMap<AgentId, Agent>,
     sinks: BTreeMap<Box<str>, Sink>,
     cursors: BTreeMap<Box<str>, Seq>,
+    agent_names: BTreeMap<Box<str>, AgentId>,
+    books: Books,
     effects: BTreeMap<EffectId, Effect>,
     gates: BTreeMap<(Box<str>, Box<str>), GateRecord>,
     gate_order: std::collections::VecDeque<(Box<str>, Box<str>)>,
@@ -163,6 +171,10 @@ pub struct State {
     /// Agents whose account may be used again.
     rested: BTreeSet<AgentId>,
     dispatch_due: bool,
+    /// When an account that refuses now refuses no more by itself.
+    heals: BTreeMap<Scope, Timestamp>,
+    /// The moment of the last look at what is due.
+    looked_at: Timestamp,
 }
 
 impl State {
@@ -183,7 +195,13 @@ impl State {
         for row in items {
             state.put_item(Box::new(row));
         }
-        state.apply(Change { runs: world.runs, effects: world.effects, gates: world.gates, ..Change::default() });
+        state.apply(Change {
+            runs: world.runs,
+            quotas: world.quotas,
+            effects: world.effects,
+            gates: world.gates,
+            ..Change::default()
+        });
         // In-degrees need every item to be there first.
         let pending: Vec<ItemId> = state.items.values().filter(|i| i.phase() == Phase::Pending).map(|i| i.id).collect();
         for id in pending {
@@ -251,7 +269,17 @@ impl State {
 
     /// The agent of this name that was not removed.
     pub fn agent_named(&self, name: &str) -> Option<&Agent> {
-        self.agents.values().find(|a| !a.removed && &*a.spec.name == name)
+        self.agent_names.get(name).and_then(|id| self.agents.get(id))
+    }
+
+    /// What is used of quotas, and what operators have set.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// The moment of the last look at what is due.
+    pub fn looked_at(&self) -> Timestamp {
+        self.looked_at
     }
 
     /// How many live runs an agent has.
@@ -333,7 +361,7 @@ impl State {
 
     /// The next moment at which something is due by itself, if any.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.first().map(|(at, _)| *at).into_iter().chain(self.heals.values().copied()).min()
     }
 
     pub(crate) fn first_promotable(&self) -> Option<ItemId> {
@@ -370,6 +398,18 @@ impl State {
 
     /// What is due by now enters the work lists. Call it before asking the agenda; it decides nothing.
     pub fn advance(&mut self, now: Timestamp) {
+        let back = now < self.looked_at;
+        self.looked_at = now;
+        if back {
+            // What was over is not over any more.
+            self.rearm_quotas();
+        }
+        let healed: Vec<Scope> =
+            self.heals.iter().filter(|(_, at)| **at <= now).map(|(scope, _)| scope.clone()).collect();
+        for scope in healed {
+            self.dispatch_due = true;
+            self.rearm_quota(&scope);
+        }
         while let Some((at, timer)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -420,6 +460,7 @@ impl State {
             self.configured = true;
             self.dispatch_due = true;
             self.rearm_missions();
+            self.rearm_quotas();
         }
         for row in change.agents {
             self.dispatch_due = true;
@@ -433,6 +474,9 @@ impl State {
         self.cursors.extend(change.cursors);
         for row in change.missions {
             self.put_mission(row);
+        }
+        for account in change.quotas {
+            self.put_account(account);
         }
         for row in change.items {
             self.put_item(Box::new(row));
@@ -493,6 +537,7 @@ impl State {
                     items: Vec::new(),
                     counts: Counts::default(),
                     usage: Usage::default(),
+                    budget: Budget::default(),
                     last_progress_at,
                 };
                 self.missions.insert(id, entry);
@@ -503,7 +548,44 @@ impl State {
         self.refresh_mission(id);
     }
 
+    fn put_account(&mut self, account: Account) {
+        let scope = account.scope.clone();
+        let told = (account.exceeded.clone(), account.set.clone());
+        if let Scope::Mission(id) = &scope
+            && !self.missions.contains_key(id)
+        {
+            return;
+        }
+        let old = self.books.put(account);
+        // Most changes are more of the same use, and let nothing begin that could not before.
+        if old.is_none_or(|old| (old.exceeded, old.set) != told) {
+            self.dispatch_due = true;
+            if let Scope::Mission(id) = &scope {
+                self.unjudged.insert(*id);
+                self.refresh_mission(*id);
+            }
+        }
+        self.rearm_quota(&scope);
+    }
+
+    fn rearm_quotas(&mut self) {
+        let scopes: Vec<Scope> = self.books.all().map(|account| account.scope.clone()).collect();
+        scopes.iter().for_each(|scope| self.rearm_quota(scope));
+    }
+
+    fn rearm_quota(&mut self, scope: &Scope) {
+        let at = self.books.of(scope).and_then(|account| quota::heals(self, account, self.looked_at));
+        match at {
+            Some(at) => self.heals.insert(scope.clone(), at),
+            None => self.heals.remove(scope),
+        };
+    }
+
     fn refresh_mission(&mut self, id: MissionId) {
+        let budget = quota::budget(self, id);
+        if let Some(entry) = self.missions.get_mut(&id) {
+            entry.budget = budget;
+        }
         if let Some(entry) = self.missions.get(&id) {
             self.ready.set_open(id, entry.is_open());
         }
@@ -547,11 +629,7 @@ impl State {
         entry.counts.by_phase[row.phase() as usize] += 1;
         entry.counts.satisfied += u32::from(row.satisfied);
         let before = old.map_or(Usage::default(), |o| o.usage);
-        entry.usage = Usage {
-            input_tokens: entry.usage.input_tokens + row.usage.input_tokens - before.input_tokens,
-            output_tokens: entry.usage.output_tokens + row.usage.output_tokens - before.output_tokens,
-            cost_micro_usd: entry.usage.cost_micro_usd + row.usage.cost_micro_usd - before.cost_micro_usd,
-        };
+        entry.usage = entry.usage.plus(row.usage).since(before);
         entry.last_progress_at = entry.last_progress_at.max(row.updated_at);
     }
 
@@ -642,7 +720,14 @@ impl State {
         if let Some(at) = row.limited_until {
             self.timers.insert((at, Timer::Agent(id)));
         }
+        if !row.removed {
+            self.agent_names.insert(row.spec.name.clone(), id);
+        } else if self.agent_names.get(&row.spec.name) == Some(&id) {
+            self.agent_names.remove(&row.spec.name);
+        }
+        let scope = Scope::Agent(row.spec.name.clone());
         self.agents.insert(id, row);
+        self.rearm_quota(&scope);
     }
 
     fn put_run(&mut self, row: Run) {
@@ -693,6 +778,7 @@ impl State {
 
     fn forget_mission(&mut self, id: MissionId) {
         let Some(entry) = self.missions.remove(&id) else { return };
+        self.books.forget_mission(id);
         if let Some(at) = entry.row.due(self.retention()) {
             self.timers.remove(&(at, Timer::Mission(id)));
         }

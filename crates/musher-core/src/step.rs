@@ -10,7 +10,7 @@ use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, help, item, merge, mission, note, review, sink, tool, verify};
+use crate::{agent, approval, help, item, merge, mission, note, quota, review, sink, tool, verify};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -63,6 +63,13 @@ impl Context<'_> {
 
 /// Decides what a command changes, or refuses it and changes nothing.
 pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
+    let mut change = decide(state, command, cx)?;
+    // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
+    quota::charge(state, &mut change, cx);
+    Ok(change)
+}
+
+fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
         Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
@@ -101,6 +108,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
 
         Command::AnswerHelp(id, text) => help::answer(state, *id, text, cx),
         Command::UseTool(run, tool) => tool::used(state, *run, tool, cx),
+        Command::SetQuota(scope, setting) => quota::set(state, scope, setting, cx),
 
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 

@@ -191,7 +191,7 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
                 .push(wait(WaitCode::ParallelLimit, format!("its mission has {n} item(s) at work, as many as it may")));
         }
         if let Some(cap) = mission.cap_reached() {
-            waits.push(wait(WaitCode::Quota, format!("{cap} exceeded")));
+            waits.push(wait(WaitCode::Quota, cap.to_string()));
         }
     }
     if !state.runs_of(item.id).is_empty() {
@@ -204,9 +204,11 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
         waits.push(wait(WaitCode::TouchesOverlap, format!("{} is at work on the same files", other.key)));
     }
     if let Some((code, removed)) = dispatch::no_agent(state, item) {
-        let until = (code == WaitCode::RateLimited)
-            .then(|| state.agents().filter(|a| !a.removed).filter_map(|a| a.limited_until).min())
-            .flatten();
+        let until = if code == WaitCode::RateLimited {
+            state.agents().filter(|a| !a.removed).filter_map(|a| a.limited_until).min()
+        } else {
+            removed.denied.values().flatten().min().copied().filter(|_| code == WaitCode::Quota)
+        };
         waits.push(Wait { code, text: no_agent_text(state, &removed), until });
     }
     waits
@@ -240,6 +242,12 @@ fn review(state: &State, item: &Item) -> Wait {
         return wait(WaitCode::Review, format!("{name} is reviewing it"));
     }
     let yes = format!("`musher approve {id}` or `musher reject {id} \"WHY\"`");
+    let removed = dispatch::no_reviewer(state, item).filter(|removed| !removed.denied.is_empty());
+    if let Some(removed) = removed {
+        let text = format!("no reviewer is free ({}); a person may decide: {yes}", removed.text());
+        let until = removed.denied.values().flatten().min().copied();
+        return Wait { code: WaitCode::Review, text, until };
+    }
     if dispatch::has_reviewer(state, item) {
         wait(WaitCode::Review, format!("no reviewer is free; a person may decide: {yes}"))
     } else {

@@ -9,7 +9,7 @@ use musher_core::effect::{Effect, EffectKind, GateOn, Stop, When};
 use musher_core::id::{EffectId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, Wants};
 use musher_core::mission::{Delivery, Mission};
-use musher_core::price::Price;
+use musher_core::price::{Estimated, Price};
 use musher_core::run::{Purpose, RunState, Usage};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
@@ -214,8 +214,8 @@ pub struct RunJob {
     pub session: Option<String>,
     /// What of its use is on file already: a driver that reads the run anew reports only what is beyond it.
     pub used: Usage,
-    /// What tokens cost where the agent does not tell it; none = nothing.
-    pub price: Option<Price>,
+    /// What tokens cost where the agent does not tell it, and whether that is another model's price; none = nothing.
+    pub price: Option<(Price, Estimated)>,
     /// Musher was down since this was asked for: a run that is found lost lost nothing by its own fault.
     pub reissued: bool,
     /// It was seen alive before: a missing folder then means that it is lost.
@@ -483,14 +483,16 @@ impl At<'_> {
 
     fn run(&self, effect: EffectId, id: RunId, reissued: bool) -> Option<RunJob> {
         let run = self.state.run(id)?;
-        let agent = self.state.agent(run.agent)?.spec.clone();
+        let row = self.state.agent(run.agent)?;
+        let mut agent = row.spec.clone();
+        agent.limits.duration_secs = musher_core::quota::run_secs(self.state, row);
         Some(RunJob {
             run: id,
             item: self.item.id,
             mission: self.item.mission,
             attempt: run.attempt,
             purpose: run.purpose,
-            price: self.state.settings().prices.of(agent.model.as_deref()).map(|(price, _)| price),
+            price: self.state.settings().prices.of(agent.model.as_deref()),
             agent,
             root: self.paths.root.clone(),
             state: self.paths.state.clone(),

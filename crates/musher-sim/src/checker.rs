@@ -15,6 +15,7 @@ use musher_store::store::{EventFilter, Scope};
 use crate::coverage::Coverage;
 use crate::failure::Broken;
 use crate::outside::Outside;
+use crate::quotas::Watch;
 
 /// What an operator was told, and where it must be found ever after.
 #[derive(Clone, Debug)]
@@ -34,6 +35,7 @@ pub struct History {
     acknowledged: Vec<Acknowledged>,
     fences: BTreeMap<(ItemId, Fence), RunId>,
     highest: BTreeMap<ItemId, Fence>,
+    quotas: Watch,
 }
 
 impl History {
@@ -142,6 +144,7 @@ impl History {
     pub fn after_batch(&mut self, state: &State, outside: &Outside) -> Result<(), Broken> {
         state.check().map_err(|v| Broken::safety(None, v.0))?;
         self.fences(state)?;
+        self.quotas.look(state)?;
         for (run, process) in outside.live() {
             if state.run(*run).is_none() {
                 let what = format!("run {} is at work and musher believes it over", run.short());

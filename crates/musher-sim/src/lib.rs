@@ -20,6 +20,7 @@ pub mod fuzz;
 pub mod night;
 pub mod operator;
 pub mod outside;
+mod quotas;
 pub mod seen;
 pub mod variant;
 pub mod world;

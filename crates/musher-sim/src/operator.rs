@@ -5,16 +5,20 @@ use musher_core::approval::Ruled;
 use musher_core::command::Command;
 use musher_core::effect::Stop;
 use musher_core::id::{AgentId, ItemId, MissionId};
+use musher_core::quota::Quotas;
 use musher_core::state::State;
 
 use crate::chance::Chance;
-use crate::checker;
+use crate::{checker, quotas};
 
 /// The next wish, if there is anything to wish about.
 pub fn wish(chance: &mut Chance, state: &State) -> Option<Command> {
     let missions: Vec<MissionId> = state.missions().map(|m| m.row.id).collect();
     let items: Vec<ItemId> = checker::items(state).map(|i| i.id).collect();
     let stop = if chance.one_in(2) { Stop::Interrupt } else { Stop::Kill };
+    if state.settings().quota != Quotas::default() && chance.one_in(8) {
+        return quotas::wish(chance, state);
+    }
     match chance.below(24) {
         0..=11 => of_item(chance, state, *chance.clone().pick(&items)?, stop),
         12..=19 => of_mission(chance, state, *chance.clone().pick(&missions)?, stop),

@@ -24,11 +24,13 @@ pub enum Variant {
     ForgetsDependencies,
     /// A restart forgets how much agents and missions may have at work.
     ForgetsLimits,
+    /// A restart forgets what was used, and what operators have set.
+    ForgetsQuotas,
 }
 
 impl Variant {
     /// The broken ones.
-    pub const BROKEN: [Self; 8] = [
+    pub const BROKEN: [Self; 9] = [
         Self::NoFence,
         Self::EffectBeforeCommit,
         Self::LostOutbox,
@@ -37,6 +39,7 @@ impl Variant {
         Self::DoubleLand,
         Self::ForgetsDependencies,
         Self::ForgetsLimits,
+        Self::ForgetsQuotas,
     ];
 
     /// Whether its rows differ from those on disk by design, so that only what is seen from outside can judge it.
@@ -56,6 +59,7 @@ impl Variant {
             Self::DoubleLand => "double-land",
             Self::ForgetsDependencies => "forgets-dependencies",
             Self::ForgetsLimits => "forgets-limits",
+            Self::ForgetsQuotas => "forgets-quotas",
         }
     }
 }

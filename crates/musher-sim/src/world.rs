@@ -3,11 +3,13 @@
 use musher_core::agent::AgentSpec;
 use musher_core::config::ProjectSettings;
 use musher_core::item::{Kind, Priority, Qa, Wants};
-use musher_core::mission::{Delivery, MissionItem, Policy, StartMission};
+use musher_core::mission::{Delivery, MissionItem, OnCap, Policy, StartMission};
+use musher_core::quota::Quotas;
 use musher_core::time::Timestamp;
 
 use crate::chance::Chance;
 use crate::night::EVENING;
+use crate::quotas;
 
 /// How often what goes wrong: once in so many, 0 = never this night.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,9 +55,17 @@ impl World {
     /// Draws one.
     pub fn draw(chance: &mut Chance) -> Self {
         let missions = chance.between(1, 4);
+        // Drawn apart, so that a night without quotas is the night that it was before there were any.
+        let mut own = Chance::new(chance.clone().any());
+        let mut settings = settings(chance);
+        settings.quota = quotas::of_project(&mut own);
+        let mut agents = agents(chance);
+        if settings.quota != Quotas::default() {
+            quotas::of_agents(&mut own, &mut agents);
+        }
         Self {
-            settings: settings(chance),
-            agents: agents(chance),
+            settings,
+            agents,
             missions: (0..missions).map(|n| mission(chance, n)).collect(),
             odds: odds(chance),
             night_us: chance.between(1, 10) * 3_600_000_000,
@@ -179,6 +189,7 @@ fn policy(chance: &mut Chance) -> Policy {
         deadline: chance
             .one_in(10)
             .then(|| Timestamp::from_micros(EVENING + chance.between(60, 4 * 3_600) * 1_000_000)),
+        on_cap: chance.clone().pick(&OnCap::ALL).copied().unwrap_or_default(),
         ..Policy::default()
     }
 }

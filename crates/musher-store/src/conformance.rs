@@ -56,7 +56,10 @@ pub const PROMISES: &[Promise] = &[
     ("a_reader_does_not_hold_the_writer_up", reading::a_reader_does_not_hold_the_writer_up),
     ("ids_are_found_by_either_end", reading::ids_are_found_by_either_end),
     ("runs_are_read_oldest_first", reading::runs_are_read_oldest_first),
-    ("cost_is_summed_from_the_moment_on", reading::cost_is_summed_from_the_moment_on),
+    (
+        "what_was_used_is_added_up_by_everything_it_is_asked_by",
+        reading::what_was_used_is_added_up_by_everything_it_is_asked_by,
+    ),
 ];
 
 /// Runs every promise, each over a fresh fixture.

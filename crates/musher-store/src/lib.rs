@@ -17,4 +17,4 @@ pub mod store;
 pub use error::{OpenError, StoreError};
 pub use memory::{Faults, MemoryDisk, MemoryStore};
 pub use sqlite::{BackupError, Overwrite, RestoreError, SqliteStore, backup, restore};
-pub use store::{EventFilter, Reader, Scope, Store};
+pub use store::{By, EventFilter, Reader, Scope, Spent, SpentOn, Store};

@@ -2,7 +2,7 @@
 
 use musher_core::change::{Change, TextKey};
 use musher_core::event::Logged;
-use musher_core::id::{ItemId, MissionId, RunId, Seq};
+use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
@@ -111,11 +111,54 @@ pub trait Reader: Send {
     /// The runs that what a person typed names, like [`find_missions`](Self::find_missions).
     fn find_runs(&self, typed: &str) -> Result<Vec<RunId>, StoreError>;
 
-    /// What the runs that were assigned at this moment (to the millisecond) or later have used so far.
-    ///
-    /// A run counts whole, where it was assigned: what one that began before midnight uses after it is yesterday's.
-    fn cost_since(&self, since: Timestamp) -> Result<Usage, StoreError>;
+    /// All that was ever used, added up by mission, item, agent, model or time: from the events, so that it is exact to
+    /// the millionth of a dollar and counts use in the moment in which it was reported. In the order of the keys.
+    fn spent(&self, by: By) -> Result<Vec<Spent>, StoreError>;
 }
+
+/// By what use is added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// By mission.
+    Mission,
+    /// By item.
+    Item,
+    /// By agent.
+    Agent,
+    /// By model.
+    Model,
+    /// By the quarter of an hour: in every zone of the world days begin with one.
+    Quarter,
+}
+
+/// Whose use it is, or of when.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SpentOn {
+    /// A mission's.
+    Mission(MissionId),
+    /// An item's.
+    Item(ItemId),
+    /// An agent's.
+    Agent(AgentId),
+    /// A model's.
+    Model(String),
+    /// Of the quarter of an hour that begins then.
+    Quarter(Timestamp),
+    /// Nobody can say: the event names none.
+    Unknown,
+}
+
+/// What was used of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// Whose.
+    pub on: SpentOn,
+    /// How much.
+    pub usage: Usage,
+}
+
+/// How long a quarter of an hour is, in microseconds.
+pub const QUARTER_MICROS: i64 = 900_000_000;
 
 /// Which missions are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

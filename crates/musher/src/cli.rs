@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    agent, allow, answer, approve, attach, backup, completions, config, demo, deny, diff, docs, doctor, down, events,
-    explain, gc, inbox, init, item, logs, mcp, mission, plan, queue, reject, restore, run, run_host, send, sink,
-    status, up,
+    agent, allow, answer, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down,
+    events, explain, gc, inbox, init, item, logs, mcp, mission, plan, queue, quota, reject, restore, run, run_host,
+    send, sink, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Sink(sink::Command),
     #[command(subcommand)]
     Queue(queue::Command),
+    Quota(quota::Args),
+    Cost(cost::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Gc(gc::Args),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use musher_core::agent::Limits;
-use musher_core::price::{Price, Tokens};
+use musher_core::price::{Estimated, Price, Tokens};
 use musher_core::run::{LOOPS, Limit, Usage};
 
 use crate::protocol::Observation;
@@ -12,7 +12,7 @@ use crate::protocol::Observation;
 #[derive(Debug, Default)]
 pub(super) struct Meter {
     /// What tokens cost whose cost the agent does not tell.
-    price: Option<Price>,
+    price: Option<(Price, Estimated)>,
     /// What was used at a cost that the agent told.
     priced: Usage,
     /// What was used besides.
@@ -28,21 +28,23 @@ pub(super) struct Meter {
 
 impl Meter {
     /// Nothing was counted yet.
-    pub(super) fn new(price: Option<Price>) -> Self {
+    pub(super) fn new(price: Option<(Price, Estimated)>) -> Self {
         Self { price, ..Self::default() }
     }
 
     /// All that was used. What the agent did not price is priced as a sum: pieces would each be rounded.
     pub(super) fn used(&self) -> Usage {
-        self.priced.plus(self.unpriced).plus(Usage { cost_micro_usd: self.estimate(), ..Usage::default() })
+        self.priced.plus(self.unpriced).plus(self.estimate())
     }
 
     /// The cost of what the agent did not price. How much was read from a cache is not known, and all of it counts as
     /// input: where caches are cheaper, this is the most that it can have cost.
-    fn estimate(&self) -> u64 {
+    fn estimate(&self) -> Usage {
         let tokens =
             Tokens { input: self.unpriced.input_tokens, output: self.unpriced.output_tokens, ..Tokens::default() };
-        self.price.map_or(0, |price| price.cost_micro_usd(tokens))
+        let Some((price, Estimated(estimated))) = self.price else { return Usage::default() };
+        let cost_micro_usd = price.cost_micro_usd(tokens);
+        Usage { cost_micro_usd, estimated_micro_usd: if estimated { cost_micro_usd } else { 0 }, ..Usage::default() }
     }
 
     /// Takes an observation into account.
@@ -92,13 +94,9 @@ impl Meter {
     }
 }
 
-/// What lies between two sums. Sums only grow; should one not, nothing lies between them.
-pub(super) fn difference(now: Usage, before: Usage) -> Usage {
-    Usage {
-        input_tokens: now.input_tokens.saturating_sub(before.input_tokens),
-        output_tokens: now.output_tokens.saturating_sub(before.output_tokens),
-        cost_micro_usd: now.cost_micro_usd.saturating_sub(before.cost_micro_usd),
-    }
+/// What lies between two sums.
+pub(super) const fn difference(now: Usage, before: Usage) -> Usage {
+    now.since(before)
 }
 
 #[cfg(test)]
@@ -140,7 +138,7 @@ mod tests {
     }
 
     fn use_up(meter: &mut Meter, input_tokens: u64, output_tokens: u64, cost: Option<u64>) {
-        let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost.unwrap_or(0) };
+        let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost.unwrap_or(0), ..Usage::default() };
         meter.count(&Observation::Usage { used, priced: cost.is_some() });
     }
 
@@ -151,27 +149,41 @@ mod tests {
 
     #[test]
     fn what_the_agent_prices_costs_that_and_what_it_does_not_costs_the_price() {
-        let mut meter = Meter::new(Some(price()));
+        let mut meter = Meter::new(Some((price(), Estimated(false))));
         use_up(&mut meter, 1_000_000, 1_000_000, Some(7));
         assert_eq!(meter.used().cost_micro_usd, 7);
         use_up(&mut meter, 1_000_000, 1_000_000, Some(0));
         assert_eq!(meter.used().cost_micro_usd, 7, "told to be free");
         use_up(&mut meter, 1000, 100, None);
-        let used = Usage { input_tokens: 2_001_000, output_tokens: 2_000_100, cost_micro_usd: 7 + 250 + 200 };
+        let used = Usage {
+            input_tokens: 2_001_000,
+            output_tokens: 2_000_100,
+            cost_micro_usd: 7 + 250 + 200,
+            ..Usage::default()
+        };
         assert_eq!(meter.used(), used);
+        // By another model's price it is an estimate; what the agent tells is none.
+        let mut meter = Meter::new(Some((price(), Estimated(true))));
+        use_up(&mut meter, 1_000_000, 0, Some(7));
+        use_up(&mut meter, 1000, 100, None);
+        assert_eq!((meter.used().cost_micro_usd, meter.used().estimated_micro_usd), (457, 450));
         let mut meter = Meter::new(None);
         use_up(&mut meter, 1000, 100, None);
-        assert_eq!(meter.used(), Usage { input_tokens: 1000, output_tokens: 100, cost_micro_usd: 0 }, "no price known");
+        assert_eq!(
+            meter.used(),
+            Usage { input_tokens: 1000, output_tokens: 100, cost_micro_usd: 0, ..Usage::default() },
+            "no price known"
+        );
     }
 
     #[test]
     fn many_small_pieces_cost_what_their_sum_costs() {
-        let (mut meter, mut reported) = (Meter::new(Some(price())), Usage::default());
+        let (mut meter, mut reported) = (Meter::new(Some((price(), Estimated(false)))), Usage::default());
         for _ in 0..1000 {
             // A quarter of a millionth of a dollar each.
             use_up(&mut meter, 1, 0, None);
             reported = reported.plus(difference(meter.used(), reported));
         }
-        assert_eq!(reported, Usage { input_tokens: 1000, output_tokens: 0, cost_micro_usd: 250 });
+        assert_eq!(reported, Usage { input_tokens: 1000, output_tokens: 0, cost_micro_usd: 250, ..Usage::default() });
     }
 }

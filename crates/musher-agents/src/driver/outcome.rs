@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use musher_core::plan::ANSWER_LIMIT;
-use musher_core::price::Price;
+use musher_core::price::{Estimated, Price};
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
 use musher_engine::job::{RunJob, ScriptEnd};
 
@@ -134,9 +134,10 @@ fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usag
 }
 
 /// What it says that it used, at the price of its model where it does not say the cost.
-fn used(result: &AgentResult, price: Option<Price>) -> Usage {
+fn used(result: &AgentResult, price: Option<(Price, Estimated)>) -> Usage {
     let Used { input_tokens, output_tokens, cost_micro_usd } = result.usage;
-    let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost_micro_usd.unwrap_or_default() };
+    let used =
+        Usage { input_tokens, output_tokens, cost_micro_usd: cost_micro_usd.unwrap_or_default(), ..Usage::default() };
     let mut meter = Meter::new(price);
     meter.count(&Observation::Usage { used, priced: cost_micro_usd.is_some() });
     meter.used()

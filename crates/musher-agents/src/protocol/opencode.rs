@@ -203,6 +203,7 @@ fn used(part: &Value) -> Option<Observation> {
         input_tokens: count(&tokens["input"]).saturating_add(cached),
         output_tokens: count(&tokens["output"]).saturating_add(count(&tokens["reasoning"])),
         cost_micro_usd: micro_usd(part["cost"].as_f64().unwrap_or_default()),
+        ..Usage::default()
     };
     (used != Usage::default()).then(|| Observation::Usage { used, priced: part["cost"].is_number() })
 }

@@ -96,6 +96,7 @@ impl Qwen {
             input_tokens: total.input_tokens.saturating_sub(self.used.input_tokens),
             output_tokens: total.output_tokens.saturating_sub(self.used.output_tokens),
             cost_micro_usd: 0,
+            ..Usage::default()
         };
         if !self.is_resumed && rest != Usage::default() {
             self.meter(rest, seen);
@@ -184,7 +185,12 @@ fn status(error: &str) -> Option<u16> {
 /// Usage as OpenAI counts it: what was read from a cache is part of the input.
 fn usage(counts: &Value) -> Usage {
     let count = |field: &str| counts[field].as_u64().unwrap_or_default();
-    Usage { input_tokens: count("input_tokens"), output_tokens: count("output_tokens"), cost_micro_usd: 0 }
+    Usage {
+        input_tokens: count("input_tokens"),
+        output_tokens: count("output_tokens"),
+        cost_micro_usd: 0,
+        ..Usage::default()
+    }
 }
 
 const API_ERROR: &str = "[API Error: ";

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::drivers::{DRIVERS, Speech, named};
 use super::key::quoted;
 use super::placeholder::{PLACEHOLDERS, expand};
+use super::quota::read_of_agent;
 use super::reader::{Fields, Placed, clipped};
 use crate::agent::{AgentSpec, Limits, Sandbox};
 use crate::approval::{Approvals, Rule, Rules, default_rules};
 use crate::plan::plain;
 use crate::problem::Report;
+use crate::quota;
 
 /// An agent as configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +53,8 @@ pub struct AgentConfig {
     pub home: Option<String>,
     /// What keeps its processes in.
     pub sandbox: Sandbox,
+    /// What it may use.
+    pub quota: quota::Rules,
 }
 
 /// What stops a run of an agent.
@@ -91,6 +95,7 @@ impl Default for AgentConfig {
             approval_timeout_secs: 30 * 60,
             home: None,
             sandbox: Sandbox::None,
+            quota: quota::Rules::default(),
         }
     }
 }
@@ -131,6 +136,7 @@ impl AgentConfig {
             approval_timeout_secs: self.approval_timeout_secs,
             home: self.home.as_deref().map(Into::into),
             sandbox: self.sandbox,
+            quota: self.quota.clone(),
         }
     }
 
@@ -220,6 +226,7 @@ fn read_agent(fields: &Fields, report: &mut Report) -> AgentConfig {
         sandbox: fields
             .word("sandbox", &[Sandbox::None, Sandbox::Bwrap], Sandbox::name, report)
             .unwrap_or(default.sandbox),
+        quota: fields.table("quota", report).map(|t| read_of_agent(&t, report)).unwrap_or_default(),
     }
 }
 

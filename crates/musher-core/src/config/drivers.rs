@@ -69,6 +69,12 @@ pub fn named(name: &str) -> Option<&'static Driver> {
     DRIVERS.iter().find(|driver| driver.name == name)
 }
 
+/// The name under which the use of an agent is counted that states no model: its driver's, for which model its program
+/// takes by default depends on its version and account.
+pub fn default_model(name: &str) -> &str {
+    named(name).map_or("unknown", |driver| driver.name)
+}
+
 /// Whether a running agent of this driver can be told something.
 pub fn takes_messages(name: &str) -> bool {
     named(name).is_some_and(|driver| driver.speech == Speech::TwoWay)

@@ -2,7 +2,7 @@
 
 use toml_edit::{Array, Table, Value};
 
-use super::key::{Key, Shape};
+use super::key::{Key, Shape, is_section};
 use super::keys::ROOT;
 use super::layer::{self, Layer};
 use super::reader::Fields;
@@ -58,7 +58,9 @@ fn key_of(variable: &str) -> Option<(&'static Key, &'static Key)> {
     let variable = if variable == "MUSHER_MAX_PARALLEL" { "MUSHER_MAX_PARALLEL_ITEMS" } else { variable };
     ROOT.iter().find_map(|section| {
         let Shape::Table(keys) = section.shape else { return None };
-        let key = keys.iter().find(|key| key.is_known() && variable_of(key) == variable)?;
+        // A table is no value: a variable of such a name is somebody else's.
+        let settable = |key: &&Key| key.is_known() && !is_section(key);
+        let key = keys.iter().filter(settable).find(|key| variable_of(key) == variable)?;
         Some((section, key))
     })
 }

@@ -103,6 +103,11 @@ impl Shape {
     }
 }
 
+/// Whether a key is a table: a section of the reference, and no value.
+pub(crate) const fn is_section(key: &Key) -> bool {
+    matches!(key.shape, Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) | Shape::Secrets)
+}
+
 /// `a`, `b` and so on.
 pub(crate) fn quoted(words: &[&str]) -> String {
     words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")

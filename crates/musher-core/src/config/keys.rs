@@ -25,7 +25,12 @@ pub(crate) const ROOT: &[Key] = &[
          agent's program does not tell it. A model that is not here, or that the agent does not name, costs as much as \
          the dearest that is.",
     ),
-    Key::later("quota"),
+    Key::new(
+        "quota",
+        Shape::Table(QUOTA),
+        "",
+        "What may be used. 0, or no word, is unlimited. `musher quota` shows what is used and what is left.",
+    ),
     Key::later("schedules"),
     Key::later("triggers"),
     Key::later("relay"),
@@ -146,8 +151,8 @@ pub(crate) const AGENT: &[Key] = &[
         "What keeps its processes in: nothing, or bubblewrap, where only the worktree, a private `/tmp` and its home can \
          be written.",
     ),
+    Key::new("quota", Shape::Table(AGENT_QUOTA), "", "What it may use. 0, or no word, is unlimited."),
     Key::later("node"),
-    Key::later("on_cap"),
     Key::later("on_rate_limit"),
 ];
 
@@ -165,6 +170,64 @@ pub(crate) const LIMITS: &[Key] = &[
     Key::new("tokens", Shape::Whole(0, 1_000_000_000_000_000), "", "Tokens a run may use; 0 = no cap."),
     Key::new("max_output", Shape::Size(1), "64MiB", "Output of a run that is kept."),
 ];
+
+/// `[agents.quota]`.
+pub(crate) const AGENT_QUOTA: &[Key] = &[
+    Key::new("daily_tokens", Shape::Whole(0, MOST), "", "Tokens a day."),
+    Key::new("daily_jobs", Shape::Whole(0, MOST), "", "Runs that begin on a day, reviews too."),
+    Key::new(
+        "concurrent_jobs",
+        Shape::Whole(0, MOST),
+        "",
+        "Runs at once; `max_load` is what it can, this is what it may.",
+    ),
+    Key::new(
+        "max_run_duration",
+        Shape::Duration(0),
+        "",
+        "How long one of its runs may take, where that is shorter than the `duration` of its `limits`.",
+    ),
+    Key::new(
+        "model_allowlist",
+        Shape::Texts,
+        "",
+        "The only models that it may use; empty = any. An agent that states none is known by the name of its driver.",
+    ),
+];
+
+/// `[quota]`.
+pub(crate) const QUOTA: &[Key] = &[
+    Key::new("timezone", Shape::Text, "UTC", "The IANA name of the zone of which midnight ends a day."),
+    Key::new("workspace", Shape::Table(WORKSPACE_QUOTA), "", "Of all that this musher does."),
+    Key::new("repo", Shape::Table(REPO_QUOTA), "", "Of the repository."),
+    Key::new(
+        "model",
+        Shape::Named(MODEL_QUOTA),
+        "",
+        "Of models, one `[quota.model.\"NAME\"]` each, whichever agents use it. An agent that states no model is known by \
+         the name of its driver.",
+    ),
+];
+
+/// `[quota.workspace]`.
+pub(crate) const WORKSPACE_QUOTA: &[Key] = &[Key::new("daily_usd", Shape::Money, "", "Dollars a day.")];
+
+/// `[quota.repo]`.
+pub(crate) const REPO_QUOTA: &[Key] = &[
+    Key::new("cooldown_after_failure", Shape::Duration(0), "", "How long no run begins after one has failed."),
+    Key::later("daily_prs"),
+    Key::later("daily_issues"),
+];
+
+/// `[quota.model.NAME]`.
+pub(crate) const MODEL_QUOTA: &[Key] = &[
+    Key::new("daily_tokens", Shape::Whole(0, MOST), "", "Tokens a day."),
+    Key::new("hourly_requests", Shape::Whole(0, MOST), "", "Runs that begin within an hour."),
+    Key::new("daily_usd", Shape::Money, "", "Dollars a day."),
+];
+
+/// The most of anything that is counted.
+const MOST: u64 = 1_000_000_000_000_000;
 
 /// `[server]`.
 pub(crate) const SERVER: &[Key] = &[

@@ -9,12 +9,14 @@ use super::agents::{self, AgentConfig};
 use super::keys::ROOT;
 use super::price;
 use super::project::{self, ProjectLayer};
+use super::quota;
 use super::reader::{self, Fields, clipped};
 use super::secret::{self, SecretRef};
 use super::sinks::{self, SinkConfig};
 use crate::plan::{PolicyPatch, read_policy};
 use crate::price::Price;
 use crate::problem::{Problems, Report, decode};
+use crate::quota::Quotas;
 
 /// What one source says; everything may be left open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct Layer {
     pub sinks: Vec<SinkConfig>,
     /// `[prices]`, by model.
     pub prices: BTreeMap<String, Price>,
+    /// `[quota]`.
+    pub quota: Quotas,
     /// `[server]`.
     pub server: ServerLayer,
 }
@@ -64,6 +68,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         secrets: secret::read(root, report),
         sinks: sinks::read(root, report),
         prices: price::read(root, report),
+        quota: root.table("quota", report).map(|t| quota::read(&t, report)).unwrap_or_default(),
         server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
     }
 }

@@ -96,6 +96,7 @@ impl ProjectLayer {
             done_retention_secs: self.done_retention_secs.unwrap_or(default.done_retention_secs),
             retention_secs: self.retention_secs.unwrap_or(default.retention_secs),
             prices: default.prices,
+            quota: default.quota,
         }
     }
 }

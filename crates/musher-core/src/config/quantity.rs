@@ -44,7 +44,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// The shortest exact text of a number of seconds.
-pub(crate) fn show_seconds(seconds: u64) -> String {
+pub fn show_seconds(seconds: u64) -> String {
     for (unit, factor) in [("d", 24 * 3600), ("h", 3600), ("m", 60)] {
         if seconds >= factor && seconds.is_multiple_of(factor) {
             return format!("{}{unit}", seconds / factor);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::environment::variable_of;
-use super::key::{Key, Shape};
+use super::key::{Key, Shape, is_section};
 use super::keys::ROOT;
 
 /// The reference of `musher.toml` in Markdown: a table of keys for each section.
@@ -32,7 +32,6 @@ fn write_section(text: &mut String, path: &str, section: &Key, has_variables: bo
     } else {
         "| key | type | default | meaning |\n|---|---|---|---|\n"
     });
-    let is_section = |key: &&Key| matches!(key.shape, Shape::Table(_) | Shape::Tables(_));
     for key in keys.iter().filter(|key| key.is_known() && !is_section(key)) {
         let default = if key.default.is_empty() { "–".to_owned() } else { format!("`{}`", key.default) };
         let _ = write!(text, "| `{}` | {} | {default} | {} |", key.name, key.shape.type_name(), key.doc);
@@ -42,8 +41,9 @@ fn write_section(text: &mut String, path: &str, section: &Key, has_variables: bo
         text.push('\n');
     }
     text.push('\n');
-    for key in keys.iter().filter(|key| key.is_known()).filter(is_section) {
-        write_section(text, &format!("{path}.{}", key.name), key, false);
+    for key in keys.iter().filter(|key| key.is_known() && is_section(key)) {
+        let name = if matches!(key.shape, Shape::Named(_)) { ".NAME" } else { "" };
+        write_section(text, &format!("{path}.{}{name}", key.name), key, false);
     }
 }
 

@@ -77,6 +77,7 @@ impl Layer {
             secrets,
             sinks,
             prices,
+            quota: self.quota.merge(over.quota),
             server: ServerLayer {
                 listen: over.server.listen.or(self.server.listen),
                 http: over.server.http.or(self.server.http),
@@ -92,7 +93,7 @@ impl Config {
         let layer = layers.into_iter().fold(Layer::default(), Layer::merge);
         let server = ServerSettings::default();
         Self {
-            project: ProjectSettings { prices: Prices(layer.prices), ..layer.project.settings() },
+            project: ProjectSettings { prices: Prices(layer.prices), quota: layer.quota, ..layer.project.settings() },
             policy: policy(&layer.policy),
             agents: layer.agents,
             secrets: layer.secrets,

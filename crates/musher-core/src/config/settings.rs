@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::item::Qa;
 use crate::mission::Delivery;
 use crate::price::Prices;
+use crate::quota::Quotas;
 
 /// How an item's work becomes commits of the target branch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -71,6 +72,9 @@ pub struct ProjectSettings {
     /// What tokens cost where an agent does not tell it. Stands in `[prices]`.
     #[serde(skip_serializing_if = "Prices::is_empty")]
     pub prices: Prices,
+    /// What may be used. Stands in `[quota]`; the quotas of agents stand with them.
+    #[serde(skip_serializing_if = "crate::run::is_default")]
+    pub quota: Quotas,
 }
 
 impl Default for ProjectSettings {
@@ -94,6 +98,7 @@ impl Default for ProjectSettings {
             done_retention_secs: 4 * 3600,
             retention_secs: 90 * 24 * 3600,
             prices: Prices::default(),
+            quota: Quotas::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::approval::Approvals;
 use crate::mission::Policy;
 use crate::plan::{qa_name, toml_array, toml_string};
 use crate::price::Price;
+use crate::quota::{Quotas, Rules, Unit};
 
 impl Config {
     /// A `musher.toml` that means just this configuration, every default written out. Secrets stay references.
@@ -29,6 +30,7 @@ impl Config {
         for (model, price) in &self.project.prices.0 {
             file.price(model, *price);
         }
+        file.quota(&self.project.quota);
         for agent in &self.agents {
             file.agent(agent);
         }
@@ -87,6 +89,7 @@ impl File {
         self.line("max_retries", policy.max_retries);
         policy.budget_usd.into_iter().for_each(|usd| self.line("budget_usd", format_args!("{usd:?}")));
         policy.budget_tokens.into_iter().for_each(|tokens| self.line("budget_tokens", tokens));
+        self.text("on_cap", Some(policy.on_cap.name()));
         policy.deadline.into_iter().for_each(|moment| self.text("deadline", Some(&moment.to_string())));
     }
 
@@ -120,6 +123,35 @@ impl File {
         self.text("from", Some(sink.from.name()));
     }
 
+    fn quota(&mut self, quota: &Quotas) {
+        self.section("[quota]");
+        self.text("timezone", Some(if quota.timezone.is_empty() { "UTC" } else { &quota.timezone }));
+        for (name, rules) in [("workspace", &quota.workspace), ("repo", &quota.repo)] {
+            if !rules.is_empty() {
+                self.section(&format!("[quota.{name}]"));
+                self.caps(rules);
+            }
+        }
+        for (model, rules) in &quota.models {
+            self.section(&format!("[quota.model.{}]", toml_string(model)));
+            self.caps(rules);
+        }
+    }
+
+    fn caps(&mut self, rules: &Rules) {
+        for (cap, number) in &rules.caps {
+            match cap.unit() {
+                Unit::Count => self.line(cap.name(), number),
+                Unit::Seconds => self.text(cap.name(), Some(&show_seconds(*number))),
+                Unit::MicroUsd => self.line(cap.name(), format_args!("{:?}", *number as f64 / 1e6)),
+            }
+        }
+        if let Some(models) = &rules.model_allowlist {
+            let models: Vec<String> = models.iter().map(ToString::to_string).collect();
+            self.line("model_allowlist", toml_array(&models));
+        }
+    }
+
     fn agent(&mut self, agent: &AgentConfig) {
         self.section("[[agents]]");
         self.text("name", Some(&agent.name));
@@ -148,5 +180,9 @@ impl File {
         agent.limits.usd.into_iter().for_each(|usd| self.line("usd", format_args!("{usd:?}")));
         agent.limits.tokens.into_iter().for_each(|tokens| self.line("tokens", tokens));
         self.text("max_output", Some(&show_bytes(agent.limits.max_output_bytes)));
+        if !agent.quota.is_empty() {
+            self.section("[agents.quota]");
+            self.caps(&agent.quota);
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::item::Qa;
 use crate::mission::{Delivery, Policy};
 use crate::plan::POLICY;
 use crate::price::{Price, Prices};
+use crate::quota::{Cap, Quotas, Rules};
 use crate::sink::SinkFrom;
 
 const FULL: &str = r#"[project]
@@ -49,6 +50,22 @@ silence = 30
 usd = 1.25
 tokens = 1000
 max_output = "2MiB"
+[agents.quota]
+daily_tokens = 5_000_000
+daily_jobs = 40
+concurrent_jobs = 2
+max_run_duration = "20m"
+model_allowlist = ["m", "n"]
+[quota]
+timezone = "Europe/Berlin"
+[quota.workspace]
+daily_usd = 50
+[quota.repo]
+cooldown_after_failure = "5m"
+[quota.model."gpt-5.1"]
+daily_tokens = 1000
+hourly_requests = 20
+daily_usd = 0.5
 [secrets]
 key = "env:API_KEY"
 other = "file:/run/secrets/other"
@@ -79,6 +96,49 @@ listen = "[::1]:8080"
 http = false
 "#;
 
+fn caps(caps: &[(Cap, u64)]) -> Rules {
+    Rules { caps: caps.iter().copied().collect(), model_allowlist: None }
+}
+
+#[test]
+fn a_quota_that_makes_no_sense_is_refused_with_what_would() {
+    for (text, wanted, fix) in [
+        (
+            "[quota]\ntimezone = 'Europe/Belrin'",
+            "there is no time zone `Europe/Belrin`",
+            "did you mean `Europe/Berlin`?",
+        ),
+        ("[quota]\ntimezone = 'x'", "there is no time zone `x`", "write an IANA name such as"),
+        ("[quota.workspace]\ndaily_usdd = 1", "unknown key `daily_usdd`", "did you mean `daily_usd`?"),
+        ("[quota.model.m]\ndaily_tokens = -1", "`daily_tokens` must be a whole number from 0", ""),
+        ("[quota.model.'']\ndaily_tokens = 1", "a quota has no model", "write the model's name"),
+        ("[quota.repo]\ndaily_prs = 1", "`daily_prs`", ""),
+        (
+            "[[agents]]\nname='claude'\n[agents.quota]\nmax_run_duration='soon'",
+            "`max_run_duration` must be a duration",
+            "",
+        ),
+        ("[policy]\non_cap = 'stop'", "unknown on_cap `stop`", "one of `block`, `requeue`, `fail`"),
+    ] {
+        let problems = parse("musher.toml", text.as_bytes()).unwrap_err().to_string();
+        assert!(problems.contains(wanted) && problems.contains(fix), "{text}\n{problems}");
+    }
+}
+
+#[test]
+fn quotas_of_a_stronger_layer_win_key_by_key() {
+    let layer = |text: &str| parse("", text.as_bytes()).unwrap();
+    let weak = layer(
+        "[quota]\ntimezone='Asia/Tokyo'\n[quota.model.m]\ndaily_tokens=1\ndaily_usd=2\n[quota.workspace]\ndaily_usd=3",
+    );
+    let strong = layer("[quota.model.m]\ndaily_tokens=0\n[quota.model.n]\nhourly_requests=4");
+    let quota = Config::resolve([weak, strong]).project.quota;
+    assert_eq!(quota.timezone, "Asia/Tokyo");
+    assert_eq!(quota.workspace, caps(&[(Cap::DailyUsd, 3_000_000)]));
+    assert_eq!(quota.models["m"], caps(&[(Cap::DailyTokens, 0), (Cap::DailyUsd, 2_000_000)]));
+    assert_eq!(quota.models["n"], caps(&[(Cap::HourlyRequests, 4)]));
+}
+
 #[test]
 fn a_file_may_use_every_key() {
     let config = Config::resolve([parse("musher.toml", FULL.as_bytes()).unwrap()]);
@@ -107,6 +167,25 @@ fn a_file_may_use_every_key() {
                 })
                 .into(),
         ),
+        quota: Quotas {
+            timezone: "Europe/Berlin".into(),
+            workspace: caps(&[(Cap::DailyUsd, 50_000_000)]),
+            repo: caps(&[(Cap::CooldownAfterFailure, 300)]),
+            models: [(
+                "gpt-5.1".to_owned(),
+                caps(&[(Cap::DailyTokens, 1000), (Cap::HourlyRequests, 20), (Cap::DailyUsd, 500_000)]),
+            )]
+            .into(),
+        },
+    };
+    let quota = Rules {
+        model_allowlist: Some(vec!["m".into(), "n".into()]),
+        ..caps(&[
+            (Cap::DailyTokens, 5_000_000),
+            (Cap::DailyJobs, 40),
+            (Cap::ConcurrentJobs, 2),
+            (Cap::MaxRunDuration, 1_200),
+        ])
     };
     let limits = AgentLimits {
         turns: 5,
@@ -128,6 +207,7 @@ fn a_file_may_use_every_key() {
         nickname: Some("The Script".into()),
         enabled: false,
         limits,
+        quota,
         ..AgentConfig::default()
     };
     assert_eq!(config.project, project);
@@ -175,7 +255,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `server`, `prices`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `server`, `prices`, `quota`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",

@@ -130,7 +130,7 @@ fn blocked_again(row: &Item) -> BlockedReason {
     } else if row.resolver_runs >= merge::RESOLVER_RUNS {
         BlockedReason::ConflictsUnresolved
     } else {
-        BlockedReason::Cap("run limit".into())
+        BlockedReason::Cap(if last.is_empty() { "run limit exceeded".into() } else { last })
     }
 }
 

@@ -1,6 +1,6 @@
 //! How an item goes forward: promoted, assigned, started, finished.
 
-use super::{BlockedReason, Fix, Item, ItemEvent, ItemState, Phase, Wants, Worktree, moved};
+use super::{Fix, Item, ItemEvent, ItemState, Phase, Wants, Worktree, moved};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::dispatch;
@@ -111,6 +111,8 @@ pub(crate) fn new_run(row: &mut Item, agent: AgentId, purpose: Purpose, cx: &mut
         last_activity_at: None,
         resumes: None,
         limit: None,
+        capped: None,
+        share: crate::quota::Share::default(),
         requests: Vec::new(),
         help: Vec::new(),
         progress: None,
@@ -204,7 +206,7 @@ pub fn run_started(state: &State, item: &Item, run: RunId, cx: &mut Context) -> 
     Ok(change)
 }
 
-/// The agent was heard, and may have used something: caps are enforced while it works.
+/// The agent was heard, and may have used something. Step charges it, and stops what has reached a cap.
 pub fn run_progress(state: &State, item: &Item, run: RunId, usage: Usage, cx: &mut Context) -> Result<Change, Refused> {
     let run = state.run(run).ok_or(Refused::Stale { what: "its run is over" })?;
     let mut row = item.clone();
@@ -213,10 +215,6 @@ pub fn run_progress(state: &State, item: &Item, run: RunId, usage: Usage, cx: &m
     if usage != Usage::default() {
         row.usage = row.usage.plus(usage);
         change.events.push(recorded(&row, run, usage, cx));
-        if retry::cap_of_run(state, &heard).is_some() {
-            change.extend(super::operate::stop_effect(state, &row, run.id, Stop::Kill, cx));
-        }
-        change.extend(mission_capped(state, &row, usage, cx));
         change.items.push(row);
     }
     change.runs.push(heard);
@@ -258,26 +256,12 @@ pub fn limit_reached(
 
 /// What was used, said of the run that used it: an item's review is not its own run.
 fn recorded(row: &Item, run: &Run, usage: Usage, cx: &Context) -> crate::event::Event {
-    let mut event = cx.about(row, Happened::UsageRecorded { usage });
+    let mut event = cx.about(
+        row,
+        Happened::UsageRecorded { usage, model: Some(run.share.model.clone()).filter(|model| !model.is_empty()) },
+    );
     (event.run, event.agent) = (Some(run.id), Some(run.agent));
     event
-}
-
-/// When this use reaches a cap of the mission, every agent that works for it is stopped.
-fn mission_capped(state: &State, row: &Item, usage: Usage, cx: &mut Context) -> Change {
-    let mut change = Change::default();
-    let Some(entry) = state.mission(row.mission) else { return change };
-    if entry.cap_reached_by(entry.usage.plus(usage)).is_none() {
-        return change;
-    }
-    for item in entry.items.iter().filter_map(|id| state.item(*id)) {
-        for id in state.runs_of(item.id) {
-            if state.run(*id).is_some_and(|run| run.state == RunState::Running) {
-                change.extend(super::operate::stop_effect(state, item, *id, Stop::Kill, cx));
-            }
-        }
-    }
-    change
 }
 
 /// The run is over: what it says is checked, or its failure is counted.
@@ -467,9 +451,9 @@ fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut C
     }
     let Outcome::Finished { summary, .. } = outcome else {
         if *outcome == Outcome::Cancelled
-            && let Some(cap) = state.run(id).and_then(|run| retry::cap_of_run(state, run))
+            && let Some(cap) = state.run(id).and_then(|run| run.capped.as_ref())
         {
-            return retry::block(row, BlockedReason::Cap(cap.into()), Change::default(), cx);
+            return retry::capped(state, row, id, cap, cx);
         }
         // Cancelled, or lost while nobody could watch: it goes on in the same worktree and nothing is counted.
         go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;

@@ -78,17 +78,19 @@ fn blocked_reason(state: &State, entry: &MissionEntry) -> Option<String> {
     }
     let ready = entry.count(Phase::Ready);
     let reviewing = review_under_way(state, entry);
-    if (ready > 0 || reviewing == Some(Review::Wanted))
+    if (ready > 0 || entry.count(Phase::Blocked) > 0 || reviewing == Some(Review::Wanted))
         && let Some(cap) = entry.cap_reached()
     {
-        return Some(format!("{cap} exceeded"));
+        return Some(cap.to_string());
     }
     if ready > 0 {
         return match entry.row.dispatcher.answer {
-            Some(WaitCode::NoAgent | WaitCode::AgentOffline | WaitCode::AgentPaused) => Some(format!(
-                "Mission {} has {ready} ready work item(s) but no idle agents are available",
-                entry.row.id.short()
-            )),
+            Some(WaitCode::NoAgent | WaitCode::AgentOffline | WaitCode::AgentPaused | WaitCode::Quota) => {
+                Some(format!(
+                    "Mission {} has {ready} ready work item(s) but no idle agents are available",
+                    entry.row.id.short()
+                ))
+            }
             _ => None,
         };
     }

@@ -39,6 +39,13 @@ pub(crate) const POLICY: &[Key] = &[
         "Tokens at which the mission stops dispatching; 0 = no cap.",
     ),
     Key::new("max_added_items", Shape::Whole(0, 100_000), "20", "How many items the mission's agents may add to it."),
+    Key::new(
+        "on_cap",
+        Shape::Word(&["block", "requeue", "fail"]),
+        "block",
+        "What becomes of an item whose run a quota has stopped: a person retries it, it waits for the quota, or it is in \
+         the dead letter.",
+    ),
     Key::new("deadline", Shape::Moment, "", "When the mission has failed if it is not done."),
 ];
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::reader::Fields;
-use crate::mission::Policy;
+use crate::mission::{OnCap, Policy};
 use crate::problem::Report;
 use crate::time::Timestamp;
 
@@ -27,6 +27,8 @@ pub struct PolicyPatch {
     pub budget_tokens: Option<u64>,
     /// How many items its agents may add.
     pub max_added_items: Option<u32>,
+    /// What becomes of an item whose run a quota has stopped.
+    pub on_cap: Option<OnCap>,
     /// When the mission has failed if it is not done.
     pub deadline: Option<Timestamp>,
 }
@@ -44,6 +46,7 @@ impl PolicyPatch {
             budget_usd: over.budget_usd.or(self.budget_usd),
             budget_tokens: over.budget_tokens.or(self.budget_tokens),
             max_added_items: over.max_added_items.or(self.max_added_items),
+            on_cap: over.on_cap.or(self.on_cap),
             deadline: over.deadline.or(self.deadline),
         }
     }
@@ -60,6 +63,7 @@ impl PolicyPatch {
             budget_usd: self.budget_usd.or(policy.budget_usd).filter(|usd| *usd > 0.0),
             budget_tokens: self.budget_tokens.or(policy.budget_tokens).filter(|tokens| *tokens > 0),
             max_added_items: self.max_added_items.unwrap_or(policy.max_added_items),
+            on_cap: self.on_cap.unwrap_or(policy.on_cap),
             deadline: self.deadline.or(policy.deadline),
         }
     }
@@ -76,6 +80,7 @@ pub(crate) fn read(fields: &Fields, report: &mut Report) -> PolicyPatch {
         budget_usd: fields.money("budget_usd", report),
         budget_tokens: fields.whole("budget_tokens", report),
         max_added_items: fields.whole_u32("max_added_items", report),
+        on_cap: fields.word("on_cap", &OnCap::ALL, OnCap::name, report),
         deadline: fields.moment("deadline", report),
     }
 }

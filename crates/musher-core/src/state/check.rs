@@ -6,8 +6,10 @@ use super::State;
 use crate::effect::EffectKind;
 use crate::id::{AgentId, ItemId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
+use crate::quota::Scope;
 use crate::run::{Purpose, RunState};
 use crate::sink::cursor_of;
+use crate::time::Timestamp;
 
 /// A broken invariant: a defect of musher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +75,43 @@ impl State {
         }
         let merging = self.items.values().filter(|i| is_in_merge(i)).count();
         hold!(merging <= 1, "{merging} merges at once");
+        self.check_quotas()
+    }
+
+    /// No account holds less than the live runs have of it, and each limit that holds is the one that is known.
+    fn check_quotas(&self) -> Result<(), Violation> {
+        let mut held: BTreeMap<(Scope, Timestamp), (u64, u64)> = BTreeMap::new();
+        for run in self.runs.values() {
+            let name = self.agents.get(&run.agent).map(|agent| agent.spec.name.clone()).unwrap_or_default();
+            for scope in [Scope::Agent(name), Scope::Model(run.share.model.clone())] {
+                held.entry((scope.clone(), run.share.day_ends)).or_default().0 += run.share.tokens;
+                held.entry((scope, run.share.job_day_ends)).or_default().1 += 1;
+            }
+        }
+        for ((scope, day_ends), (tokens, jobs)) in held {
+            // One that began before there were accounts has no share.
+            if day_ends == Timestamp::default() {
+                continue;
+            }
+            let account = self.books.of(&scope);
+            hold!(account.is_some(), "a live run of {scope} was charged, and there is no account");
+            let Some(account) = account.filter(|account| account.day_ends == day_ends) else { continue };
+            hold!(
+                account.tokens >= tokens,
+                "{scope} was charged {} tokens and its live runs used {tokens}",
+                account.tokens
+            );
+            hold!(account.jobs >= jobs, "{scope} counts {} jobs and has {jobs} live ones", account.jobs);
+        }
+        for account in self.books.all() {
+            let wakes = self.heals.get(&account.scope).copied();
+            let refuses = crate::quota::heals(self, account, self.looked_at);
+            hold!(wakes == refuses, "{} refuses until {refuses:?}, and is looked at at {wakes:?}", account.scope);
+        }
+        for (id, entry) in &self.missions {
+            let budget = crate::quota::budget(self, *id);
+            hold!(entry.budget == budget, "mission {} may use {budget:?} and not {:?}", id.short(), entry.budget);
+        }
         Ok(())
     }
 

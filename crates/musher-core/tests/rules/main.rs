@@ -15,6 +15,8 @@ mod missions;
 mod notes;
 mod order;
 mod planning;
+mod quotas;
+mod quotas_at_random;
 mod retries;
 mod reviewing;
 mod routing;

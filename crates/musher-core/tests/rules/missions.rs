@@ -6,7 +6,7 @@ use musher_core::command::{Answer, Command, Report};
 use musher_core::effect::Stop;
 use musher_core::id::MissionId;
 use musher_core::item::Phase;
-use musher_core::mission::{MissionState, Policy, StartMission};
+use musher_core::mission::{MissionState, OnCap, Policy, StartMission};
 use musher_core::run::{FailureClass, Outcome};
 use musher_core::wait::{self, WaitCode};
 
@@ -152,7 +152,7 @@ fn a_mission_fails_at_its_deadline_and_not_before() {
 /// Two items at work, of which the first uses what the budget allows.
 fn spent(budget: u64) -> (World, MissionId) {
     let mut w = World::with_agents(3);
-    let policy = Policy { budget_tokens: Some(budget), ..policy() };
+    let policy = Policy { budget_tokens: Some(budget), on_cap: OnCap::Requeue, ..policy() };
     let id = w.mission_with(policy, vec![item("a", &[]), item("b", &[]), item("c", &["a"])]);
     w.start("a");
     w.start("b");
@@ -170,10 +170,7 @@ fn a_budget_stops_what_runs_and_starts_nothing_more() {
         w.end(key, Outcome::Cancelled);
     }
     assert_eq!((w.all_in(Phase::Ready).len(), w.waits("a")), (2, vec![WaitCode::Quota]));
-    assert_eq!(
-        (w.mission_state(id), w.blocked_reason(id)),
-        (MissionState::Blocked, "mission tokens limit exceeded".into())
-    );
+    assert_eq!((w.mission_state(id), w.blocked_reason(id)), (MissionState::Blocked, "mission tokens exceeded".into()));
     let (w, _) = spent(101);
     assert_eq!(w.effects_of("b"), ["start_run"]);
     let (w, _) = spent(0);
@@ -194,7 +191,7 @@ fn who_waits_for_a_review_in_a_mission_whose_budget_is_used_up_is_told_so() {
     let reviewer =
         musher_core::agent::AgentSpec { roles: crate::world::words(&["reviewer"]), ..crate::world::agent("r") };
     w.agent(reviewer);
-    assert_eq!((w.item("a").review_run, w.blocked_reason(id)), (None, "mission tokens limit exceeded".to_owned()));
+    assert_eq!((w.item("a").review_run, w.blocked_reason(id)), (None, "mission tokens exceeded".to_owned()));
     let item = w.id("a");
     w.ok(Command::ApproveItem(item, "a person costs nothing".into()));
     assert_eq!(w.phase("a"), Phase::Merging);

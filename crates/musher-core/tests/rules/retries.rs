@@ -191,7 +191,7 @@ fn a_run_that_reaches_its_cap_is_killed_and_blocks_its_item() {
     assert_eq!(w.effects_of("a"), ["start_run", "stop_run"]);
     w.end("a", Outcome::Cancelled);
     assert_eq!((w.phase("a"), w.item("a").attempts), (Phase::Blocked, 0), "it must not spend the same again");
-    assert_eq!(w.item("a").reason().unwrap(), "run tokens limit exceeded");
+    assert_eq!(w.item("a").reason().unwrap(), "run tokens exceeded");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn what_a_run_used_is_counted_once_and_said_in_differences() {
         .events
         .iter()
         .filter_map(|e| match &e.happened {
-            musher_core::event::Happened::UsageRecorded { usage } => Some(usage.input_tokens),
+            musher_core::event::Happened::UsageRecorded { usage, .. } => Some(usage.input_tokens),
             _ => None,
         })
         .sum();

@@ -9,6 +9,7 @@ use musher_core::effect::Effect;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
 use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::{State, World};
@@ -25,6 +26,7 @@ pub(crate) struct Stored {
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
+    pub(crate) quotas: BTreeMap<Scope, Account>,
     pub(crate) gates: Vec<GateRecord>,
 }
 
@@ -39,6 +41,7 @@ impl Stored {
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
+        self.quotas.extend(change.quotas.iter().map(|row| (row.scope.clone(), row.clone())));
         self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
         self.gates.extend(change.gates.iter().cloned());
         for id in &change.closed {
@@ -48,6 +51,7 @@ impl Stored {
             self.missions.remove(id);
             self.items.retain(|_, item| item.mission != *id);
             self.runs.retain(|_, run| run.mission != *id);
+            self.quotas.remove(&Scope::Mission(*id));
         }
     }
 
@@ -62,6 +66,7 @@ impl Stored {
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
             effects: self.effects.values().cloned().collect(),
+            quotas: self.quotas.values().cloned().collect(),
             gates: self.gates.clone(),
         }
     }
@@ -79,6 +84,7 @@ pub(crate) struct Observed {
     pub(crate) runs: Vec<Run>,
     pub(crate) agents: Vec<(Agent, u32)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
+    pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
     pub(crate) merging: Option<ItemId>,
@@ -100,6 +106,7 @@ impl Observed {
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
+            quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),
             queue: state.queue().collect(),
             merging: state.merging(),

@@ -28,7 +28,7 @@ pub struct Status {
     /// Who is sent events.
     #[serde(default)]
     pub sinks: Vec<Sink>,
-    /// US dollars of the runs that were assigned since midnight UTC.
+    /// US dollars that were spent since midnight in the zone of `quota.timezone`.
     pub cost_today_usd: f64,
     /// The last event that is on disk; ask for events `after` it to be told of what comes next.
     #[serde(default)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Kind, Priority, Qa, Wants};
-use musher_core::mission::{MissionItem, Policy as CorePolicy, StartMission as CoreStart};
+use musher_core::mission::{MissionItem, OnCap, Policy as CorePolicy, StartMission as CoreStart};
 use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -78,6 +78,9 @@ pub struct Policy {
     pub budget_tokens: Option<u64>,
     /// How many items its agents may add. Default 20.
     pub max_added_items: u32,
+    /// What becomes of an item whose run a quota has stopped: `block`, `requeue` or `fail`. Default block.
+    #[schema(value_type = String)]
+    pub on_cap: OnCap,
     /// When the mission has failed if it is not done; none = never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deadline: Option<Timestamp>,
@@ -100,6 +103,7 @@ impl From<CorePolicy> for Policy {
             budget_usd,
             budget_tokens,
             max_added_items,
+            on_cap,
             deadline,
         } = policy;
         Self {
@@ -111,6 +115,7 @@ impl From<CorePolicy> for Policy {
             budget_usd,
             budget_tokens,
             max_added_items,
+            on_cap,
             deadline,
         }
     }

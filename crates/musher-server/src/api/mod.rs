@@ -10,6 +10,7 @@ mod event;
 mod item;
 mod mission;
 mod problem;
+mod quota;
 mod run;
 mod sink;
 
@@ -24,5 +25,6 @@ pub use mission::{
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
 };
 pub use problem::Problem;
+pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
 pub use sink::{Sink, SinkTested, Sinks};

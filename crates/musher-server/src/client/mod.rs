@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    Agent, AgentDocument, Agents, Answered, BackupDone, BackupWish, Diff, Event, EventQuery, Explanation, Gc, GcWish,
-    Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message, Mission, MissionDocument,
-    MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, Reason, Replied, Run,
-    RunDocument, SinkTested, Sinks, StartMission, Status, StopWish, Stopping, Words,
+    Agent, AgentDocument, Agents, Answered, BackupDone, BackupWish, Cost, Diff, Event, EventQuery, Explanation, Gc,
+    GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message, Mission, MissionDocument,
+    MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas,
+    Reason, Replied, Run, RunDocument, SinkTested, Sinks, StartMission, Status, StopWish, Stopping, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -289,6 +289,21 @@ impl Client {
     pub async fn remove_agent(&self, name: &str) -> Done<Agent> {
         let answer = self.ask::<Nothing>("DELETE", path(&["agents", name]), None).await?;
         answer.whole::<AgentDocument>().await.map(|d| d.agent)
+    }
+
+    /// The quotas.
+    pub async fn quotas(&self) -> Done<Quotas> {
+        self.get("/v1/quotas".to_owned()).await
+    }
+
+    /// Sets a quota, or takes back what was set; answers with those of its scope.
+    pub async fn set_quota(&self, scope: &str, wish: &QuotaWish) -> Done<Quotas> {
+        self.post(path(&["quotas", scope]), wish).await
+    }
+
+    /// What everything has cost, added up by `mission`, `item`, `agent`, `model` or `day`.
+    pub async fn cost(&self, by: &str) -> Done<Cost> {
+        self.get(query("/v1/cost", &[("by", Some(by.to_owned()))])).await
     }
 
     /// The sinks.

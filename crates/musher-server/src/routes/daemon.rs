@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use musher_core::time::Timestamp;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,20 +26,11 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(get, path = "/v1/status", tag = "daemon",
     responses((status = 200, body = Status), (status = "default", body = Problem)))]
 async fn status(State(app): State<App>) -> Answered<Status> {
-    let midnight = midnight_before(app.engine().now());
-    let cost = app.readers().ask(move |reader| reader.cost_since(midnight)).await?;
+    let now = app.engine().now();
     let daemon = app.daemon();
     let sinks = app.sinks().list().await?;
     let seq = *app.engine().seq().borrow();
-    let status = app.read(move |state| view::status::status(state, daemon, sinks, cost.cost_usd(), seq));
-    Ok(axum::Json(status.await?))
-}
-
-/// The last midnight, UTC.
-fn midnight_before(now: Timestamp) -> Timestamp {
-    const DAY: i64 = 86_400;
-    let into_the_day = now.as_secs().rem_euclid(DAY);
-    Timestamp::from_micros((now.as_secs() - into_the_day).saturating_mul(1_000_000))
+    Ok(axum::Json(app.read(move |state| view::status::status(state, daemon, sinks, now, seq)).await?))
 }
 
 /// Lists what waits for a person
@@ -81,18 +71,4 @@ async fn shutdown(State(app): State<App>, caller: Caller) -> (StatusCode, axum::
     tracing::info!(actor = %caller.name, "asked to stop");
     app.wish_for_stop();
     (StatusCode::ACCEPTED, axum::Json(Stopping { pid: std::process::id() }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_begins_at_midnight_and_not_a_moment_before() {
-        let moment = |text: &str| text.parse::<Timestamp>().unwrap();
-        let midnight = moment("2026-01-31T00:00:00Z");
-        assert_eq!(midnight_before(moment("2026-01-31T23:59:59.999999Z")), midnight);
-        assert_eq!(midnight_before(midnight), midnight);
-        assert_eq!(midnight_before(moment("2026-01-30T23:59:59Z")), moment("2026-01-30T00:00:00Z"));
-    }
 }

@@ -21,6 +21,7 @@ mod events;
 mod gc;
 mod items;
 mod missions;
+mod quotas;
 mod requests;
 mod runs;
 mod sinks;
@@ -55,6 +56,7 @@ fn all() -> OpenApiRouter<App> {
         .merge(items::routes())
         .merge(agents::routes())
         .merge(runs::routes())
+        .merge(quotas::routes())
         .merge(requests::routes())
         .merge(events::routes())
         .merge(sinks::routes())

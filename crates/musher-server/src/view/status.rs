@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use musher_core::id::Seq;
 use musher_core::inbox;
 use musher_core::item::{Item, ItemState, MergeStage, Phase};
+use musher_core::quota::Cap;
+use musher_core::run::Usage;
 use musher_core::state::State;
+use musher_core::time::Timestamp;
 
 use super::{agent, mission, word};
 use crate::api;
@@ -66,13 +69,9 @@ pub fn inbox(state: &State) -> Vec<api::InboxEntry> {
 }
 
 /// Everything at once.
-pub fn status(
-    state: &State,
-    daemon: api::Daemon,
-    sinks: Vec<api::Sink>,
-    cost_today_usd: f64,
-    last_seq: Seq,
-) -> api::Status {
+pub fn status(state: &State, daemon: api::Daemon, sinks: Vec<api::Sink>, now: Timestamp, last_seq: Seq) -> api::Status {
+    // Of the day of `quota.timezone`; what was used counts in the moment in which it was reported.
+    let micro_usd = state.books().workspace().map_or(0, |account| account.used(Cap::DailyUsd, now));
     api::Status {
         daemon,
         missions: mission::counts(state),
@@ -81,7 +80,7 @@ pub fn status(
         queue: queue(state),
         inbox: inbox(state),
         sinks,
-        cost_today_usd,
+        cost_today_usd: Usage { cost_micro_usd: micro_usd, ..Usage::default() }.cost_usd(),
         last_seq: last_seq.0,
     }
 }

@@ -5,6 +5,7 @@
 mod errors;
 mod guard;
 mod paths;
+mod quotas;
 mod shapes;
 mod sinks;
 mod sockets;

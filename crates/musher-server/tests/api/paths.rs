@@ -254,6 +254,9 @@ const ROUTES: &str = "
     post /v1/agents/{name}/pause
     post /v1/agents/{name}/resume
     post /v1/agents/{name}/drain
+    get /v1/quotas
+    post /v1/quotas/{scope}
+    get /v1/cost
     get /v1/runs/{id}
     get /v1/runs/{id}/log
     post /v1/runs/{id}/interrupt

@@ -217,6 +217,7 @@ impl Night {
                 input_tokens: self.chance.below(800),
                 output_tokens: self.chance.below(200),
                 cost_micro_usd: 10,
+                ..Usage::default()
             };
             let at = 30 * MS + self.chance.between(0, takes - 100 * MS);
             self.report_in(effect, Report::RunProgress { usage }, at);
@@ -466,7 +467,10 @@ impl Night {
 }
 
 fn finished(outcome: Outcome) -> Report {
-    Report::RunFinished { outcome, usage: Usage { input_tokens: 100, output_tokens: 50, cost_micro_usd: 100 } }
+    Report::RunFinished {
+        outcome,
+        usage: Usage { input_tokens: 100, output_tokens: 50, cost_micro_usd: 100, ..Usage::default() },
+    }
 }
 
 /// A short name for a long one (FNV-1a).

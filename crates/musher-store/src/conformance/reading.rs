@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use musher_core::change::{Change, TextKey};
 use musher_core::effect::Stop;
-use musher_core::event::Happened;
-use musher_core::id::{AgentId, RunId, Seq};
+use musher_core::event::{Event, Happened};
+use musher_core::id::{AgentId, Seq};
 use musher_core::run::{FailureClass, Run, Usage};
 
 use super::Fixture;
 use super::sample::{self, NOW, commit};
-use crate::store::{EventFilter, Scope};
+use crate::store::{By, EventFilter, Scope, SpentOn};
 
 fn texts(texts: &[(TextKey, &str)]) -> Change {
     Change { texts: texts.iter().map(|(key, text)| (*key, (*text).into())).collect(), ..Change::default() }
@@ -81,7 +81,7 @@ pub(super) fn every_event_is_read_back_as_it_was_written(fixture: &dyn Fixture) 
             outcome: "failed".into(),
             class: Some(FailureClass::Limit),
             message: "a\nb".into(),
-            usage: Usage { input_tokens: u64::from(u32::MAX), output_tokens: 2, cost_micro_usd: 3 },
+            usage: Usage { input_tokens: u64::from(u32::MAX), output_tokens: 2, cost_micro_usd: 3, ..Usage::default() },
         },
     ];
     let mut events: Vec<_> = happened.into_iter().map(|h| sample::event(h, 1, Some(1))).collect();
@@ -185,20 +185,42 @@ pub(super) fn runs_are_read_oldest_first(fixture: &dyn Fixture) {
     assert_eq!(reader.run(sample::run_id(99)).unwrap(), None);
 }
 
-pub(super) fn cost_is_summed_from_the_moment_on(fixture: &dyn Fixture) {
+pub(super) fn what_was_used_is_added_up_by_everything_it_is_asked_by(fixture: &dyn Fixture) {
     let mut store = fixture.open();
-    let used = |n: u64| Usage { input_tokens: n, output_tokens: 10 * n, cost_micro_usd: 100 * n };
-    let run = |n: u64| {
-        let assigned_at = NOW.after(Duration::from_secs(60 * n));
-        let mut entropy = musher_core::entropy::Entropy::from_seed(n);
-        let id = RunId::new(assigned_at, &mut entropy);
-        sample::over(Run { id, assigned_at, ..sample::run(1, 1, 1) }, used(n))
+    assert_eq!(store.reader().unwrap().spent(By::Mission).unwrap(), []);
+    let used =
+        |n: u64| Usage { input_tokens: n, output_tokens: 10 * n, cost_micro_usd: 100 * n, estimated_micro_usd: n % 2 };
+    let event = |mission: u32, item: u32, agent: u32, model: Option<&str>, minutes: u64, n: u64| Event {
+        at: NOW.after(Duration::from_secs(60 * minutes)),
+        agent: Some(AgentId::from_bytes(sample::id_bytes(agent))),
+        ..sample::event(Happened::UsageRecorded { usage: used(n), model: model.map(Into::into) }, mission, Some(item))
     };
-    commit(&mut *store, &[Change { runs: (1..=4).map(run).collect(), ..sample::everything(9) }]);
+    let events = vec![
+        event(1, 1, 5, Some("m"), 0, 1),
+        event(1, 2, 6, Some("n"), 14, 2),
+        event(2, 3, 5, Some("m"), 15, 4),
+        event(2, 3, 5, None, 59, 9),
+    ];
+    commit(&mut *store, &[Change { events, ..Change::default() }, sample::everything(9)]);
+    let mut store = fixture.reopen(store);
+    store.load().unwrap();
     let reader = store.reader().unwrap();
-    let since = |secs| reader.cost_since(NOW.after(Duration::from_secs(secs))).unwrap();
-    assert_eq!(since(0), used(10));
-    assert_eq!(since(180), used(7));
-    assert_eq!(since(181), used(4));
-    assert_eq!(since(3600), Usage::default());
+    let spent = |by| {
+        let rows = reader.spent(by).unwrap();
+        rows.into_iter().map(|row| (row.on, row.usage.input_tokens, row.usage.estimated_micro_usd)).collect::<Vec<_>>()
+    };
+    let (mission, item) = (|n| SpentOn::Mission(sample::mission_id(n)), |n| SpentOn::Item(sample::item_id(n)));
+    let agent = |n| SpentOn::Agent(AgentId::from_bytes(sample::id_bytes(n)));
+    let quarter = |minutes: u64| SpentOn::Quarter(NOW.after(Duration::from_secs(60 * minutes)));
+    let model = |name: &str| SpentOn::Model(name.to_owned());
+    assert_eq!(spent(By::Mission), [(mission(1), 3, 1), (mission(2), 13, 1)]);
+    assert_eq!(spent(By::Item), [(item(1), 1, 1), (item(2), 2, 0), (item(3), 13, 1)]);
+    assert_eq!(spent(By::Agent), [(agent(5), 14, 2), (agent(6), 2, 0)]);
+    assert_eq!(spent(By::Model), [(model("m"), 5, 1), (model("n"), 2, 0), (SpentOn::Unknown, 9, 1)]);
+    assert_eq!(spent(By::Quarter), [(quarter(0), 3, 1), (quarter(15), 4, 0), (quarter(45), 9, 1)]);
+    // To the millionth, also where a sum is more than 32 bits can hold.
+    let much = event(1, 1, 5, Some("m"), 0, u64::from(u32::MAX));
+    commit(&mut *store, &[Change { events: vec![much], ..Change::default() }]);
+    let all = reader.spent(By::Mission).unwrap();
+    assert_eq!(all[0].usage.cost_micro_usd, 300 + 100 * u64::from(u32::MAX));
 }

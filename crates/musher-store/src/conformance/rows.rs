@@ -30,6 +30,7 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         items: vec![sample::item(1, 1), sample::item(2, 2)],
         runs: vec![sample::run(1, 1, 1), sample::run(2, 2, 2)],
         agents: vec![sample::agent(1), sample::agent(2)],
+        quotas: sample::quotas([1, 2]),
         effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
         gates: vec![sample::gate(1), sample::gate(2)],
         sinks: vec![sample::sink(1), sample::sink(2)],
@@ -104,6 +105,12 @@ pub(super) fn an_archived_mission_is_not_loaded_but_readable(fixture: &dyn Fixtu
     commit(&mut *store, &[archive]);
     let mut store = fixture.reopen(store);
     let world = store.load().unwrap();
+    // What was set for it goes with it; what an agent has used stays.
+    let scopes: Vec<String> = world.quotas.iter().map(|row| row.scope.to_string()).collect();
+    assert_eq!(
+        scopes,
+        ["agent:agent-1".to_owned(), "agent:agent-2".to_owned(), format!("mission:{}", sample::mission_id(2))]
+    );
     assert_eq!(world.missions, [sample::mission(2)]);
     assert_eq!(world.items, [sample::item(2, 2)]);
     let reader = store.reader().unwrap();

@@ -7,6 +7,7 @@ use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::quota::{Account, Cap, Scope};
 use musher_core::run::{Run, RunState, Usage};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
@@ -101,6 +102,23 @@ pub fn agent(n: u32) -> Agent {
     }
 }
 
+/// What the n-th agent has used, and what was set for the n-th mission.
+pub fn quota(n: u32) -> [Account; 2] {
+    let mut used = Account::new(Scope::Agent(format!("agent-{n}").into()));
+    (used.day_ends, used.tokens, used.jobs) = (NOW, u64::MAX - u64::from(n), u64::from(n));
+    used.warned.insert(Cap::DailyTokens);
+    let mut set = Account::new(Scope::Mission(mission_id(n)));
+    set.set.caps.insert(Cap::Usd, 5_000_000);
+    [used, set]
+}
+
+/// Those of all these numbers, in the order in which they are loaded.
+pub fn quotas(numbers: impl IntoIterator<Item = u32>) -> Vec<Account> {
+    let mut rows: Vec<Account> = numbers.into_iter().flat_map(quota).collect();
+    rows.sort_by_key(|row| row.scope.to_string());
+    rows
+}
+
 /// The n-th effect, for an item.
 pub fn effect(n: u32, item: u32) -> Effect {
     Effect { id: effect_id(n), item: item_id(item), kind: EffectKind::StartRun(run_id(n)), at: NOW }
@@ -159,6 +177,7 @@ pub fn everything(n: u32) -> Change {
         items: vec![item(n, n)],
         runs: vec![run(n, n, n)],
         agents: vec![agent(n)],
+        quotas: quota(n).into(),
         gates: vec![gate(n)],
         events: vec![
             event(Happened::MissionResumed {}, n, None),

@@ -1,7 +1,9 @@
 //! Reading the committed rows.
 
+use std::collections::BTreeMap;
+
 use musher_core::change::TextKey;
-use musher_core::event::Logged;
+use musher_core::event::{Happened, Logged};
 use musher_core::id::{ItemId, MissionId, RunId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
@@ -10,7 +12,7 @@ use musher_core::time::Timestamp;
 
 use super::MemoryDisk;
 use crate::StoreError;
-use crate::store::{EventFilter, MAX_EVENTS, MAX_FOUND, Reader, Scope};
+use crate::store::{By, EventFilter, MAX_EVENTS, MAX_FOUND, QUARTER_MICROS, Reader, Scope, Spent, SpentOn};
 
 #[derive(Debug)]
 pub(super) struct MemoryReader(pub(super) MemoryDisk);
@@ -97,9 +99,24 @@ impl Reader for MemoryReader {
         Ok(tables.runs.keys().filter(named).take(MAX_FOUND).copied().collect())
     }
 
-    fn cost_since(&self, since: Timestamp) -> Result<Usage, StoreError> {
+    fn spent(&self, by: By) -> Result<Vec<Spent>, StoreError> {
         let tables = self.0.tables();
-        let counted = tables.runs.values().filter(|r| r.assigned_at.as_millis() >= since.as_millis());
-        Ok(counted.fold(Usage::default(), |sum, run| sum.plus(run.usage)))
+        let mut sums: BTreeMap<SpentOn, Usage> = BTreeMap::new();
+        for Logged { event, .. } in &tables.events {
+            let Happened::UsageRecorded { usage, model } = &event.happened else { continue };
+            let on = match by {
+                By::Mission => event.mission.map(SpentOn::Mission),
+                By::Item => event.item.map(SpentOn::Item),
+                By::Agent => event.agent.map(SpentOn::Agent),
+                By::Model => model.as_deref().map(|model| SpentOn::Model(model.to_owned())),
+                By::Quarter => {
+                    let at = event.at.as_micros();
+                    Some(SpentOn::Quarter(Timestamp::from_micros(at - at.rem_euclid(QUARTER_MICROS))))
+                }
+            };
+            let sum = sums.entry(on.unwrap_or(SpentOn::Unknown)).or_default();
+            *sum = sum.plus(*usage);
+        }
+        Ok(sums.into_iter().map(|(on, usage)| Spent { on, usage }).collect())
     }
 }

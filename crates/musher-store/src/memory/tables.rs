@@ -10,6 +10,7 @@ use musher_core::event::Logged;
 use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::quota::{Account, Scope};
 use musher_core::run::Run;
 use musher_core::sink::Sink;
 use musher_core::state::World;
@@ -24,6 +25,7 @@ pub(super) struct Tables {
     pub(super) items: BTreeMap<ItemId, Item>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) quotas: BTreeMap<String, Account>,
     pub(super) texts: BTreeMap<TextKey, Box<str>>,
     /// In the order in which they were given.
     pub(super) notes: Vec<(MissionId, NoteId)>,
@@ -45,6 +47,7 @@ impl Tables {
         self.items.extend(change.items.into_iter().map(|row| (row.id, row)));
         self.runs.extend(change.runs.into_iter().map(|row| (row.id, row)));
         self.agents.extend(change.agents.into_iter().map(|row| (row.id, row)));
+        self.quotas.extend(change.quotas.into_iter().map(|row| (row.scope.to_string(), row)));
         for (key, text) in change.texts {
             self.put_text(key, text);
         }
@@ -58,6 +61,9 @@ impl Tables {
         }
         self.effects.extend(change.effects);
         self.effects.retain(|effect| !change.closed.contains(&effect.id));
+        for id in &change.archived {
+            self.quotas.remove(&Scope::Mission(*id).to_string());
+        }
         self.archived.extend(change.archived);
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
@@ -88,6 +94,7 @@ impl Tables {
             agents: self.agents.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
+            quotas: self.quotas.values().cloned().collect(),
             effects: self.effects.clone(),
             gates: self.gates[self.gates.len().saturating_sub(GATES_KEPT as usize)..].to_vec(),
         }

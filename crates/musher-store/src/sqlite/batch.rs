@@ -60,6 +60,8 @@ pub(super) struct Batch {
     pub(super) items: Vec<Row<(MissionId, ItemId), &'static str>>,
     pub(super) runs: Vec<Row<(ItemId, RunId), bool>>,
     pub(super) agents: Vec<Row<AgentId, Span>>,
+    /// By the text of the scope.
+    pub(super) quotas: Vec<(Span, Span)>,
     pub(super) texts: Vec<TextRow>,
     pub(super) gates: Vec<GateRow>,
     pub(super) events: Vec<EventRow>,
@@ -80,6 +82,7 @@ struct Mark {
     items: usize,
     runs: usize,
     agents: usize,
+    quotas: usize,
     texts: usize,
     gates: usize,
     events: usize,
@@ -125,6 +128,7 @@ impl Batch {
             && self.items.is_empty()
             && self.runs.is_empty()
             && self.agents.is_empty()
+            && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
             && self.events.is_empty()
@@ -145,6 +149,7 @@ impl Batch {
         empty(&mut self.items);
         empty(&mut self.runs);
         self.agents.clear();
+        self.quotas.clear();
         empty(&mut self.texts);
         self.gates.clear();
         empty(&mut self.events);
@@ -179,6 +184,11 @@ impl Batch {
         for row in &change.agents {
             let (column, body) = (self.plain("an agent", &row.spec.name)?, self.json("an agent", row)?);
             self.agents.push(Row { key: row.id, column, body });
+        }
+        for row in &change.quotas {
+            let scope = self.plain("a quota", &row.scope.to_string())?;
+            let body = self.json("a quota", row)?;
+            self.quotas.push((scope, body));
         }
         for (key, text) in &change.texts {
             let body = self.plain("a text", text)?;
@@ -278,6 +288,7 @@ impl Batch {
             items: self.items.len(),
             runs: self.runs.len(),
             agents: self.agents.len(),
+            quotas: self.quotas.len(),
             texts: self.texts.len(),
             gates: self.gates.len(),
             events: self.events.len(),
@@ -293,6 +304,7 @@ impl Batch {
         self.items.truncate(mark.items);
         self.runs.truncate(mark.runs);
         self.agents.truncate(mark.agents);
+        self.quotas.truncate(mark.quotas);
         self.texts.truncate(mark.texts);
         self.gates.truncate(mark.gates);
         self.events.truncate(mark.events);

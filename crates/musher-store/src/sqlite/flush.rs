@@ -1,7 +1,10 @@
 //! A batch becomes rows: table by table, in the order of the keys, one statement each.
 
+use std::collections::BTreeMap;
+
 use musher_core::change::TextKey;
 use musher_core::id::Seq;
+use musher_core::quota::Scope;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement};
 
@@ -16,6 +19,7 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     items(conn, batch)?;
     runs(conn, batch)?;
     agents(conn, batch)?;
+    quotas(conn, batch)?;
     texts(conn, batch)?;
     gates(conn, batch)?;
     events(conn, batch)?;
@@ -157,6 +161,22 @@ fn agents(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn quotas(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.quotas.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached(
+        "INSERT INTO quotas (scope, body) VALUES (?1, ?2) ON CONFLICT (scope) DO UPDATE SET body = excluded.body",
+    )?;
+    // Every report changes the same few accounts: of a batch only the last row of each is written.
+    let last: BTreeMap<&[u8], Span> =
+        batch.quotas.iter().map(|(scope, body)| (batch.bytes_of(*scope), *body)).collect();
+    for (scope, body) in last {
+        Bind::to(&mut put).with(Utf8(scope))?.with(batch.utf8(body))?.run()?;
+    }
+    Ok(())
+}
+
 /// The columns that a text is found by: its sort, whose it is, and which note it is.
 pub(super) fn columns(key: &TextKey) -> (&'static str, &[u8; 16], &[u8]) {
     match key {
@@ -261,7 +281,9 @@ fn archive(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut put = conn.prepare_cached("UPDATE missions SET archived = 1 WHERE id = ?1")?;
+    let mut forget = conn.prepare_cached("DELETE FROM quotas WHERE scope = ?1")?;
     for id in &batch.archived {
+        Bind::to(&mut forget).with(Scope::Mission(*id).to_string())?.run()?;
         Bind::to(&mut put).with(id.as_bytes())?.run()?;
     }
     Ok(())

@@ -21,6 +21,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         runs: all(&snapshot, "run", "SELECT body FROM runs WHERE live = 1 ORDER BY id", ())?,
         agents: all(&snapshot, "agent", "SELECT body FROM agents ORDER BY id", ())?,
         effects: all(&snapshot, "effect", "SELECT body FROM effects ORDER BY n", ())?,
+        quotas: all(&snapshot, "quota", "SELECT body FROM quotas ORDER BY scope", ())?,
         gates: gates(&snapshot)?,
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
         cursors: cursors(&snapshot)?,

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use super::flush::{NOTE, columns, signed};
 use super::{load, schema};
 use crate::StoreError;
-use crate::store::{EventFilter, MAX_EVENTS, MAX_FOUND, Reader, Scope};
+use crate::store::{By, EventFilter, MAX_EVENTS, MAX_FOUND, Reader, Scope, Spent, SpentOn};
 
 /// A log this much longer than the filter's place is searched through the index, a shorter one from end to end.
 const TAIL: u64 = 20_000;
@@ -163,22 +163,40 @@ impl Reader for SqliteReader {
         self.find(typed, "runs INDEXED BY runs_by_id")
     }
 
-    fn cost_since(&self, since: Timestamp) -> Result<Usage, StoreError> {
-        #[derive(serde::Deserialize)]
-        struct Used {
-            #[serde(default)]
-            usage: Usage,
-        }
-        // A run's id begins with the millisecond of its assignment.
-        let mut first = [0u8; 16];
-        first[..6].copy_from_slice(&since.as_millis().to_be_bytes()[2..]);
-        let mut select = self.conn.prepare_cached("SELECT body FROM runs INDEXED BY runs_by_id WHERE id >= ?1")?;
-        let mut rows = select.query((first,))?;
-        let mut sum = Usage::default();
+    fn spent(&self, by: By) -> Result<Vec<Spent>, StoreError> {
+        let key = match by {
+            By::Mission => "mission",
+            By::Item => "item",
+            By::Agent => "agent",
+            By::Model => "body ->> '$.model'",
+            By::Quarter => "at - ((at % 900000000) + 900000000) % 900000000",
+        };
+        let sum = |name: &str| format!("sum(coalesce(body ->> '$.usage.{name}', 0))");
+        let sums = ["input_tokens", "output_tokens", "cost_micro_usd", "estimated_micro_usd"].map(sum).join(", ");
+        let mut select = self.conn.prepare_cached(&format!(
+            "SELECT {key}, {sums} FROM events INDEXED BY events_usage WHERE kind = 'usage_recorded' GROUP BY 1 ORDER BY 1"
+        ))?;
+        let mut rows = select.query(())?;
+        let mut spent = Vec::new();
         while let Some(row) = rows.next()? {
-            sum = sum.plus(load::body::<Used>(row, 0, "run")?.usage);
+            let on = match by {
+                By::Mission => row.get::<_, Option<_>>(0)?.map(|id| SpentOn::Mission(MissionId::from_bytes(id))),
+                By::Item => row.get::<_, Option<_>>(0)?.map(|id| SpentOn::Item(ItemId::from_bytes(id))),
+                By::Agent => row.get::<_, Option<_>>(0)?.map(|id| SpentOn::Agent(AgentId::from_bytes(id))),
+                By::Model => row.get::<_, Option<String>>(0)?.map(SpentOn::Model),
+                By::Quarter => Some(SpentOn::Quarter(Timestamp::from_micros(row.get(0)?))),
+            };
+            let count = |column| row.get::<_, i64>(column).map(|sum| u64::try_from(sum).unwrap_or(0));
+            let usage = Usage {
+                input_tokens: count(1)?,
+                output_tokens: count(2)?,
+                cost_micro_usd: count(3)?,
+                estimated_micro_usd: count(4)?,
+            };
+            spent.push(Spent { on: on.unwrap_or(SpentOn::Unknown), usage });
         }
-        Ok(sum)
+        spent.sort_by(|one, other| one.on.cmp(&other.on));
+        Ok(spent)
     }
 }
 

@@ -14,8 +14,11 @@ use crate::{OpenError, StoreError};
 const APPLICATION_ID: u32 = 0x6d75_7368;
 
 /// Every schema change, oldest first; the n-th leads to schema n. A released one is never edited.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../migrations/0001_first.sql"), include_str!("../../migrations/0002_sinks.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_sinks.sql"),
+    include_str!("../../migrations/0003_quotas.sql"),
+];
 
 /// The newest schema that this program knows.
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;

@@ -17,7 +17,9 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
         let state = &explanation.state;
         output::line(&format!("{} is {}", args.id, output::paint(&state.replace('_', " "), Tone::of_state(state))));
         for wait in &explanation.waits {
-            output::line(&format!("  {}: {}", wait.code, output::harmless(&wait.text).replace('\n', "\n    ")));
+            let until = wait.until.map(|at| at.to_string()).filter(|at| !wait.text.contains(at.as_str()));
+            let until = until.map(|at| format!("; until {at}")).unwrap_or_default();
+            output::line(&format!("  {}: {}{until}", wait.code, output::harmless(&wait.text).replace('\n', "\n    ")));
         }
         if explanation.waits.is_empty() {
             let over = matches!(state.as_str(), "done" | "completed" | "failed" | "cancelled");

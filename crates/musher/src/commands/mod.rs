@@ -8,6 +8,7 @@ pub(crate) mod attach;
 pub(crate) mod backup;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod cost;
 pub(crate) mod demo;
 pub(crate) mod deny;
 pub(crate) mod diff;
@@ -25,6 +26,7 @@ pub(crate) mod mcp;
 pub(crate) mod mission;
 pub(crate) mod plan;
 pub(crate) mod queue;
+pub(crate) mod quota;
 pub(crate) mod reject;
 pub(crate) mod restore;
 pub(crate) mod run;
@@ -68,6 +70,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Events(args) => events::run(&args, &cx).await,
         Command::Sink(command) => sink::run(&command, &cx).await,
         Command::Queue(command) => queue::run(&command, &cx).await,
+        Command::Quota(args) => quota::run(&args, &cx).await,
+        Command::Cost(args) => cost::run(&args, &cx).await,
         Command::Backup(args) => backup::run(&args, &cx).await,
         Command::Restore(args) => restore::run(&args, &cx),
         Command::Gc(args) => gc::run(&args, &cx).await,

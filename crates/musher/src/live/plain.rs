@@ -57,6 +57,17 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ItemCancelled { reason } => bad(format!("cancelled: {}", one_line(reason, WIDE))),
         Happened::ItemDeadLettered { reason } => bad(format!("failed: {}", one_line(reason, WIDE))),
         Happened::ItemReprioritised { priority } => plain(format!("is of {} priority now", priority.name())),
+        Happened::QuotaWarning { scope, cap, used, limit } => {
+            let (used, limit) = (cap.show(*used), cap.show(*limit));
+            quiet(format!("{} has used {used} of {limit}, its {}", one_line(scope, WIDE), cap.name()))
+        }
+        Happened::QuotaExceeded { scope, cap, used, limit } => {
+            let (used, limit) = (cap.show(*used), cap.show(*limit));
+            bad(format!("{} has used up its {}: {used} of {limit}", one_line(scope, WIDE), cap.name()))
+        }
+        Happened::QuotaSet { scope, key, value } => {
+            plain(format!("quota of {}: {key} is {}", one_line(scope, WIDE), one_line(value, WIDE)))
+        }
         Happened::DispatchFailedNoAgent { why } | Happened::DispatchFailedQuota { why } => {
             bad(format!("finds no agent: {}", one_line(why, WIDE)))
         }
@@ -125,6 +136,7 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         | Happened::VerdictSubmitted { .. }
         | Happened::MessagesRead { .. }
         | Happened::UsageRecorded { .. }
+        | Happened::QuotaReturned { .. }
         | Happened::WorktreeCreated { .. }
         | Happened::WorktreeRemoved {}
         | Happened::GateStarted { .. }

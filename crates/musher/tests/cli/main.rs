@@ -9,6 +9,7 @@ mod kill;
 mod mission;
 mod operate;
 mod planning;
+mod quotas;
 mod sandbox;
 mod sinks;
 mod spoken;

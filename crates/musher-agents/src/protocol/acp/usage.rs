@@ -68,7 +68,7 @@ impl Meter {
         };
         // A level that falls, as a cancelled turn of opencode shows, was counted already.
         self.cost_from = self.cost_from.max(self.cost_now);
-        let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost.unwrap_or_default() };
+        let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost.unwrap_or_default(), ..Usage::default() };
         (used != Usage::default()).then_some((used, cost.is_some()))
     }
 }

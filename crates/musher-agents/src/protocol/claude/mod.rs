@@ -229,6 +229,7 @@ impl Claude {
             input_tokens: level.input_tokens.saturating_sub(self.used.input_tokens),
             output_tokens: level.output_tokens.saturating_sub(self.used.output_tokens),
             cost_micro_usd: level.cost_micro_usd.saturating_sub(self.used.cost_micro_usd),
+            ..Usage::default()
         };
         // A level that falls is a lie or a new count; either way what was told stays told.
         self.used = self.used.plus(used);

@@ -52,6 +52,7 @@ pub(super) fn level(event: &Value) -> Usage {
         input_tokens: sum(&["inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens"]),
         output_tokens: sum(&["outputTokens"]),
         cost_micro_usd: event["total_cost_usd"].as_f64().map_or(0, micro_usd),
+        ..Usage::default()
     }
 }
 

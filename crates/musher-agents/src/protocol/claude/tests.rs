@@ -148,7 +148,7 @@ fn shown(observation: &Observation) -> String {
         Observation::ToolFinished { ok, .. } => format!("tool done ok={ok}"),
         Observation::Plan(entries) => format!("plan {}", entries.join(" / ")),
         Observation::Usage { used, priced } => {
-            let Usage { input_tokens, output_tokens, cost_micro_usd } = used;
+            let Usage { input_tokens, output_tokens, cost_micro_usd, .. } = used;
             format!("usage {input_tokens} {output_tokens} {cost_micro_usd} priced={priced}")
         }
         Observation::PermissionAsked(ask) => format!("asks {:?}", ask.action),

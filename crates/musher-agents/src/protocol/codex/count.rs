@@ -55,11 +55,16 @@ impl Counts {
 fn difference(sum: Usage, before: Usage) -> Option<Usage> {
     let input_tokens = sum.input_tokens.checked_sub(before.input_tokens)?;
     let output_tokens = sum.output_tokens.checked_sub(before.output_tokens)?;
-    Some(Usage { input_tokens, output_tokens, cost_micro_usd: 0 })
+    Some(Usage { input_tokens, output_tokens, cost_micro_usd: 0, ..Usage::default() })
 }
 
 /// Usage as OpenAI counts it: what was read from a cache is part of the input.
 fn usage(counts: &Value) -> Option<Usage> {
     let count = |name: &str| counts[name].as_u64();
-    Some(Usage { input_tokens: count("inputTokens")?, output_tokens: count("outputTokens")?, cost_micro_usd: 0 })
+    Some(Usage {
+        input_tokens: count("inputTokens")?,
+        output_tokens: count("outputTokens")?,
+        cost_micro_usd: 0,
+        ..Usage::default()
+    })
 }

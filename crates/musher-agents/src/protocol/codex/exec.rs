@@ -150,8 +150,12 @@ impl Exec {
             return Some(Observation::Warning("what it used in a resumed session is not known".to_owned()));
         }
         let count = |name: &str| counts[name].as_u64().unwrap_or_default();
-        let used =
-            Usage { input_tokens: count("input_tokens"), output_tokens: count("output_tokens"), cost_micro_usd: 0 };
+        let used = Usage {
+            input_tokens: count("input_tokens"),
+            output_tokens: count("output_tokens"),
+            cost_micro_usd: 0,
+            ..Usage::default()
+        };
         (used.tokens() > 0).then_some(Observation::Usage { used, priced: false })
     }
 }

@@ -42,7 +42,7 @@ fn resuming() -> Brief {
 }
 
 fn usage(input_tokens: u64, output_tokens: u64, cost_micro_usd: u64) -> Observation {
-    Observation::Usage { used: Usage { input_tokens, output_tokens, cost_micro_usd }, priced: true }
+    Observation::Usage { used: Usage { input_tokens, output_tokens, cost_micro_usd, ..Usage::default() }, priced: true }
 }
 
 /// The observations of a run with one tool.

@@ -34,7 +34,7 @@ fn started(id: &str) -> Observation {
 }
 
 fn used(input_tokens: u64) -> Observation {
-    let used = Usage { input_tokens, output_tokens: 42, cost_micro_usd: 0 };
+    let used = Usage { input_tokens, output_tokens: 42, cost_micro_usd: 0, ..Usage::default() };
     Observation::Usage { used, priced: false }
 }
 

@@ -142,7 +142,7 @@ fn usage_is_counted_once_over_turns() {
         result(&json!({"is_error": false, "result": "ok", "total_cost_usd": usd, "modelUsage": models}))
     };
     let usage = |input_tokens, output_tokens, cost_micro_usd| {
-        let used = Usage { input_tokens, output_tokens, cost_micro_usd };
+        let used = Usage { input_tokens, output_tokens, cost_micro_usd, ..Usage::default() };
         [Observation::Usage { used, priced: true }]
     };
     assert_eq!(hear(&mut claude, &[level(100, 0.000_001_4)]), usage(112, 6, 1));

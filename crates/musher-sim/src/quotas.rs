@@ -8,7 +8,6 @@ use musher_core::id::RunId;
 use musher_core::quota::{Cap, Quotas, Rules, Scope, Setting};
 use musher_core::run::RunState;
 use musher_core::state::State;
-use musher_core::time::Timestamp;
 
 use crate::chance::Chance;
 use crate::failure::Broken;
@@ -87,7 +86,7 @@ struct Had {
     concurrent: u64,
     jobs: u64,
     daily_jobs: u64,
-    day_ends: Timestamp,
+    day: u64,
 }
 
 /// What was seen of quotas after the last batch.
@@ -115,14 +114,14 @@ impl Watch {
                 concurrent: set(Cap::ConcurrentJobs),
                 jobs: account.map_or(0, |account| account.jobs),
                 daily_jobs: set(Cap::DailyJobs),
-                day_ends: account.map_or_else(Timestamp::default, |account| account.day_ends),
+                day: account.map_or(0, |account| account.day),
             };
             let had = self.agents.insert(name.clone(), now.clone()).unwrap_or_default();
             // Between two looks a limit may have been lowered: what was begun under the one before may go on.
             if now.live > now.concurrent.max(had.concurrent).max(had.live) {
                 return broken(format!("agent {name} has {} runs at once and may have {}", now.live, now.concurrent));
             }
-            let earlier = if had.day_ends == now.day_ends { had.jobs } else { 0 };
+            let earlier = if had.day == now.day { had.jobs } else { 0 };
             if now.jobs > now.daily_jobs.max(had.daily_jobs).max(earlier) {
                 return broken(format!("agent {name} began {} runs of {} on one day", now.jobs, now.daily_jobs));
             }
@@ -131,7 +130,7 @@ impl Watch {
                 continue;
             }
             for run in state.runs().into_iter().filter(|run| run.agent == agent.id && run.state == RunState::Running) {
-                let charged = run.share.tokens > 0 && run.share.day_ends == now.day_ends;
+                let charged = run.share.tokens > 0 && run.share.days[0] == now.day;
                 if charged && run.capped.is_none() {
                     let id = run.id.short();
                     return broken(format!("agent {name} has used up its {tokens} tokens, and run {id} goes on"));

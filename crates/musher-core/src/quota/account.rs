@@ -18,7 +18,10 @@ pub struct Account {
     /// What an operator has set: it holds over the configuration.
     #[serde(default, skip_serializing_if = "Rules::is_empty")]
     pub set: Rules,
-    /// When the day ends that the sums below are of.
+    /// How many days it has begun: which day the sums below are of, for a clock may bring the same date twice.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub day: u64,
+    /// When that day ends.
     #[serde(default, skip_serializing_if = "is_default")]
     pub day_ends: Timestamp,
     /// Tokens of the day.
@@ -53,6 +56,7 @@ impl Account {
         Self {
             scope,
             set: Rules::default(),
+            day: 0,
             day_ends: Timestamp::default(),
             tokens: 0,
             jobs: 0,
@@ -72,6 +76,7 @@ impl Account {
         if now >= self.day_ends {
             (self.tokens, self.jobs, self.cost_micro_usd) = (0, 0, 0);
             self.forget(Lasts::Day);
+            self.day += 1;
             self.day_ends = period::day_end(now, &zone());
         } else if wrong(self.day_ends, period::LONGEST_DAY) {
             // A clock that was far ahead began this day: the sums stay, their day is today.

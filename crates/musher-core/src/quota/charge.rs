@@ -21,14 +21,14 @@ use crate::step::Context;
 pub struct Share {
     /// The model that it is charged to: that of its agent when it began.
     pub model: Box<str>,
-    /// When the day ends that its job was counted on.
-    pub job_day_ends: crate::time::Timestamp,
+    /// The days of its agent's and its model's accounts that its job was counted on.
+    pub job_days: [u64; 2],
     /// When the hour ends that it was counted in.
     pub hour_ends: crate::time::Timestamp,
-    /// When the day ends that `tokens` were charged on.
+    /// The days of its agent's and its model's accounts that `tokens` were charged on.
     #[serde(skip_serializing_if = "is_default")]
-    pub day_ends: crate::time::Timestamp,
-    /// Its tokens of that day.
+    pub days: [u64; 2],
+    /// Its tokens of those days.
     #[serde(skip_serializing_if = "is_default")]
     pub tokens: u64,
 }
@@ -60,6 +60,11 @@ fn left(run: &Run) -> Left {
         )
         | None => Left::Whole,
     }
+}
+
+/// Whether its program was never seen alive. That a run has started may be told by its end alone.
+fn never_worked(run: &Run) -> bool {
+    run.started_at.is_none() && run.usage == Usage::default() && !matches!(run.outcome, Some(Outcome::Finished { .. }))
 }
 
 /// Books what a change says of runs: jobs of those that begin, use of those that report, what is given back at their
@@ -158,9 +163,10 @@ impl<'a> Desk<'a> {
         used.jobs = used.jobs.saturating_add(1);
         used.requests = used.requests.saturating_add(1);
         run.share.hour_ends = used.hour_ends;
+        let of_model = used.day;
         let used = self.account(Scope::Agent(agent.spec.name.clone()));
         used.jobs = used.jobs.saturating_add(1);
-        run.share.job_day_ends = used.day_ends;
+        run.share.job_days = [used.day, of_model];
         run.share.model = model.into();
         self.look(Scope::Agent(agent.spec.name.clone()), Cap::DailyJobs);
         self.look(Scope::Model(model.into()), Cap::HourlyRequests);
@@ -175,9 +181,9 @@ impl<'a> Desk<'a> {
         for scope in [of_model.clone(), Scope::Workspace, of_agent.clone()] {
             self.account(scope).add(used);
         }
-        let day_ends = self.account(of_agent.clone()).day_ends;
-        if run.share.day_ends != day_ends {
-            (run.share.day_ends, run.share.tokens) = (day_ends, 0);
+        let days = [self.account(of_agent.clone()).day, self.account(of_model.clone()).day];
+        if run.share.days != days {
+            (run.share.days, run.share.tokens) = (days, 0);
         }
         run.share.tokens = run.share.tokens.saturating_add(used.tokens());
         let mission = self.missions.entry(run.mission).or_default();
@@ -302,12 +308,13 @@ impl<'a> Desk<'a> {
             Left::Nothing => total,
         };
         let back = back.min(run.share.tokens);
-        let unstarted = run.started_at.is_none();
-        for scope in [Scope::Agent(agent.spec.name.clone()), Scope::Model(run.share.model.clone())] {
+        let unstarted = never_worked(run);
+        let scopes = [Scope::Agent(agent.spec.name.clone()), Scope::Model(run.share.model.clone())];
+        for (which, scope) in scopes.into_iter().enumerate() {
             let share = &run.share;
             let account = self.account(scope.clone());
-            let tokens = if account.day_ends == share.day_ends { back.min(account.tokens) } else { 0 };
-            let jobs = u64::from(unstarted && account.day_ends == share.job_day_ends && account.jobs > 0);
+            let tokens = if account.day == share.days[which] { back.min(account.tokens) } else { 0 };
+            let jobs = u64::from(unstarted && account.day == share.job_days[which] && account.jobs > 0);
             account.tokens -= tokens;
             account.jobs -= jobs;
             if unstarted && account.hour_ends == share.hour_ends {

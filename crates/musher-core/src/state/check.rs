@@ -9,7 +9,6 @@ use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
 use crate::quota::Scope;
 use crate::run::{Purpose, RunState};
 use crate::sink::cursor_of;
-use crate::time::Timestamp;
 
 /// A broken invariant: a defect of musher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,22 +79,23 @@ impl State {
 
     /// No account holds less than the live runs have of it, and each limit that holds is the one that is known.
     fn check_quotas(&self) -> Result<(), Violation> {
-        let mut held: BTreeMap<(Scope, Timestamp), (u64, u64)> = BTreeMap::new();
+        let mut held: BTreeMap<(Scope, u64), (u64, u64)> = BTreeMap::new();
         for run in self.runs.values() {
             let name = self.agents.get(&run.agent).map(|agent| agent.spec.name.clone()).unwrap_or_default();
-            for scope in [Scope::Agent(name), Scope::Model(run.share.model.clone())] {
-                held.entry((scope.clone(), run.share.day_ends)).or_default().0 += run.share.tokens;
-                held.entry((scope, run.share.job_day_ends)).or_default().1 += 1;
+            let scopes = [Scope::Agent(name), Scope::Model(run.share.model.clone())];
+            for (which, scope) in scopes.into_iter().enumerate() {
+                held.entry((scope.clone(), run.share.days[which])).or_default().0 += run.share.tokens;
+                held.entry((scope, run.share.job_days[which])).or_default().1 += 1;
             }
         }
-        for ((scope, day_ends), (tokens, jobs)) in held {
+        for ((scope, day), (tokens, jobs)) in held {
             // One that began before there were accounts has no share.
-            if day_ends == Timestamp::default() {
+            if day == 0 {
                 continue;
             }
             let account = self.books.of(&scope);
             hold!(account.is_some(), "a live run of {scope} was charged, and there is no account");
-            let Some(account) = account.filter(|account| account.day_ends == day_ends) else { continue };
+            let Some(account) = account.filter(|account| account.day == day) else { continue };
             hold!(
                 account.tokens >= tokens,
                 "{scope} was charged {} tokens and its live runs used {tokens}",

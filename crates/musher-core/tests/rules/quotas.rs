@@ -431,6 +431,21 @@ fn a_run_that_never_started_gives_its_job_back() {
 }
 
 #[test]
+fn a_run_whose_start_is_told_by_its_end_alone_has_worked() {
+    let used = |outcome, usage| {
+        let mut w = world(Quotas::default(), worker(Some("m"), Rules::default()));
+        two(&mut w, policy());
+        hold(&mut w, "y");
+        w.report("x", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
+        w.report("x", "start_run", Report::RunFinished { outcome, usage });
+        used(&w, &a(), Cap::DailyJobs).0
+    };
+    assert_eq!(used(finished("done"), Usage::default()), 1);
+    assert_eq!(used(failed(FailureClass::Agent, "no"), tokens(1)), 1);
+    assert_eq!(used(failed(FailureClass::Setup, "no program"), Usage::default()), 0);
+}
+
+#[test]
 fn many_runs_that_are_given_back_at_once_each_give_back_their_own() {
     let mut w = world(Quotas::default(), worker(Some("m"), Rules::default()));
     let id = two(&mut w, policy());

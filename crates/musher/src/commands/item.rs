@@ -142,13 +142,20 @@ fn show(shown: &ItemShow) {
                 (run.purpose.clone(), Tone::Plain),
                 (outcome.clone(), Tone::of_state(&outcome)),
                 (took, Tone::Plain),
-                (output::one_line(run.message.as_deref().unwrap_or_default(), 80), Tone::Quiet),
+                (output::one_line(last_words(run), 80), Tone::Quiet),
             ]);
         }
         table.print("");
+        let made = shown.runs.iter().flat_map(|run| &run.artifacts).map(|name| output::one_line(name, 120));
+        made.for_each(|name| output::line(&format!("  made     {name}")));
         output::line(&format!(
             "  `musher logs {}` shows what the last run said",
             shown.runs[shown.runs.len() - 1].short_id
         ));
     }
+}
+
+/// What a run ended with; while it goes on, where its agent says that it is.
+fn last_words(run: &musher_server::api::Run) -> &str {
+    run.message.as_deref().or(run.progress.as_deref()).unwrap_or_default()
 }

@@ -35,7 +35,7 @@ while read -r line; do
           use add_item '{"title":"more to do","body":"do that as well"}'
           use ask_operator '{"question":"which colour?"}'
           use list_items '{}'
-          use submit_result '{"summary":"painted"}' ;;
+          use submit_result '{"summary":"painted","artifacts":["paint.txt"]}' ;;
       esac
       say '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s1","update":{"sessionUpdate":"agent_message_chunk","content":{"type":"text","text":"bye"}}}}'
       say '{"jsonrpc":"2.0","id":'"$(id "$line")"',"result":{"stopReason":"end_turn"}}' ;;
@@ -55,6 +55,8 @@ fn it_works_with_its_tools(sandbox: &str) {
     let id = repo.musher(&start).ok().json()["mission"]["id"].as_str().unwrap().to_owned();
     let mut events = repo.follow(0);
     let request = events.until("help_requested")["body"]["request"].as_str().unwrap().to_owned();
+    let text = repo.musher(&["item", "show", &format!("{id}/paint")]).ok().out;
+    assert!(text.contains("at it"), "how far it is: {text}");
     let status = repo.musher(&["inbox"]).ok();
     assert!(status.out.contains("which colour?") && status.out.contains("musher answer"), "{}", status.out);
     daemon.kill();
@@ -69,6 +71,8 @@ fn it_works_with_its_tools(sandbox: &str) {
     assert_eq!(repo.git(&["show", "main:more"]), "more\n", "what it added was done as well");
     let shown = repo.musher(&["item", "show", &format!("{id}/paint"), "--json"]).ok().json();
     assert_eq!(shown["runs"][0]["message"], "painted");
+    let text = repo.musher(&["item", "show", &format!("{id}/paint")]).ok().out;
+    assert!(text.contains("painted") && text.contains("made     paint.txt"), "{text}");
     let spool = std::fs::read_to_string(
         repo.file(&format!(".musher/runs/{}/out.ndjson", shown["runs"][0]["id"].as_str().unwrap())),
     );

@@ -24,6 +24,9 @@ fn main() -> ExitCode {
     if let Some(folder) = commands::run_host::asked(std::env::args_os()) {
         return commands::run_host::run(&folder);
     }
+    if commands::mcp::asked(std::env::args_os()) {
+        return exit(commands::mcp::run(), false);
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -35,11 +38,8 @@ fn main() -> ExitCode {
         return commands::run_host::run(&args.folder);
     }
     let json = cli.json;
-    if let cli::Command::Mcp(args) = &cli.command {
-        return match commands::mcp::run(args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => ExitCode::from(failure.report(json)),
-        };
+    if let cli::Command::Mcp(_) = &cli.command {
+        return exit(commands::mcp::run(), json);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -55,4 +55,11 @@ fn main() -> ExitCode {
     // Blocking work that is still going on (a git call) must not hold the prompt back.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     ExitCode::from(code)
+}
+
+fn exit(done: Result<(), error::Failure>, json: bool) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => ExitCode::from(failure.report(json)),
+    }
 }

@@ -3,6 +3,7 @@
 
 use musher_agents::command::{self, MAX_ARTIFACTS, SUMMARY_CHARS};
 use musher_agents::host::{Answer, ExitRecord, HostRecord, HostSpec, OutputRecord, Request, Stop};
+use musher_core::plan::ANSWER_LIMIT;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,9 +20,13 @@ pub(super) fn result(_: &str, input: &[u8], _: &mut Chance) -> Result<Read, Stri
     let review = result.review.as_ref().map(|review| match review {
         command::Review::Approved(words) | command::Review::Rejected(words) => words.as_str(),
     });
-    for words in [result.summary.as_deref(), result.no_change_needed.as_deref(), review].into_iter().flatten() {
+    // The summary itself is kept whole, for it may be a plan; what a run ends with is made of it.
+    let summary = command::summary(Some(result), None);
+    for words in [Some(summary.as_str()), result.no_change_needed.as_deref(), review].into_iter().flatten() {
         must!(words.chars().count() <= SUMMARY_CHARS, "{} characters of a text are kept", words.chars().count());
     }
+    let answer = command::answer(Some(result), "");
+    must!(answer.len() < ANSWER_LIMIT + 4, "an answer of {} bytes is kept", answer.len());
     let used = result.usage;
     let most = used.input_tokens.max(used.output_tokens).max(used.cost_micro_usd.unwrap_or_default());
     must!(most < TOO_MUCH, "an impossible use is believed: {used:?}");

@@ -380,6 +380,14 @@ pub enum Refused {
         /// What would help.
         fix: String,
     },
+    /// Somebody was first.
+    #[error("{what}")]
+    Conflict {
+        /// Who, and what they did.
+        what: String,
+        /// What would help.
+        fix: &'static str,
+    },
     /// A report whose effect is no longer open, or whose fence is old: the world has moved on.
     #[error("a stale report: {what}")]
     Stale {
@@ -395,6 +403,7 @@ impl Refused {
             Self::NotFound { noun, .. } => Some(format!("`musher {noun} list` shows those that exist")),
             Self::State { fix, .. } => (!fix.is_empty()).then(|| (*fix).to_owned()),
             Self::Invalid { fix, .. } => (!fix.is_empty()).then(|| fix.clone()),
+            Self::Conflict { fix, .. } => (!fix.is_empty()).then(|| (*fix).to_owned()),
             Self::Stale { .. } => None,
         }
     }
@@ -405,6 +414,7 @@ impl Refused {
             Self::NotFound { .. } => "not_found",
             Self::State { .. } => "refused",
             Self::Invalid { .. } => "invalid",
+            Self::Conflict { .. } => "conflict",
             Self::Stale { .. } => "stale",
         }
     }

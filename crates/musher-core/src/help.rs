@@ -112,9 +112,9 @@ pub fn answer(state: &State, id: RequestId, text: &str, cx: &mut Context) -> Res
         });
     }
     if let Some(answer) = &request.answer {
-        return Err(Refused::Invalid {
+        return Err(Refused::Conflict {
             what: format!("request `{}` was answered by {} at {}", id.short(), answer.by, answer.at),
-            fix: "a request is answered once; `musher send` reaches the agent with anything else".to_owned(),
+            fix: "a request is answered once; `musher send` reaches the agent with anything else",
         });
     }
     let text = text.trim();

@@ -23,7 +23,12 @@ pub fn waits_on(state: &State, item: &Item) -> Waiting {
         Qa::Agent => Waiting::Review,
         Qa::Server => {
             let required = state.mission(item.mission).is_some_and(|m| m.row.policy.reviewer_required);
-            if required && item.kind.wants_review() { Waiting::Review } else { Waiting::Clear }
+            // What an agent has added is looked at whatever it calls it.
+            if required && (item.kind.wants_review() || item.added.is_some()) {
+                Waiting::Review
+            } else {
+                Waiting::Clear
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::Change;
 use crate::command::{Actor, Refused};
+use crate::effect::{Effect, EffectKind};
 use crate::event::Happened;
 use crate::help;
 use crate::id::{CallId, RunId};
@@ -18,8 +19,8 @@ use crate::step::Context;
 
 /// The longest word on progress, in bytes.
 pub const LONGEST_PROGRESS: usize = 1 << 10;
-/// The longest summary or verdict, in bytes.
-pub const LONGEST_RESULT: usize = 256 << 10;
+/// The longest summary or verdict, in bytes: the run's row has it until the run ends.
+pub const LONGEST_RESULT: usize = 16 << 10;
 /// The most artifacts of a result.
 pub const ARTIFACTS: usize = 64;
 /// The longest name of an artifact, in bytes.
@@ -91,6 +92,9 @@ pub fn used(state: &State, id: RunId, tool: &ToolUse, cx: &mut Context) -> Resul
     let over = || Refused::NotFound { noun: "run", name: id.short() };
     let run = state.run(id).filter(|run| run.is_live()).ok_or_else(over)?;
     let item = state.item(run.item).ok_or_else(over)?;
+    if item.is_terminal() || is_ending(state, item, id) {
+        return Err(Refused::Conflict { what: "this run is being ended".to_owned(), fix: "stop here" });
+    }
     if *cx.actor != Actor::Run(id) {
         return Err(invalid("the tools of a run are for its own agent", "an operator has `musher` itself"));
     }
@@ -103,6 +107,12 @@ pub fn used(state: &State, id: RunId, tool: &ToolUse, cx: &mut Context) -> Resul
         ToolUse::SendMessage(new) => message::send(state, item, run, new, cx),
         ToolUse::ReadMessages(call) => Ok(message::read(item, run, *call, cx)),
     }
+}
+
+/// Whether the run is being stopped, or its mission is over.
+fn is_ending(state: &State, item: &Item, run: RunId) -> bool {
+    let stops = |effect: &Effect| matches!(effect.kind, EffectKind::StopRun(of, _) if of == run);
+    state.effects_of(item.id).any(stops) || state.mission(item.mission).is_none_or(|m| m.row.state.is_terminal())
 }
 
 fn invalid(what: impl Into<String>, fix: &str) -> Refused {
@@ -125,8 +135,10 @@ fn progressed(item: &Item, run: &Run, text: &str, cx: &mut Context) -> Result<Ch
 
 fn submit(item: &Item, run: &Run, submitted: &Submitted, cx: &mut Context) -> Result<Change, Refused> {
     let words = submitted.summary.len() + submitted.no_change_needed.as_deref().unwrap_or_default().len();
-    if submitted.summary.trim().is_empty() || words > LONGEST_RESULT {
-        let what = format!("a result of {words} bytes; it has a summary, and at most {LONGEST_RESULT} in all");
+    // A planner's summary may be its plan.
+    let most = if run.purpose == Purpose::Plan { plan::ANSWER_LIMIT } else { LONGEST_RESULT };
+    if submitted.summary.trim().is_empty() || words > most {
+        let what = format!("a result of {words} bytes; it has a summary, and at most {most} in all");
         return Err(invalid(what, "sum up what you did and what is left"));
     }
     if submitted.no_change_needed.as_deref().is_some_and(|why| why.trim().is_empty()) {
@@ -142,7 +154,7 @@ fn submit(item: &Item, run: &Run, submitted: &Submitted, cx: &mut Context) -> Re
     }
     let row = Run { submitted: Some(Box::new(submitted.clone())), last_activity_at: Some(cx.now), ..run.clone() };
     let happened = Happened::ResultSubmitted {
-        summary: submitted.summary.lines().next().unwrap_or_default().into(),
+        summary: submitted.summary.lines().next().unwrap_or_default().chars().take(200).collect::<String>().into(),
         no_change_needed: submitted.no_change_needed.clone(),
         artifacts: submitted.artifacts.clone(),
     };

@@ -42,7 +42,7 @@ pub(crate) fn of_engine(error: EngineError) -> Problem {
 pub(crate) fn of_refusal(refused: &Refused) -> Problem {
     let status = match refused {
         Refused::NotFound { .. } => 404,
-        Refused::State { .. } | Refused::Stale { .. } => 409,
+        Refused::State { .. } | Refused::Conflict { .. } | Refused::Stale { .. } => 409,
         Refused::Invalid { .. } => 422,
     };
     Problem { fix: refused.fix(), ..Problem::new(status, refused.code(), refused.to_string()) }

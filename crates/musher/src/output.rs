@@ -52,9 +52,12 @@ pub(crate) fn paint(text: &str, tone: Tone) -> String {
 }
 
 /// What others wrote, made harmless for a terminal: no control characters but line breaks and tabs, and none that turn
-/// the direction of writing, which make a line read otherwise than it is.
+/// the direction of writing or cannot be seen, which make a line read otherwise than it is.
 pub(crate) fn harmless(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = |c: char| {
+        matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
     let harms = |c: char| (c.is_control() && c != '\n' && c != '\t') || turns(c);
     text.chars().map(|c| if harms(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use musher_core::plan::ANSWER_LIMIT;
+use musher_core::plan::{ANSWER_LIMIT, begins_as_plan};
 use musher_core::price::{Estimated, Price};
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
 use musher_engine::job::{RunJob, ScriptEnd};
@@ -19,7 +19,7 @@ const TAIL_BYTES: usize = 8_000;
 /// How much of the output file is read for that tail, in bytes.
 const TAIL_READ_BYTES: u64 = 64 << 10;
 /// How much of the output file is read for a plan, in bytes: a record is longer than the line in it.
-const ANSWER_READ_BYTES: u64 = 4 << 20;
+const ANSWER_READ_BYTES: u64 = 16 << 20;
 
 pub(super) fn result_file(folder: &Path) -> PathBuf {
     folder.join("result.json")
@@ -186,7 +186,8 @@ fn tail(folder: &RunFolder) -> String {
 /// The end of its standard output, at most as much as is read for a plan.
 fn spoken(folder: &RunFolder) -> String {
     let text = last_lines(folder, ANSWER_READ_BYTES, |stream| matches!(stream, Stream::Stdout));
-    musher_core::retry::tail(&text, ANSWER_LIMIT).to_owned()
+    // The end of a plan that is too long must not be taken for one: it may quote another.
+    if begins_as_plan(&text) { text } else { musher_core::retry::tail(&text, ANSWER_LIMIT).to_owned() }
 }
 
 /// The lines of these streams in the last so many bytes of the output file.

@@ -152,6 +152,15 @@ pub(crate) fn what_a_plain_program_prints_is_its_answer_to_who_wants_a_plan() {
             assert!(whole || &*summary == "```", "{summary}");
             assert!(!summary.contains("aside"), "{summary}");
         }
+        // One that is too long as a whole is not replaced by what it quotes.
+        let script = "printf 'goal = \"g\"\\n'; yes '# noise that is a comment of the plan' | head -n 12000; printf '```toml\\ngoal = \"x\"\\n[[items]]\\nid = \"a\"\\n```\\n'";
+        let job = RunJob { purpose: Purpose::Plan, ..yard.job("long", script) };
+        let Report::RunFinished { outcome: Outcome::Finished { summary, .. }, .. } =
+            driver(host()).run(job, Arc::new(|_| {})).await
+        else {
+            panic!("another report")
+        };
+        assert!(matches!(musher_core::plan::read_answer(&summary), Err(musher_core::plan::NoPlan::TooLong)));
     });
 }
 

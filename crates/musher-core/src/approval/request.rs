@@ -272,9 +272,9 @@ pub fn answer(state: &State, id: RequestId, ruled: Ruled, why: &str, cx: &mut Co
         });
     }
     if let Some(answer) = &request.answer {
-        return Err(Refused::Invalid {
+        return Err(Refused::Conflict {
             what: format!("request `{}` was {} by {} at {}", id.short(), answer.ruled.name(), answer.by, answer.at),
-            fix: "a request is answered once; `musher send` reaches the agent with anything else".to_owned(),
+            fix: "a request is answered once; `musher send` reaches the agent with anything else",
         });
     }
     let by = cx.actor.text();

@@ -6,7 +6,7 @@ use super::reader::Fields;
 use super::settings::{CommitBy, MergeStyle, ProjectSettings};
 use crate::item::Qa;
 use crate::mission::Delivery;
-use crate::plan::{QA, plain, qa_name, read_globs};
+use crate::plan::{QA, plain, read_globs};
 use crate::problem::Report;
 
 /// Settings of a project in which any may be left open.
@@ -111,7 +111,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         merge_style: fields.word("merge_style", &STYLES, style_name, report),
         push: fields.flag("push", report),
         commit: fields.word("commit", &COMMITTERS, committer_name, report),
-        qa: fields.word("qa", &QA, qa_name, report),
+        qa: fields.word("qa", &QA, Qa::name, report),
         max_file_size_bytes: fields.size_bytes("max_file_size", report),
         enforce_touches: fields.flag("enforce_touches", report),
         setup: owned(fields.text("setup", report)),

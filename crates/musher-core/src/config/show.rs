@@ -10,7 +10,7 @@ use super::settings::ProjectSettings;
 use super::sinks::{SinkConfig, SinkTo};
 use crate::approval::Approvals;
 use crate::mission::Policy;
-use crate::plan::{qa_name, toml_array, toml_string};
+use crate::plan::{toml_array, toml_string};
 use crate::price::Price;
 use crate::quota::{Quotas, Rules, Unit};
 
@@ -67,7 +67,7 @@ impl File {
         self.text("merge_style", Some(style_name(project.merge_style)));
         self.line("push", project.push);
         self.text("commit", Some(committer_name(project.commit)));
-        self.text("qa", Some(qa_name(project.qa)));
+        self.text("qa", Some(project.qa.name()));
         self.text("max_file_size", Some(&show_bytes(project.max_file_size_bytes)));
         self.line("enforce_touches", project.enforce_touches);
         self.text("setup", project.setup.as_deref());

@@ -293,7 +293,8 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "[project]\ncopy=['../x']\nkeep=['{']",
         "2:7: `../x` leaves the repository (write the path from the repository's root, such as \".env\")\n\
-      3:7: `{` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)",
+      3:7: `{` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?) (write the path from the \
+      repository's root, such as `src/**`)",
     ),
     (
         "[[agents]]",

@@ -1,19 +1,20 @@
 //! An item that an agent adds to the mission that it works in: what it found and should not do itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::start::made;
 use super::{MissionItem, find};
+use crate::agent::Agent;
 use crate::change::{Change, TextKey};
 use crate::command::{Answer, Refused};
 use crate::event::Happened;
 use crate::id::{CallId, ItemId, RunId};
 use crate::item::{Added, Item, ItemState, Kind, Wants};
 use crate::note;
-use crate::plan::{BODY_LIMIT, ID_LIMIT, TITLE_LIMIT, slug};
-use crate::run::Run;
+use crate::plan::{BODY_LIMIT, ID_LIMIT, TITLE_LIMIT, slug, unusable_glob};
+use crate::run::{Purpose, Run};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 
@@ -57,6 +58,7 @@ pub(crate) fn add_item(
         return Ok(Change { answer: Answer::Item(known.id), ..Change::default() });
     }
     check(wish)?;
+    may_add(state, by, run, wish)?;
     let most = entry.row.policy.max_added_items;
     let added = items().filter(|item| item.added.is_some()).count();
     if u32::try_from(added).unwrap_or(u32::MAX) >= most {
@@ -65,12 +67,10 @@ pub(crate) fn add_item(
             "name what is left in your summary",
         ));
     }
-    if let Some(cap) = entry.cap_reached() {
-        return Err(refuse(format!("the mission's {cap} is used up"), "name what is left in your summary"));
-    }
     let mut needed: BTreeMap<&str, (ItemId, bool)> = BTreeMap::new();
     let own = [by.key.clone()];
-    for key in wish.depends_on.as_deref().unwrap_or(&own) {
+    let wanted: BTreeSet<&Box<str>> = wish.depends_on.as_deref().unwrap_or(&own).iter().collect();
+    for key in wanted {
         let item = note::named(state, entry, key)?;
         needed.insert(&item.key, (item.id, item.satisfies()));
     }
@@ -87,11 +87,11 @@ pub(crate) fn add_item(
         priority: by.priority,
         labels: wish.labels.clone(),
         depends_on,
-        touches: wish.touches.clone(),
+        touches: if wish.touches.is_empty() { by.touches.clone() } else { wish.touches.clone() },
         pin: None,
         gate: by.gate.clone(),
-        qa: None,
-        max_retries: None,
+        qa: by.qa,
+        max_retries: by.max_retries,
         wants: Wants::Change,
         skip: false,
     };
@@ -133,15 +133,42 @@ fn check(wish: &AddItem) -> Result<(), Refused> {
         let what = format!("the body has {} bytes; it has 1 to {BODY_LIMIT}", wish.body.len());
         return Err(refuse(what, "the body is the prompt of an agent that knows nothing of yours"));
     }
-    let lists = [("labels", &wish.labels), ("touches", &wish.touches)];
-    for (name, list) in lists {
+    let depends_on = wish.depends_on.as_deref().unwrap_or_default();
+    for (name, list) in [("labels", &*wish.labels), ("touches", &*wish.touches), ("depends_on", depends_on)] {
         if list.len() > LISTED || list.iter().any(|entry| entry.is_empty() || entry.len() > LONGEST_ENTRY) {
             let what = format!("`{name}` has at most {LISTED} entries of 1 to {LONGEST_ENTRY} bytes");
             return Err(refuse(what, "shorten the list"));
         }
     }
+    if let Some(why) = wish.touches.iter().find_map(|glob| unusable_glob(glob)) {
+        return Err(refuse(why, "write paths from the repository's root, such as `src/**`"));
+    }
     if wish.role.as_deref().is_some_and(|role| role.is_empty() || role.len() > LONGEST_ENTRY) {
         return Err(refuse("the role is a word".to_owned(), "leave it out where any agent will do"));
+    }
+    Ok(())
+}
+
+/// Whether this run may add this: nothing of a plan is done before a person says yes, a reviewer changes nothing, and an
+/// author widens neither its own bounds nor asks for somebody who is not there.
+fn may_add(state: &State, by: &Item, run: &Run, wish: &AddItem) -> Result<(), Refused> {
+    match run.purpose {
+        Purpose::Work | Purpose::Resolve => {}
+        Purpose::Plan => return Err(refuse("a planner adds no items".to_owned(), "put it into your plan")),
+        Purpose::Review => return Err(refuse("a reviewer adds no items".to_owned(), "name it in your verdict")),
+    }
+    let outside = |glob: &&Box<str>| !by.touches.contains(glob);
+    if state.settings().enforce_touches
+        && !by.touches.is_empty()
+        && let Some(glob) = wish.touches.iter().find(outside)
+    {
+        let what = format!("`{glob}` is none of what item `{}` may change: {}", by.key, by.touches.join(", "));
+        return Err(refuse(what, "leave `touches` out; the new item then has the same bounds"));
+    }
+    let has_all = |agent: &&Agent| wish.labels.iter().all(|label| agent.spec.capabilities.contains(label));
+    if !wish.labels.is_empty() && !state.agents().filter(|agent| !agent.removed).any(|agent| has_all(&agent)) {
+        let what = format!("no agent has all of these labels: {}", wish.labels.join(", "));
+        return Err(refuse(what, "leave `labels` out where any agent will do"));
     }
     Ok(())
 }

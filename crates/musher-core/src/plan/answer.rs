@@ -76,6 +76,11 @@ pub fn holds_plan(words: &str) -> bool {
     looks_like_toml(words) || fence::last_toml(words).is_some()
 }
 
+/// Whether closing words begin as a plan file does: then they are one as a whole, however long.
+pub fn begins_as_plan(words: &str) -> bool {
+    looks_like_toml(words)
+}
+
 fn first(problems: &Problems) -> String {
     problems.shown.first().map(|problem| one_line(&problem.to_string())).unwrap_or_default()
 }

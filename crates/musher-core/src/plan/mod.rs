@@ -24,7 +24,7 @@ mod toml;
 mod words;
 mod write;
 
-pub use answer::{ANSWER_LIMIT, Answer, NoPlan, holds_plan, read_answer};
+pub use answer::{ANSWER_LIMIT, Answer, NoPlan, begins_as_plan, holds_plan, read_answer};
 pub use file::parse;
 pub use keys::schema;
 pub(crate) use keys::{ITEM, POLICY};
@@ -35,7 +35,7 @@ pub(crate) use policy::read as read_policy;
 pub use slug::slug;
 pub use text::parse_text;
 pub use toml::parse_toml;
-pub(crate) use toml::{QA, plain, qa_name, read_globs};
+pub(crate) use toml::{QA, plain, read_globs, unusable_glob};
 pub use words::{kind_of, role_of};
 pub use write::to_toml;
 pub(crate) use write::{array as toml_array, string as toml_string};

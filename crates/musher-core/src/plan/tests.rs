@@ -171,7 +171,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "goal='g'\n[[items]]\nid='a'\ntitle='t'\ntouches=['src/{a', '', '/etc', 'a/../b']",
-        "5:10: `src/{a` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)\n\
+        "5:10: `src/{a` is no glob: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?) (write the path from the repository's root, such as `src/**`)\n\
       5:20: `touches` holds an empty string (take it out)\n\
       5:24: `/etc` leaves the repository (write the path from the repository's root, such as `src/**`)\n\
       5:32: `a/../b` leaves the repository (write the path from the repository's root, such as `src/**`)",
@@ -321,7 +321,7 @@ fn the_words_of_the_table_are_those_of_the_types() {
             "kind" => assert_eq!(words, Kind::ALL.map(Kind::name)),
             "priority" => assert_eq!(words, Priority::ALL.map(Priority::name)),
             "on_cap" => assert_eq!(words, OnCap::ALL.map(OnCap::name)),
-            "qa" => assert_eq!(words, QA.map(qa_name)),
+            "qa" => assert_eq!(words, QA.map(Qa::name)),
             other => panic!("nothing names the words of `{other}`"),
         }
     });

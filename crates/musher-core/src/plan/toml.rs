@@ -62,7 +62,7 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
         touches: read_globs(fields, "touches", report),
         agent: fields.text("agent", report).map(str::to_owned),
         gate: fields.text("gate", report).map(str::to_owned),
-        qa: fields.word("qa", &QA, qa_name, report),
+        qa: fields.word("qa", &QA, Qa::name, report),
         max_retries,
         skip: fields.flag("skip", report).unwrap_or_default(),
     };
@@ -103,14 +103,20 @@ fn read_title(fields: &Fields, id: &str, body: &str, report: &mut Report) -> Str
 pub(crate) fn read_globs(fields: &Fields, name: &str, report: &mut Report) -> Vec<String> {
     let globs = fields.texts(name, report).unwrap_or_default();
     for (at, glob) in &globs {
-        if let Err(error) = globset::Glob::new(glob) {
-            report.add(*at, format!("`{}` is no glob: {}", clipped(glob), error.kind()));
-        } else if glob.starts_with('/') || glob.split('/').any(|part| part == "..") {
-            let what = format!("`{}` leaves the repository", clipped(glob));
+        if let Some(what) = unusable_glob(glob) {
             report.add_with_fix(*at, what, "write the path from the repository's root, such as `src/**`");
         }
     }
     plain(globs)
+}
+
+/// Why a glob names no paths of the repository, if it does not.
+pub(crate) fn unusable_glob(glob: &str) -> Option<String> {
+    if let Err(error) = globset::Glob::new(glob) {
+        return Some(format!("`{}` is no glob: {}", clipped(glob), error.kind()));
+    }
+    let leaves = glob.starts_with('/') || glob.contains('\0') || glob.split('/').any(|part| part == "..");
+    leaves.then(|| format!("`{}` leaves the repository", clipped(glob)))
 }
 
 /// Texts without their places.
@@ -120,12 +126,3 @@ pub(crate) fn plain(texts: Vec<Placed>) -> Vec<String> {
 
 /// The quality assurance modes.
 pub(crate) const QA: [Qa; 3] = [Qa::Server, Qa::Agent, Qa::Human];
-
-/// The word for a quality assurance mode.
-pub(crate) const fn qa_name(qa: Qa) -> &'static str {
-    match qa {
-        Qa::Server => "server",
-        Qa::Agent => "agent",
-        Qa::Human => "human",
-    }
-}

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use super::parts::{Plan, PlanItem};
 use super::policy::PolicyPatch;
-use super::toml::qa_name;
 use crate::item::{Kind, Priority};
 
 /// A plan file that [`super::parse_toml`] reads back as the same plan.
@@ -55,7 +54,7 @@ fn write_item(file: &mut String, item: &PlanItem) {
         ("touches", texts(&item.touches)),
         ("agent", text(&item.agent)),
         ("gate", text(&item.gate)),
-        ("qa", item.qa.map(|qa| string(qa_name(qa)))),
+        ("qa", item.qa.map(|qa| string(qa.name()))),
         ("max_retries", item.max_retries.map(|n| n.to_string())),
         ("skip", item.skip.then(|| "true".to_owned())),
         // Last, because it is long.

@@ -2,16 +2,17 @@
 
 use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Answer, Command, Refused};
+use musher_core::config::ProjectSettings;
 use musher_core::effect::{EffectKind, When};
 use musher_core::id::{CallId, RequestId, RunId};
 use musher_core::inbox;
-use musher_core::item::{Kind, Phase, Priority};
+use musher_core::item::{Kind, Phase, Priority, Qa, Wants};
 use musher_core::message::{NewMessage, Sort, Urgency};
 use musher_core::mission::{AddItem, MissionItem, Policy};
 use musher_core::run::{Outcome, Verdict};
 use musher_core::tool::{Submitted, ToolUse};
 
-use crate::world::{World, agent, finished, item, policy, tokens};
+use crate::world::{World, agent, finished, item, policy, settings, tokens};
 
 /// A world in which agents `c1` and `c2`, which take messages, are at work on `a` and `b`; `c` waits for `a`.
 fn at_work() -> World {
@@ -254,7 +255,7 @@ fn what_makes_no_item_is_refused_and_changes_nothing() {
     let mut w = at_work_with(Policy { budget_tokens: Some(10), ..policy() });
     w.report("a", "start_run", musher_core::command::Report::RunProgress { usage: tokens(10) });
     let refused = words(uses(&mut w, "a", ToolUse::AddItem(Box::new(wish(1, "x")))));
-    assert!(refused.contains("is used up"), "{refused}");
+    assert!(refused.contains("is being ended"), "whose budget is used up adds nothing: {refused}");
     let mut w = at_work_with(Policy { max_added_items: 0, ..policy() });
     let refused = words(uses(&mut w, "a", ToolUse::AddItem(Box::new(wish(1, "x")))));
     assert!(refused.contains("lets them add 0"), "{refused}");
@@ -325,4 +326,106 @@ fn progress_is_what_was_said_last_and_the_same_words_are_no_news() {
     assert_eq!(w.state.run(w.run_of("a")).unwrap().progress.as_deref(), Some("writing"));
     assert_eq!(w.said("progress_reported"), 2);
     assert!(words(uses(&mut w, "a", ToolUse::ReportProgress("".into()))).contains("0 bytes"));
+}
+
+#[test]
+fn an_author_widens_no_bounds_and_what_it_adds_is_reviewed_as_its_own() {
+    let mut w = World::with_settings(ProjectSettings { enforce_touches: true, ..settings() });
+    w.agent(AgentSpec { capabilities: crate::world::words(&["rust"]), ..agent("c1") });
+    let a = MissionItem {
+        touches: crate::world::words(&["src/**"]),
+        qa: Some(Qa::Human),
+        max_retries: Some(1),
+        ..item("a", &[])
+    };
+    w.mission_with(Policy::default(), vec![a]);
+    w.start("a");
+    let touching = |glob: &str| AddItem { touches: crate::world::words(&[glob]), ..wish(1, "x") };
+    for (expected, wish) in [
+        ("none of what item `a` may change", touching("docs/**")),
+        ("leaves the repository", touching("../x")),
+        ("leaves the repository", touching("/etc/**")),
+        ("is no glob", touching("[z")),
+        ("no agent has all of these labels", AddItem { labels: crate::world::words(&["go"]), ..wish(1, "x") }),
+        ("`depends_on` has at most", AddItem { depends_on: Some(vec!["a".into(); 65]), ..wish(1, "x") }),
+    ] {
+        let refused = words(uses(&mut w, "a", ToolUse::AddItem(Box::new(wish))));
+        assert!(refused.contains(expected), "{expected}: {refused}");
+    }
+    let sneak = AddItem { depends_on: Some(Vec::new()), labels: crate::world::words(&["rust"]), ..wish(2, "sneak") };
+    uses(&mut w, "a", ToolUse::AddItem(Box::new(sneak))).unwrap();
+    let added = w.item("sneak");
+    assert_eq!((added.qa, added.max_retries, &*added.touches), (Some(Qa::Human), Some(1), &*w.item("a").touches));
+
+    // Without such a mode it is looked at all the same, whatever it calls itself.
+    let mut w = at_work_with(Policy::default());
+    let sneak = AddItem { depends_on: Some(Vec::new()), ..wish(2, "sneak") };
+    uses(&mut w, "a", ToolUse::AddItem(Box::new(sneak))).unwrap();
+    let mut row = w.item("sneak").clone();
+    row.head = Some("h".into());
+    assert_eq!(musher_core::review::waits_on(&w.state, &row), musher_core::item::Waiting::Review);
+}
+
+#[test]
+fn planners_and_reviewers_add_nothing() {
+    let mut w = World::new();
+    w.agent(agent("c1"));
+    w.mission(vec![MissionItem { wants: Wants::Plan, ..item("a", &[]) }]);
+    w.start("a");
+    let refused = words(uses(&mut w, "a", ToolUse::AddItem(Box::new(wish(1, "x")))));
+    assert!(refused.contains("a planner adds no items"), "{refused}");
+    assert_eq!(w.said("item_added"), 0);
+
+    let mut w = World::new();
+    w.agent(agent("maker"));
+    w.agent(AgentSpec { roles: crate::world::words(&["reviewer"]), ..agent("critic") });
+    w.mission_with(Policy::default(), vec![item("a", &[])]);
+    w.start("a");
+    w.end("a", finished("done"));
+    let change = w.clean();
+    w.inspect("a", change);
+    w.gate("a", musher_core::command::GateVerdict::Green);
+    let review = w.item("a").review_run.unwrap();
+    let tool = Box::new(ToolUse::AddItem(Box::new(wish(1, "x"))));
+    let refused = words(w.say(&Actor::Run(review), Command::UseTool(review, tool)));
+    assert!(refused.contains("a reviewer adds no items"), "{refused}");
+}
+
+#[test]
+fn a_run_that_is_being_ended_does_nothing_more() {
+    use musher_core::effect::Stop;
+    let ways: [fn(&mut World) -> Command; 3] = [
+        |w| Command::StopMission(w.item("a").mission, Stop::Kill),
+        |w| Command::CancelItem(w.id("a")),
+        |w| Command::StopRun(w.run_of("a"), Stop::Interrupt),
+    ];
+    for way in ways {
+        let mut w = at_work();
+        let command = way(&mut w);
+        let run = w.run_of("a");
+        w.ok(command.clone());
+        for tool in [
+            ToolUse::AddItem(Box::new(AddItem { depends_on: Some(Vec::new()), ..wish(1, "x") })),
+            ToolUse::AskOperator("may I?".into()),
+        ] {
+            let refused = words(w.say(&Actor::Run(run), Command::UseTool(run, Box::new(tool))));
+            assert!(refused.contains("is being ended"), "{command:?}: {refused}");
+        }
+        assert_eq!((w.said("item_added"), w.said("help_requested")), (0, 0));
+    }
+}
+
+#[test]
+fn only_a_planner_may_submit_what_is_as_long_as_a_plan() {
+    let long = || {
+        let submitted = Submitted { summary: "x".repeat(20_000).into(), ..Submitted::default() };
+        ToolUse::SubmitResult(Box::new(submitted))
+    };
+    let mut w = at_work();
+    assert!(words(uses(&mut w, "a", long())).contains("at most 16384"));
+    let mut w = World::new();
+    w.agent(agent("c1"));
+    w.mission(vec![MissionItem { wants: Wants::Plan, ..item("a", &[]) }]);
+    w.start("a");
+    uses(&mut w, "a", long()).unwrap();
 }

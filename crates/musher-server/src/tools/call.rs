@@ -205,6 +205,7 @@ async fn get(app: &App, run: RunId, key: String) -> Result<String, Problem> {
     let found = app
         .read(move |state| {
             let (mission, _) = own(state, run).ok_or_else(over)?;
+            let key: String = key.chars().take(128).collect();
             let item = note::named(state, mission, &key).map_err(|refused| problem::of_refusal(&refused))?;
             Ok::<(ItemId, crate::api::Item), Problem>((item.id, view::item::item(item, state)))
         })

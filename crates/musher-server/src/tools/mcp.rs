@@ -18,7 +18,7 @@ use rmcp::{ErrorData, ServerHandler};
 use serde_json::Value;
 
 use super::call::{self, Said};
-use super::{ASK_AGAIN, CALL_HEADER, PATH, arguments};
+use super::{ASK_AGAIN, CALL_HEADER, LONGEST, PATH, arguments, new_call};
 use crate::api::Problem;
 use crate::app::App;
 
@@ -31,6 +31,7 @@ pub(crate) fn router(app: App) -> Router {
     let mut config = StreamableHttpServerConfig::default();
     config.legacy_session_mode = false;
     config.json_response = true;
+    config.max_request_body_bytes = LONGEST;
     let config = config.enforce_origin_validation();
     let handler = Handler { app };
     let service =
@@ -71,7 +72,10 @@ impl ServerHandler for Handler {
         let parts = context.extensions.get::<Parts>();
         let run = parts.and_then(|parts| parts.extensions.get::<RunId>()).copied();
         let run = run.ok_or_else(|| ErrorData::internal_error("nobody knows whose run this is", None))?;
-        let call = parts.and_then(named).unwrap_or_else(random);
+        let call = match parts.and_then(named) {
+            Some(call) => call,
+            None => new_call().map_err(|error| ErrorData::internal_error(format!("no randomness: {error}"), None))?,
+        };
         let arguments = request.arguments.map(Value::Object).unwrap_or_else(|| Value::Object(Default::default()));
         let text = |text: String| vec![ContentBlock::text(text)];
         let used = tokio::select! {
@@ -107,13 +111,4 @@ fn tools() -> Vec<Tool> {
 /// The name of this use, if the client gave it one.
 fn named(parts: &Parts) -> Option<CallId> {
     parts.headers.get(CALL_HEADER)?.to_str().ok()?.parse().ok()
-}
-
-/// A name that no other use has. Without a source of randomness two uses at once could be taken for one; then none is done
-/// twice, and one is answered with the other's.
-fn random() -> CallId {
-    let mut bytes = [0u8; 16];
-    let source = std::fs::File::open("/dev/urandom");
-    let _ = source.and_then(|mut source| std::io::Read::read_exact(&mut source, &mut bytes));
-    CallId::from_bytes(bytes)
 }

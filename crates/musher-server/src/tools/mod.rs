@@ -4,6 +4,8 @@
 //! Whoever comes through either door shows the pass of a run, and where the system tells whose a connection is, it must
 //! come from within that run: a pass that was found elsewhere opens nothing.
 
+use musher_core::id::CallId;
+
 mod arguments;
 mod call;
 mod door;
@@ -19,6 +21,16 @@ pub(crate) const PATH: &str = "/mcp";
 
 /// The header that names a use of a tool: one that is repeated under the same name, for its answer was lost, counts once.
 pub(crate) const CALL_HEADER: &str = "x-musher-call";
+
+/// The longest message, in bytes.
+pub(crate) const LONGEST: usize = 1 << 20;
+
+/// A name that no other use of a tool has.
+fn new_call() -> std::io::Result<CallId> {
+    let mut bytes = [0u8; 16];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    Ok(CallId::from_bytes(bytes))
+}
 
 /// The code of an error that says to ask again: the daemon goes, and another will come.
 pub(crate) const ASK_AGAIN: i32 = -32_099;

@@ -11,17 +11,14 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
-use musher_core::id::CallId;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{ASK_AGAIN, CALL_HEADER, PATH};
+use super::{ASK_AGAIN, CALL_HEADER, LONGEST, PATH, new_call};
 use crate::client::connect;
 
-/// The longest message that is passed on, in bytes.
-const LONGEST: u64 = 4 << 20;
 /// The most requests that wait for their answers at once.
 const AT_ONCE: usize = 64;
 /// The first pause before the daemon is tried again, and the longest.
@@ -55,7 +52,7 @@ pub async fn relay(
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = tokio::io::AsyncReadExt::take(&mut input, LONGEST).read_until(b'\n', &mut line).await?;
+        let read = tokio::io::AsyncReadExt::take(&mut input, LONGEST as u64).read_until(b'\n', &mut line).await?;
         if read == 0 {
             break;
         }
@@ -70,6 +67,10 @@ pub async fn relay(
                 continue;
             }
         };
+        if !message.is_object() {
+            let _ = answers.send(refusal(&Value::Null, -32_600, "a message is an object")).await;
+            continue;
+        }
         if message["method"] == "notifications/cancelled" {
             let id = message["params"]["requestId"].to_string();
             if let Some(handle) = waiting.lock().ok().and_then(|mut waiting| waiting.remove(&id)) {
@@ -143,7 +144,10 @@ enum Tried {
 impl Door {
     /// Asks until there is an answer: the daemon may be restarted, and what was asked counts once all the same.
     async fn pass_on(&self, id: &Value, body: Bytes) -> Value {
-        let call = call_name();
+        let call = match new_call() {
+            Ok(call) => call.to_string(),
+            Err(error) => return refusal(id, -32_603, &format!("no randomness: {error}")),
+        };
         let mut pause = PAUSES.0;
         loop {
             match self.try_once(id, body.clone(), &call).await {
@@ -201,12 +205,4 @@ impl Door {
             }
         }
     }
-}
-
-/// A name that no other use of a tool has.
-fn call_name() -> String {
-    let mut bytes = [0u8; 16];
-    let source = std::fs::File::open("/dev/urandom");
-    let _ = source.and_then(|mut source| std::io::Read::read_exact(&mut source, &mut bytes));
-    CallId::from_bytes(bytes).to_string()
 }

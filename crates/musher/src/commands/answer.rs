@@ -15,5 +15,5 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let replied = cx.client().await?.answer(&args.request, &args.text).await?;
-    cx.say(&replied, || output::line(&output::harmless(&format!("answered: {}", replied.question))))
+    cx.say(&replied, || output::line(&output::one_line(&format!("answered: {}", replied.question), 200)))
 }

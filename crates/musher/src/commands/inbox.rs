@@ -16,7 +16,11 @@ pub(crate) async fn run(_: &Args, cx: &Context) -> Outcome {
             output::line("nothing waits for you");
         }
         for request in requests {
-            output::line(&output::paint(&output::harmless(&request.text), Tone::Strong));
+            let text = output::harmless(&request.text);
+            let mut lines = text.lines();
+            output::line(&output::paint(lines.next().unwrap_or_default(), Tone::Strong));
+            // What others wrote may have many lines, and none of them may be taken for one of ours.
+            lines.for_each(|line| output::line(&format!("  | {line}")));
             for reply in &request.replies {
                 output::line(&format!("    {reply}"));
             }

@@ -30,12 +30,34 @@ pub(crate) fn plan_lines(plan: &Plan, width: usize) -> Vec<String> {
     )];
     lines.extend(items.iter().map(|item| row(item, indent(item), column, width)));
     lines.extend(policy(&plan.policy));
-    for item in &plan.items {
-        if let Some(gate) = &item.gate {
-            lines.push(format!("  gate of {}: {}", item.id, harmless(gate).replace('\n', "\n    ")));
-        }
-    }
+    lines.extend(plan.items.iter().flat_map(rules));
     lines
+}
+
+/// What an item has in the place of the project's rules, whole.
+fn rules(item: &PlanItem) -> Vec<String> {
+    let mut rules = Vec::new();
+    if let Some(gate) = &item.gate {
+        rules.push(format!("gate of {}: {}", item.id, within(gate)));
+    }
+    if let Some(qa) = item.qa {
+        rules.push(format!("qa of {}: {}", item.id, qa.name()));
+    }
+    if let Some(retries) = item.max_retries {
+        rules.push(format!("max_retries of {}: {retries}", item.id));
+    }
+    if !item.touches.is_empty() {
+        rules.push(format!("touches of {}: {}", item.id, within(&item.touches.join(", "))));
+    }
+    if item.skip {
+        rules.push(format!("{} is skipped: it counts as done from the start", item.id));
+    }
+    rules.into_iter().map(|rule| format!("  {rule}")).collect()
+}
+
+/// Text of several lines, none of which can be taken for a line of ours.
+fn within(text: &str) -> String {
+    harmless(text).replace('\n', "\n    | ")
 }
 
 fn row(item: &PlanItem, indent: usize, column: usize, width: usize) -> String {

@@ -37,7 +37,7 @@ fn it_asks_the_operator_over_a_killed_daemon_and_ends_with_what_it_submits(kind:
 
     let daemon = fixture.up(&repo);
     repo.musher(&["answer", &request, "blue"]).ok();
-    repo.musher(&["answer", &request, "red"]).refused(2, "was answered by");
+    repo.musher(&["answer", &request, "red"]).refused(4, "was answered by");
     let mut events = repo.follow(0);
     assert_eq!(events.until("result_submitted")["body"]["artifacts"][0], "paint");
     let finished = events.until("run_finished");

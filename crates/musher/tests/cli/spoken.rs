@@ -107,7 +107,7 @@ fn a_request_is_shown_whole_outlives_the_daemon_and_is_answered_once() {
     repo.write(".git/heard.hold", "");
     let allowed = repo.musher(&["allow", &request]).ok();
     assert!(allowed.out.contains("echo asked > asked"), "{}", allowed.out);
-    repo.musher(&["deny", &request, "too late"]).refused(2, "was allowed by");
+    repo.musher(&["deny", &request, "too late"]).refused(4, "was allowed by");
     std::fs::remove_file(repo.file(".git/heard.hold")).unwrap();
     repo.wait_for_end(&id);
     assert_eq!(repo.git(&["show", "main:asked"]), "asked\n");

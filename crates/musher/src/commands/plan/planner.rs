@@ -155,7 +155,7 @@ async fn make(start: &StartMission, client: &Client, audience: Audience, alone: 
     if end.exit() != 0 {
         return Err(no_plan(&end, up));
     }
-    let file = match show.items.first() {
+    let file = match show.items.iter().find(|item| item.key == KEY) {
         Some(item) => client.item(&item.id.to_string()).await?.plan,
         None => None,
     };

@@ -157,10 +157,10 @@ fn may_add(state: &State, by: &Item, run: &Run, wish: &AddItem) -> Result<(), Re
         Purpose::Plan => return Err(refuse("a planner adds no items".to_owned(), "put it into your plan")),
         Purpose::Review => return Err(refuse("a reviewer adds no items".to_owned(), "name it in your verdict")),
     }
-    let outside = |glob: &&Box<str>| !by.touches.contains(glob);
+    let outside = |glob: &str| !by.touches.iter().any(|own| **own == *glob);
     if state.settings().enforce_touches
         && !by.touches.is_empty()
-        && let Some(glob) = wish.touches.iter().find(outside)
+        && let Some(glob) = wish.touches.iter().find(|glob| outside(glob))
     {
         let what = format!("`{glob}` is none of what item `{}` may change: {}", by.key, by.touches.join(", "));
         return Err(refuse(what, "leave `touches` out; the new item then has the same bounds"));

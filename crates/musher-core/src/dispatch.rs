@@ -1,188 +1,46 @@
 //! Routing: which ready item is next, and which agent fits it best.
 
-use std::collections::BTreeMap;
-
 use crate::agent::Agent;
 use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::EffectKind;
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId};
-use crate::item::{self, Item, ItemEvent, ItemState, Kind, Phase, Priority, Worktree};
+use crate::item::{self, Item, ItemEvent, ItemState, Phase, Priority, Worktree};
 use crate::quota::{self, Denied};
 use crate::run::{Outcome, Run, RunState};
-use crate::state::{Class, Rank, State};
+use crate::state::{Class, Rank, Standing, State};
 use crate::step::Context;
-use crate::time::Timestamp;
 use crate::wait::WaitCode;
 
+mod choice;
 mod fit;
 mod overlap;
 
+pub use choice::{Condition, Removed};
+use choice::{Wish, are_reviewers, best, choose, unfit};
 pub use fit::{Role, fit};
 pub use overlap::overlaps;
-
-/// The role that resolves conflicts before an item's own agent does.
-const RESOLVER: &str = "resolver";
 
 /// How many ready items of one class are looked at for one that overlaps nothing, before musher waits for a change.
 const OVERLAP_LOOK: usize = 256;
 
-/// How many agents each condition removed from a choice.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// How many there were.
-    pub of: u32,
-    /// The conditions, each with how many it removed first.
-    pub by: BTreeMap<Condition, u32>,
-    /// The quotas that refused, each with when it does no more, if it does by itself.
-    pub denied: BTreeMap<Denied, Option<Timestamp>>,
-}
-
-/// What makes an agent unfit for an item now, in the order in which they are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Condition {
-    /// The item names another agent.
-    Pin,
-    /// It lacks a capability.
-    Capability,
-    /// Its roles do not fit.
-    Role,
-    /// It wrote what it would review.
-    Author,
-    /// Its driver cannot start.
-    Error,
-    /// A person paused it.
-    Paused,
-    /// It finishes what it has.
-    Draining,
-    /// Its account is used up for now.
-    RateLimited,
-    /// It has as much as it may have.
-    Busy,
-    /// A quota refuses it.
-    Quota,
-}
-
-impl Condition {
-    /// The condition in words, after a number of agents.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Pin => "not the agent it names",
-            Self::Capability => "without a capability it needs",
-            Self::Role => "of a role that does not fit",
-            Self::Author => "its author",
-            Self::Error => "unable to start",
-            Self::Paused => "paused",
-            Self::Draining => "draining",
-            Self::RateLimited => "rate limited",
-            Self::Busy => "busy",
-            Self::Quota => "out of quota",
-        }
-    }
-}
-
-/// Why this agent may not take an item of this class now, if so.
-fn unfit(state: &State, class: &Class, agent: &Agent, review_of: Option<&Item>) -> Option<Condition> {
-    if class.pin.as_deref().is_some_and(|pin| pin != &*agent.spec.name) {
-        return Some(Condition::Pin);
-    }
-    if !class.labels.iter().all(|label| agent.spec.capabilities.contains(label)) {
-        return Some(Condition::Capability);
-    }
-    // The tables let others review when no reviewer is free; a verdict on an item is a reviewer's.
-    if fit(class.kind, class.role.as_deref(), &agent.spec.roles) == 0 || (review_of.is_some() && !is_reviewer(agent)) {
-        return Some(Condition::Role);
-    }
-    if review_of.is_some_and(|item| item.agent == Some(agent.id)) {
-        return Some(Condition::Author);
-    }
-    if agent.error.is_some() {
-        return Some(Condition::Error);
-    }
-    if agent.paused {
-        return Some(Condition::Paused);
-    }
-    if agent.draining {
-        return Some(Condition::Draining);
-    }
-    if agent.limited_until.is_some() {
-        return Some(Condition::RateLimited);
-    }
-    (!agent.has_room(state.load(agent.id))).then_some(Condition::Busy)
-}
-
-/// Whether it is the one to resolve a conflict; how well it fits less its load; its fit alone; its free share.
-type Score = (u8, i64, i64, u64);
-
-/// How well an agent fits and how free it is; the greatest is chosen.
-fn score(state: &State, class: &Class, agent: &Agent) -> Score {
-    let wanted = match class.conflict_of {
-        Some(_) if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case(RESOLVER)) => 2,
-        Some(author) if author == agent.id => 1,
-        Some(_) | None => 0,
-    };
-    let load = i64::from(state.load(agent.id));
-    let fit = i64::from(fit(class.kind, class.role.as_deref(), &agent.spec.roles));
-    let score = fit - 30 * load;
-    // The free share 1 − load/max in 2⁻³²; 1 when unlimited.
-    let one = 1u64 << 32;
-    let share = match agent.spec.max_load {
-        0 => one,
-        max => one - one * u64::from(state.load(agent.id).min(max)) / u64::from(max),
-    };
-    if class.critical { (wanted, -load, fit, share) } else { (wanted, score, 0, share) }
-}
-
-/// The best agent for a class, or how many each condition removed.
-fn choose(state: &State, class: &Class, review_of: Option<&Item>) -> Result<AgentId, Removed> {
-    let mut removed = Removed::default();
-    let mut best: Option<(Score, &Agent)> = None;
-    for agent in state.agents().filter(|a| !a.removed) {
-        removed.of += 1;
-        if let Some(condition) = unfit(state, class, agent, review_of) {
-            *removed.by.entry(condition).or_default() += 1;
-            continue;
-        }
-        // Asked of every agent, so that the next best is found when the best is refused.
-        if let Err(denied) = quota::check(state, agent, None, state.looked_at()) {
-            *removed.by.entry(Condition::Quota).or_default() += 1;
-            let until = denied.until(state, agent);
-            let soonest = removed.denied.entry(denied).or_insert(until);
-            *soonest = [*soonest, until].into_iter().flatten().min();
-            continue;
-        }
-        let score = score(state, class, agent);
-        let better = match &best {
-            None => true,
-            Some((top, other)) => score > *top || (score == *top && agent.spec.name < other.spec.name),
-        };
-        if better {
-            best = Some((score, agent));
-        }
-    }
-    best.map(|(_, agent)| agent.id).ok_or(removed)
-}
-
 /// The next item and its agent, by priority, then age; nothing when no ready item finds one.
 pub fn next(state: &State) -> Option<(ItemId, AgentId)> {
-    let mut heads: Vec<_> =
-        state.ready().heads().filter_map(|(class, heads)| heads.first().map(|first| (*first, class))).collect();
-    heads.sort_unstable_by_key(|((rank, _), _)| *rank);
-    let mut best: Option<(Rank, AgentId)> = None;
-    for ((head, _), class) in heads {
+    let mut next: Option<(Rank, AgentId)> = None;
+    for (head, class) in state.ready().order() {
         // The first of a class may be held back, and the next one of it less urgent than the first of another.
-        if best.is_some_and(|(rank, _)| rank < head) {
+        if next.is_some_and(|(rank, _)| rank < head) {
             break;
         }
-        let Ok(agent) = choose(state, class, None) else { continue };
+        let Some(agent) = best(state, &Wish::work(class.clone())) else { continue };
         if let Some(rank) = free_item(state, class)
-            && best.is_none_or(|(other, _)| rank < other)
+            && next.is_none_or(|(other, _)| rank < other)
         {
-            best = Some((rank, agent));
+            next = Some((rank, agent));
         }
     }
-    best.map(|(rank, agent)| (rank.item, agent))
+    next.map(|(rank, agent)| (rank.item, agent))
 }
 
 /// The first item of a class, over all open missions, that nothing of its own holds back.
@@ -223,34 +81,26 @@ pub fn overlapping<'a>(state: &'a State, item: &Item) -> Option<&'a Item> {
 
 /// A waiting item that needs a review, and the agent to make it.
 pub fn next_review(state: &State) -> Option<(ItemId, AgentId)> {
+    // Where no reviewer is free for anyone's work, none is for each of those that wait.
+    best(state, &Wish::any_review(Priority::Medium))?;
     state.unreviewed().find_map(|id| {
         let item = state.item(id)?;
         let mission = state.mission(item.mission)?;
         if !mission.row.state.dispatches() || mission.cap_reached().is_some() || !state.runs_of(id).is_empty() {
             return None;
         }
-        choose(state, &review_class(item), Some(item)).ok().map(|agent| (id, agent))
+        best(state, &Wish::review(item)).map(|agent| (id, agent))
     })
-}
-
-fn review_class(item: &Item) -> Class {
-    Class {
-        kind: Kind::Review,
-        role: Some(Role::Reviewer.name().into()),
-        labels: Box::default(),
-        pin: None,
-        critical: item.priority == Priority::Critical,
-        conflict_of: None,
-    }
-}
-
-fn is_reviewer(agent: &Agent) -> bool {
-    agent.spec.roles.iter().any(|role| Role::named(role) == Some(Role::Reviewer))
 }
 
 /// Whether there is an agent that could ever review this item: of role reviewer, and not its author.
 pub fn has_reviewer(state: &State, item: &Item) -> bool {
-    state.agents().any(|a| !a.removed && a.error.is_none() && is_reviewer(a) && Some(a.id) != item.agent)
+    let roster = state.roster();
+    let author = item.agent.and_then(|id| roster.find(id)).filter(|(_, its)| **its != Standing::Out(Condition::Error));
+    roster.squads().filter(|(trade, _)| are_reviewers(&trade.roles)).any(|(trade, squad)| {
+        let broken = squad.out.get(&Condition::Error).copied().unwrap_or(0);
+        squad.len() - broken > u32::from(author.is_some_and(|(its, _)| its == trade))
+    })
 }
 
 /// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
@@ -267,7 +117,7 @@ pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused
         return refuse("its item is held back");
     }
     match state.agent(agent) {
-        Some(row) if !row.removed && unfit(state, &Class::of(item), row, None).is_none() => permitted(state, row, item),
+        Some(row) if !row.removed && unfit(state, &Class::of(item), row).is_none() => permitted(state, row, item),
         _ => refuse("its agent cannot take it"),
     }
 }
@@ -280,17 +130,17 @@ pub(crate) fn permitted(state: &State, agent: &Agent, item: &Item) -> Result<(),
 
 /// Whether a ready item's backoff, if it has one, is over.
 pub(crate) fn is_in_ready_index(state: &State, item: &Item) -> bool {
-    state.ready().queue(item.mission, &Class::of(item)).any(|rank| rank.item == item.id)
+    state.ready().contains(item)
 }
 
 /// Why a ready item finds no agent, or nothing when it would find one.
 pub fn no_agent(state: &State, item: &Item) -> Option<(WaitCode, Removed)> {
-    choose(state, &Class::of(item), None).err().map(|removed| (code_of(&removed), removed))
+    choose(state, &Wish::work(Class::of(item))).err().map(|removed| (code_of(&removed), removed))
 }
 
 /// Why an item that waits for a review finds no reviewer, or nothing when it would find one.
 pub fn no_reviewer(state: &State, item: &Item) -> Option<Removed> {
-    choose(state, &review_class(item), Some(item)).err()
+    choose(state, &Wish::review(item)).err()
 }
 
 /// The one condition that would free the item soonest: busy agents before paused ones, those before broken ones.
@@ -313,18 +163,13 @@ fn code_of(removed: &Removed) -> WaitCode {
 
 /// A mission whose first ready item finds no agent for a reason that it was not told of yet.
 pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
-    for (class, heads) in state.ready().heads() {
+    state.ready().leads().find_map(|class| {
         // An agent that is free and yet does not take it only waits for another item: that passes, as busy agents do.
-        let code = choose(state, class, None).err().map_or(WaitCode::AgentsBusy, |removed| told_as(&removed));
-        for (rank, mission) in heads {
-            let first = state.ready().first_of(*mission) == Some(*rank);
-            let told = state.mission(*mission).and_then(|m| m.row.dispatcher.answer);
-            if first && told != worth_an_event(code) {
-                return Some((rank.item, code));
-            }
-        }
-    }
-    None
+        let removed = choose(state, &Wish::work(class.clone())).err();
+        let code = removed.map_or(WaitCode::AgentsBusy, |removed| told_as(&removed));
+        let mission = state.ready().told_otherwise(class, worth_an_event(code))?;
+        state.ready().first_of(mission).map(|first| (first.item, code))
+    })
 }
 
 /// What of an answer is told: a quota that passes within the hour, or when a run ends, is as good as a busy agent.
@@ -374,30 +219,4 @@ pub(crate) fn take_back(state: &State, row: &mut Item, cx: &mut Context) -> Resu
     item::go(row, ItemEvent::Requeue, ItemState::Ready, cx)?;
     let event = cx.about(row, Happened::ItemReady { not_before: None });
     Ok(Some(Change { runs, events: vec![event], ..Change::default() }))
-}
-
-impl Removed {
-    /// The choice in words: "3 agents: 2 busy, 1 paused".
-    pub fn text(&self) -> String {
-        if self.of == 0 {
-            return "no agent is configured".to_owned();
-        }
-        let part = |(condition, n): (&Condition, &u32)| match condition {
-            Condition::Quota => {
-                let reasons: Vec<String> = self.denied.keys().map(ToString::to_string).collect();
-                format!("{n} {} ({})", condition.text(), reasons.join("; "))
-            }
-            Condition::Pin
-            | Condition::Capability
-            | Condition::Role
-            | Condition::Author
-            | Condition::Error
-            | Condition::Paused
-            | Condition::Draining
-            | Condition::RateLimited
-            | Condition::Busy => format!("{n} {}", condition.text()),
-        };
-        let parts: Vec<String> = self.by.iter().map(part).collect();
-        format!("{} agent(s): {}", self.of, parts.join(", "))
-    }
 }

@@ -27,6 +27,7 @@ pub use books::Books;
 pub(crate) use books::{budget, heals, micro_usd};
 pub use charge::{Share, charge};
 pub use check::{Denied, check, run_secs};
+pub(crate) use check::{of_all, of_its_own};
 pub use set::{Setting, set};
 pub use sheet::{Line, Origin, allowed_models, sheet};
 

@@ -21,10 +21,13 @@ use crate::time::Timestamp;
 
 mod check;
 mod ready;
+mod roster;
 
 pub use check::Violation;
 use ready::ReadyIndex;
 pub use ready::{Class, Rank};
+use roster::Roster;
+pub(crate) use roster::{Place, Squad, Standing, Trade};
 
 /// Hashes ids by their random half: fast, and the same in every process.
 #[derive(Default)]
@@ -154,6 +157,7 @@ pub struct State {
 
     dependents: IdMap<ItemId, Vec<ItemId>>,
     load: BTreeMap<AgentId, u32>,
+    roster: Roster,
     runs_of: IdMap<ItemId, Vec<RunId>>,
     effects_of: IdMap<ItemId, Vec<EffectId>>,
     timers: BTreeSet<(Timestamp, Timer)>,
@@ -392,6 +396,10 @@ impl State {
         self.dispatch_due
     }
 
+    pub(crate) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
     pub(crate) fn ready(&self) -> &ReadyIndex {
         &self.ready
     }
@@ -579,6 +587,40 @@ impl State {
             Some(at) => self.heals.insert(scope.clone(), at),
             None => self.heals.remove(scope),
         };
+        if let Scope::Agent(name) = scope
+            && let Some(id) = self.agent_names.get(name).copied()
+        {
+            self.restand(id);
+        }
+    }
+
+    /// Something of what this agent may take may have changed: its load, its quota, or the time.
+    fn restand(&mut self, id: AgentId) {
+        if let Some(agent) = self.agents.get(&id) {
+            let standing = Standing::of(self, agent);
+            self.roster.move_to(id, standing);
+        }
+    }
+
+    /// The index of ready items, built anew from the rows. An item whose backoff is over is one whose timer has gone off.
+    fn ready_anew(&self) -> ReadyIndex {
+        let mut ready = ReadyIndex::default();
+        for (id, entry) in &self.missions {
+            ready.set_open(*id, entry.is_open(), entry.row.dispatcher.answer);
+        }
+        let waits = |item: &Item| item.due().is_some_and(|at| self.timers.contains(&(at, Timer::Item(item.id))));
+        let items = self.items.values().filter(|item| item.phase() == Phase::Ready && !waits(item));
+        items.for_each(|item| ready.insert(item));
+        ready
+    }
+
+    /// The roster, built anew from the rows.
+    fn roster_anew(&self) -> Roster {
+        let mut roster = Roster::default();
+        for agent in self.agents.values().filter(|agent| !agent.removed) {
+            roster.define(agent, Standing::of(self, agent));
+        }
+        roster
     }
 
     fn refresh_mission(&mut self, id: MissionId) {
@@ -587,7 +629,7 @@ impl State {
             entry.budget = budget;
         }
         if let Some(entry) = self.missions.get(&id) {
-            self.ready.set_open(id, entry.is_open());
+            self.ready.set_open(id, entry.is_open(), entry.row.dispatcher.answer);
         }
     }
 
@@ -726,6 +768,11 @@ impl State {
             self.agent_names.remove(&row.spec.name);
         }
         let scope = Scope::Agent(row.spec.name.clone());
+        if row.removed {
+            self.roster.remove(id);
+        } else {
+            self.roster.define(&row, Standing::of(self, &row));
+        }
         self.agents.insert(id, row);
         self.rearm_quota(&scope);
     }
@@ -743,12 +790,14 @@ impl State {
         match (was_live, row.is_live()) {
             (false, true) => {
                 *self.load.entry(row.agent).or_insert(0) += 1;
+                self.restand(row.agent);
                 self.runs_of.entry(row.item).or_default().push(row.id);
             }
             (true, false) => {
                 if let Some(load) = self.load.get_mut(&row.agent) {
                     *load = load.saturating_sub(1);
                 }
+                self.restand(row.agent);
                 if let Some(list) = self.runs_of.get_mut(&row.item) {
                     list.retain(|r| *r != row.id);
                     if list.is_empty() {
@@ -789,7 +838,7 @@ impl State {
             self.dependents.remove(&item);
         }
         self.unjudged.remove(&id);
-        self.ready.set_open(id, false);
+        self.ready.set_open(id, false, None);
     }
 }
 

@@ -114,20 +114,31 @@ impl Denied {
 
 /// Whether the agent may begin another run for the mission at this moment; else the first rule that refuses. Without a
 /// mission its rules are left out.
-///
-/// It is asked of every agent at every dispatch: where nothing is limited it looks nothing up.
 pub fn check(state: &State, agent: &Agent, mission: Option<MissionId>, now: Timestamp) -> Result<(), Denied> {
-    if !agent.spec.quota.is_empty() || state.books().agents_are_set() {
-        of_agent(state, agent, now)?;
-    }
-    if !state.settings().quota.models.is_empty() || state.books().models_are_set() {
-        of_model(state, model_of(&agent.spec), now)?;
-    }
+    of_its_own(state, agent, now)?;
+    of_its_model(state, model_of(&agent.spec), now)?;
     of_repo(state, now)?;
     if let Some(denied) = mission.and_then(|id| state.mission(id)).and_then(|entry| entry.cap_reached()) {
         return Err(denied);
     }
     of_workspace(state, now)
+}
+
+/// The rules that are about this agent alone. Where nothing is limited it looks nothing up.
+pub(crate) fn of_its_own(state: &State, agent: &Agent, now: Timestamp) -> Result<(), Denied> {
+    if agent.spec.quota.is_empty() && !state.books().agents_are_set() { Ok(()) } else { of_agent(state, agent, now) }
+}
+
+/// The rules that are about all agents of a model, and then those about all agents, but for those of a mission.
+pub(crate) fn of_all(state: &State, model: &str, now: Timestamp) -> Result<(), Denied> {
+    of_its_model(state, model, now)?;
+    of_repo(state, now)?;
+    of_workspace(state, now)
+}
+
+fn of_its_model(state: &State, model: &str, now: Timestamp) -> Result<(), Denied> {
+    let limited = !state.settings().quota.models.is_empty() || state.books().models_are_set();
+    if limited { of_model(state, model, now) } else { Ok(()) }
 }
 
 fn of_agent(state: &State, agent: &Agent, now: Timestamp) -> Result<(), Denied> {

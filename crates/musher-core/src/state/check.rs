@@ -50,6 +50,8 @@ impl State {
                 row.spec.max_load
             );
         }
+        hold!(self.ready == self.ready_anew(), "the ready items are not those of the rows");
+        hold!(self.roster == self.roster_anew(), "the roster is not that of the agents");
         for (name, sink) in &self.sinks {
             let cursor = self.cursors.get(&cursor_of(name));
             hold!(cursor.is_some(), "sink {name} has no cursor");

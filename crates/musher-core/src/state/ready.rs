@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::id::{AgentId, ItemId, MissionId};
 use crate::item::{Fix, Item, Kind, Priority};
 use crate::time::Timestamp;
+use crate::wait::WaitCode;
 
 /// Everything that an item asks of an agent: items of one class fit the same agents equally well.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,18 +57,33 @@ impl Rank {
     }
 }
 
-#[derive(Debug, Default)]
+/// The ready items of one mission.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Line {
+    queues: BTreeMap<Class, BTreeSet<Rank>>,
+    /// The first of each queue.
+    firsts: BTreeMap<Rank, Class>,
+    /// Under which class and answer the mission stands among the leads.
+    lead: Option<(Class, Option<WaitCode>)>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReadyIndex {
-    queues: BTreeMap<MissionId, BTreeMap<Class, BTreeSet<Rank>>>,
+    lines: BTreeMap<MissionId, Line>,
     /// The first of each queue of the open missions.
     heads: BTreeMap<Class, BTreeSet<(Rank, MissionId)>>,
-    open: BTreeSet<MissionId>,
+    /// The first of all these of each class.
+    order: BTreeMap<Rank, Class>,
+    /// The open missions, by the class of their first item and by what they were told of it.
+    leads: BTreeMap<Class, BTreeMap<Option<WaitCode>, BTreeSet<MissionId>>>,
+    /// The missions that may dispatch, each with what it was told last.
+    open: BTreeMap<MissionId, Option<WaitCode>>,
 }
 
 impl ReadyIndex {
-    /// The first item of every class, over all missions that may dispatch.
-    pub(crate) fn heads(&self) -> impl Iterator<Item = (&Class, &BTreeSet<(Rank, MissionId)>)> {
-        self.heads.iter()
+    /// The classes that are asked for in missions that may dispatch, each with its first item, in the order of those.
+    pub(crate) fn order(&self) -> impl Iterator<Item = (Rank, &Class)> {
+        self.order.iter().map(|(rank, class)| (*rank, class))
     }
 
     /// The first items of a class in every mission that may dispatch, in order.
@@ -75,73 +91,132 @@ impl ReadyIndex {
         self.heads.get(class)
     }
 
+    /// The classes of the first items of missions that may dispatch.
+    pub(crate) fn leads(&self) -> impl Iterator<Item = &Class> {
+        self.leads.keys()
+    }
+
+    /// A mission that may dispatch, whose first item is of this class and that was told something else of it.
+    pub(crate) fn told_otherwise(&self, class: &Class, answer: Option<WaitCode>) -> Option<MissionId> {
+        let mut others = self.leads.get(class)?.iter().filter(|(told, _)| **told != answer);
+        others.next().and_then(|(_, missions)| missions.first()).copied()
+    }
+
     /// The items of a class in a mission, in order.
     pub(crate) fn queue(&self, mission: MissionId, class: &Class) -> impl Iterator<Item = Rank> {
-        self.queues.get(&mission).and_then(|q| q.get(class)).into_iter().flatten().copied()
+        self.lines.get(&mission).and_then(|line| line.queues.get(class)).into_iter().flatten().copied()
+    }
+
+    /// Whether an item is here: ready, and its backoff, if it has one, over.
+    pub(crate) fn contains(&self, item: &Item) -> bool {
+        let queue = self.lines.get(&item.mission).and_then(|line| line.queues.get(&Class::of(item)));
+        queue.is_some_and(|queue| queue.contains(&Rank::of(item)))
     }
 
     /// The first ready item of a mission, open or not.
     pub(crate) fn first_of(&self, mission: MissionId) -> Option<Rank> {
-        self.queues.get(&mission)?.values().filter_map(|q| q.first()).min().copied()
+        self.lines.get(&mission)?.firsts.keys().next().copied()
     }
 
     pub(crate) fn insert(&mut self, item: &Item) {
         let (class, rank, mission) = (Class::of(item), Rank::of(item), item.mission);
-        let queue = self.queues.entry(mission).or_default().entry(class.clone()).or_default();
+        let line = self.lines.entry(mission).or_default();
+        let queue = line.queues.entry(class.clone()).or_default();
         let old = queue.first().copied();
         queue.insert(rank);
         let new = queue.first().copied();
-        self.move_head(mission, class, old, new);
+        self.move_first(mission, &class, old, new);
     }
 
     pub(crate) fn remove(&mut self, item: &Item) {
         let (class, rank, mission) = (Class::of(item), Rank::of(item), item.mission);
-        let Some(classes) = self.queues.get_mut(&mission) else { return };
-        let Some(queue) = classes.get_mut(&class) else { return };
+        let Some(line) = self.lines.get_mut(&mission) else { return };
+        let Some(queue) = line.queues.get_mut(&class) else { return };
         let old = queue.first().copied();
         queue.remove(&rank);
         let new = queue.first().copied();
         if queue.is_empty() {
-            classes.remove(&class);
-            if classes.is_empty() {
-                self.queues.remove(&mission);
-            }
+            line.queues.remove(&class);
         }
-        self.move_head(mission, class, old, new);
-    }
-
-    pub(crate) fn set_open(&mut self, mission: MissionId, open: bool) {
-        let changed = if open { self.open.insert(mission) } else { self.open.remove(&mission) };
-        if !changed {
-            return;
-        }
-        let Some(classes) = self.queues.get(&mission) else { return };
-        for (class, queue) in classes {
-            let Some(first) = queue.first() else { continue };
-            if open {
-                self.heads.entry(class.clone()).or_default().insert((*first, mission));
-            } else if let Some(heads) = self.heads.get_mut(class) {
-                heads.remove(&(*first, mission));
-                if heads.is_empty() {
-                    self.heads.remove(class);
-                }
-            }
+        self.move_first(mission, &class, old, new);
+        if self.lines.get(&mission).is_some_and(|line| line.queues.is_empty()) {
+            self.lines.remove(&mission);
         }
     }
 
-    fn move_head(&mut self, mission: MissionId, class: Class, old: Option<Rank>, new: Option<Rank>) {
-        if old == new || !self.open.contains(&mission) {
+    /// A mission may dispatch, or may not; and what it was told last of its first item.
+    pub(crate) fn set_open(&mut self, mission: MissionId, open: bool, told: Option<WaitCode>) {
+        let was = if open { self.open.insert(mission, told) } else { self.open.remove(&mission) };
+        if was == open.then_some(told) {
             return;
         }
+        if was.is_some() != open {
+            let firsts = self.lines.get(&mission).map(|line| line.firsts.clone()).unwrap_or_default();
+            for (rank, class) in firsts {
+                let (old, new) = if open { (None, Some(rank)) } else { (Some(rank), None) };
+                self.move_head(mission, &class, old, new);
+            }
+        }
+        self.lead_anew(mission);
+    }
+
+    fn move_first(&mut self, mission: MissionId, class: &Class, old: Option<Rank>, new: Option<Rank>) {
+        if old == new {
+            return;
+        }
+        if let Some(line) = self.lines.get_mut(&mission) {
+            old.and_then(|old| line.firsts.remove(&old));
+            new.and_then(|new| line.firsts.insert(new, class.clone()));
+        }
+        if self.open.contains_key(&mission) {
+            self.move_head(mission, class, old, new);
+            self.lead_anew(mission);
+        }
+    }
+
+    fn move_head(&mut self, mission: MissionId, class: &Class, old: Option<Rank>, new: Option<Rank>) {
         let heads = self.heads.entry(class.clone()).or_default();
+        let first = heads.first().map(|(rank, _)| *rank);
         if let Some(old) = old {
             heads.remove(&(old, mission));
         }
         if let Some(new) = new {
             heads.insert((new, mission));
         }
+        let now_first = heads.first().map(|(rank, _)| *rank);
         if heads.is_empty() {
-            self.heads.remove(&class);
+            self.heads.remove(class);
+        }
+        if first != now_first {
+            first.and_then(|rank| self.order.remove(&rank));
+            now_first.and_then(|rank| self.order.insert(rank, class.clone()));
+        }
+    }
+
+    /// The first item of a mission may be another one now, or what it was told of it.
+    fn lead_anew(&mut self, mission: MissionId) {
+        let Some(line) = self.lines.get_mut(&mission) else { return };
+        let first = line.firsts.values().next();
+        let new = self.open.get(&mission).and_then(|told| first.map(|class| (class.clone(), *told)));
+        if line.lead == new {
+            return;
+        }
+        let old = std::mem::replace(&mut line.lead, new.clone());
+        if let Some((class, told)) = old
+            && let Some(answers) = self.leads.get_mut(&class)
+        {
+            if let Some(missions) = answers.get_mut(&told) {
+                missions.remove(&mission);
+                if missions.is_empty() {
+                    answers.remove(&told);
+                }
+            }
+            if answers.is_empty() {
+                self.leads.remove(&class);
+            }
+        }
+        if let Some((class, told)) = new {
+            self.leads.entry(class).or_default().entry(told).or_default().insert(mission);
         }
     }
 }

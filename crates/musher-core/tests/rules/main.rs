@@ -1,6 +1,7 @@
 //! The rules, held by driving `step` and the agenda as the engine does, with scripted drivers and a clock of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod by_the_book;
 mod stored;
 mod world;
 
@@ -20,6 +21,7 @@ mod quotas_at_random;
 mod retries;
 mod reviewing;
 mod routing;
+mod routing_at_random;
 mod sinks;
 mod tools;
 mod verification;

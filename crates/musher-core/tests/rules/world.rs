@@ -24,6 +24,7 @@ use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
 use musher_core::wait::{self, WaitCode};
 
+use crate::by_the_book::Book;
 use crate::stored::{Observed, Stored};
 
 /// More commands of the agenda than this in one pass mean that it never comes to rest.
@@ -178,8 +179,14 @@ impl World {
         for _ in 0..PASS_LIMIT {
             let Some(command) = agenda::next(&mut self.state) else {
                 self.hold_that_every_wait_has_a_reason();
+                Book::of(&self.state).hold_rest();
                 return;
             };
+            match &command {
+                Command::AssignItem(item, agent) => Book::of(&self.state).hold_assignment(*item, *agent),
+                Command::AssignReview(item, agent) => Book::of(&self.state).hold_review(*item, *agent),
+                _ => {}
+            }
             if let Err(refused) = self.step(&Actor::Musher, &command) {
                 panic!("the agenda's own {command:?} was refused: {refused}");
             }

@@ -126,19 +126,19 @@ fn archive_all(folder: &Path, missions: &[MissionId]) -> Result<(), BenchError> 
 
 /// How long commits took since it was last asked, in nanoseconds.
 #[derive(Clone, Debug, Default)]
-struct CommitClock(Arc<AtomicU64>);
+pub(super) struct CommitClock(Arc<AtomicU64>);
 
 impl CommitClock {
     /// Seconds since it was last asked.
-    fn take(&self) -> f64 {
+    pub(super) fn take(&self) -> f64 {
         self.0.swap(0, Ordering::Relaxed) as f64 / 1e9
     }
 }
 
 /// A store whose commits are timed.
-struct Timed {
-    inner: Box<dyn Store>,
-    clock: CommitClock,
+pub(super) struct Timed {
+    pub(super) inner: Box<dyn Store>,
+    pub(super) clock: CommitClock,
 }
 
 impl Store for Timed {

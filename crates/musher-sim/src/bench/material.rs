@@ -35,8 +35,18 @@ fn decide(command: &Command, entropy: &mut Entropy) -> Result<Change, BenchError
 
 /// An agent that takes so many items at once; 0 is any number.
 pub(super) fn agent(max_load: u32, entropy: &mut Entropy) -> Result<Change, BenchError> {
-    let spec = AgentSpec { name: "worker".into(), driver: "command".into(), max_load, ..AgentSpec::default() };
-    decide(&Command::SyncAgents(vec![spec]), entropy)
+    agents(1, max_load, entropy)
+}
+
+/// So many agents, each of which takes so many items at once; 0 is any number.
+pub(super) fn agents(count: u32, max_load: u32, entropy: &mut Entropy) -> Result<Change, BenchError> {
+    let named = |n| AgentSpec {
+        name: format!("worker-{n}").into(),
+        driver: "command".into(),
+        max_load,
+        ..AgentSpec::default()
+    };
+    decide(&Command::SyncAgents((1..=count).map(named).collect()), entropy)
 }
 
 /// How the items of a mission on file stand.

@@ -10,6 +10,7 @@ use musher_store::{OpenError, SqliteStore, StoreError};
 use serde::Serialize;
 
 mod bare;
+mod crowd;
 #[cfg(target_os = "linux")]
 pub mod fleet;
 mod growth;
@@ -151,6 +152,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     lives::measure(options, &mut figures)?;
     stream::measure(options, &mut figures)?;
     growth::measure(options, &mut figures)?;
+    crowd::measure(options, &mut figures)?;
     let after = probe::fdatasyncs(&options.dir)?;
     figures.push(Figure::plain("fdatasync of 4 KiB appends, after", after, "/s"));
     let size = if options.quick { "quick" } else { "full" };

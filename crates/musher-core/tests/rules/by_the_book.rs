@@ -1,0 +1,166 @@
+//! The rules of dispatch as `docs/src/concepts.md` tells them, read without any index: every pair of item and agent is
+//! looked at. The world compares it with each choice of the agenda, and with its rest.
+
+use std::cmp::Ordering;
+
+use musher_core::agent::Agent;
+use musher_core::dispatch::{Role, fit, overlaps};
+use musher_core::id::{AgentId, ItemId};
+use musher_core::item::{Fix, Item, ItemState, Kind, Priority, Waiting, Worktree};
+use musher_core::quota::{Cap, Line, Scope, allowed_models, model_of, sheet};
+use musher_core::state::State;
+
+/// One look at everything.
+pub(crate) struct Book<'a> {
+    state: &'a State,
+    quotas: Vec<Line>,
+}
+
+impl<'a> Book<'a> {
+    pub(crate) fn of(state: &'a State) -> Self {
+        Self { state, quotas: sheet(state, state.looked_at()) }
+    }
+
+    /// The item that is next, with its agent.
+    pub(crate) fn next(&self) -> Option<(&'a Item, &'a Agent)> {
+        let mut all: Vec<&Item> =
+            self.items().filter(|item| self.may_begin(item) && self.backoff_is_over(item)).collect();
+        all.sort_by_key(|item| place(item));
+        all.into_iter().find_map(|item| self.agent_for(item).map(|agent| (item, agent)))
+    }
+
+    /// Panics unless this agent takes this item by the rules.
+    pub(crate) fn hold_assignment(&self, item: ItemId, agent: AgentId) {
+        let item = self.state.item(item).expect("the item");
+        assert!(self.may_begin(item), "{} may not begin", item.key);
+        let best = self.agent_for(item).expect("an agent that may take it");
+        let chosen = self.state.agent(agent).expect("the agent");
+        assert_eq!(chosen.spec.name, best.spec.name, "the agent of {}", item.key);
+        if let Some((first, _)) = self.next() {
+            assert!(place(item) <= place(first), "{} is taken before {}", item.key, first.key);
+        }
+    }
+
+    /// Panics unless this agent reviews this item by the rules.
+    pub(crate) fn hold_review(&self, item: ItemId, agent: AgentId) {
+        let item = self.state.item(item).expect("the item");
+        let best = self.reviewer_for(item).expect("a reviewer that may take it");
+        let chosen = self.state.agent(agent).expect("the agent");
+        assert_eq!(chosen.spec.name, best.spec.name, "the reviewer of {}", item.key);
+    }
+
+    /// Panics if something could begin now.
+    pub(crate) fn hold_rest(&self) {
+        if let Some((item, agent)) = self.next() {
+            panic!("{} rests, and {} could take it", item.key, agent.spec.name);
+        }
+        for item in self.items().filter(|item| self.may_be_reviewed(item)) {
+            if let Some(agent) = self.reviewer_for(item) {
+                panic!("{} rests, and {} could review it", item.key, agent.spec.name);
+            }
+        }
+    }
+
+    fn items(&self) -> impl Iterator<Item = &'a Item> {
+        self.state.missions().flat_map(|entry| &entry.items).filter_map(|id| self.state.item(*id))
+    }
+
+    fn may_begin(&self, item: &Item) -> bool {
+        let Some(mission) = self.state.mission(item.mission) else { return false };
+        let at_work = self.items().filter(|other| other.mission == item.mission && takes_a_slot(other)).count();
+        item.state == ItemState::Ready
+            && mission.row.state.dispatches()
+            && at_work < mission.row.policy.max_parallel_items as usize
+            && !self.is_used_up(&Scope::Mission(item.mission))
+            && !self.state.runs().iter().any(|run| run.item == item.id)
+            && item.worktree != Worktree::Removing
+            && !self.items().any(|other| takes_a_slot(other) && overlaps(&item.touches, &other.touches))
+    }
+
+    fn backoff_is_over(&self, item: &Item) -> bool {
+        item.not_before.is_none_or(|at| at <= self.state.looked_at())
+    }
+
+    fn may_be_reviewed(&self, item: &Item) -> bool {
+        item.state == ItemState::Waiting(Waiting::Review)
+            && item.review_run.is_none()
+            && self.state.mission(item.mission).is_some_and(|mission| mission.row.state.dispatches())
+            && !self.is_used_up(&Scope::Mission(item.mission))
+            && !self.state.runs().iter().any(|run| run.item == item.id)
+    }
+
+    /// The best of those that may take it.
+    fn agent_for(&self, item: &Item) -> Option<&'a Agent> {
+        let fits = |agent: &Agent| i64::from(fit(item.kind, item.role.as_deref(), &agent.spec.roles));
+        let conflict = matches!(item.fix, Some(Fix::Conflict(_)));
+        let wanted = |agent: &Agent| match conflict {
+            true if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case("resolver")) => 2,
+            true if item.agent == Some(agent.id) => 1,
+            _ => 0,
+        };
+        let may = self.state.agents().filter(|agent| {
+            let pinned = item.pin.as_ref().is_none_or(|pin| *pin == agent.spec.name);
+            let can = item.labels.iter().all(|label| agent.spec.capabilities.contains(label));
+            pinned && can && fits(agent) > 0 && self.may_work(agent)
+        });
+        may.min_by(|a, b| {
+            wanted(b).cmp(&wanted(a)).then_with(|| self.compare(item.priority == Priority::Critical, &fits, a, b))
+        })
+    }
+
+    fn reviewer_for(&self, item: &Item) -> Option<&'a Agent> {
+        let fits = |agent: &Agent| i64::from(fit(Kind::Review, Some("reviewer"), &agent.spec.roles));
+        let may = self.state.agents().filter(|agent| {
+            let is_reviewer = agent.spec.roles.iter().any(|role| Role::named(role) == Some(Role::Reviewer));
+            is_reviewer && item.agent != Some(agent.id) && self.may_work(agent)
+        });
+        may.min_by(|a, b| self.compare(item.priority == Priority::Critical, &fits, a, b))
+    }
+
+    /// The better one is less.
+    fn compare(&self, critical: bool, fits: &dyn Fn(&Agent) -> i64, a: &Agent, b: &Agent) -> Ordering {
+        let (load_a, load_b) = (self.load(a), self.load(b));
+        let first = match critical {
+            true => load_a.cmp(&load_b).then(fits(b).cmp(&fits(a))),
+            false => (fits(b) - 30 * load_b).cmp(&(fits(a) - 30 * load_a)),
+        };
+        // The free share as a fraction: 1 − load/max, and 1 without a maximum.
+        let share = |agent: &Agent, load: i64| match i64::from(agent.spec.max_load) {
+            0 => (1, 1),
+            max => (max - load, max),
+        };
+        let ((free_a, of_a), (free_b, of_b)) = (share(a, load_a), share(b, load_b));
+        first.then((free_b * of_a).cmp(&(free_a * of_b))).then_with(|| a.spec.name.cmp(&b.spec.name))
+    }
+
+    fn load(&self, agent: &Agent) -> i64 {
+        self.state.runs().iter().filter(|run| run.agent == agent.id).count() as i64
+    }
+
+    fn may_work(&self, agent: &Agent) -> bool {
+        let has_room = agent.spec.max_load == 0 || self.load(agent) < i64::from(agent.spec.max_load);
+        let stands =
+            agent.removed || agent.paused || agent.draining || agent.error.is_some() || agent.limited_until.is_some();
+        let (name, model) = (&agent.spec.name, model_of(&agent.spec));
+        let scopes = [Scope::Agent(name.clone()), Scope::Model(model.into()), Scope::Repo, Scope::Workspace];
+        let may_use =
+            allowed_models(self.state, name).is_none_or(|list| list.iter().any(|allowed| &**allowed == model));
+        has_room && !stands && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
+    }
+
+    /// Whether nothing is left of some quota of this scope.
+    fn is_used_up(&self, scope: &Scope) -> bool {
+        self.quotas.iter().any(|line| {
+            let cools = line.cap == Cap::CooldownAfterFailure && line.ends.is_some();
+            line.scope == *scope && line.limit > 0 && (line.remaining == 0 || cools)
+        })
+    }
+}
+
+fn takes_a_slot(item: &Item) -> bool {
+    matches!(item.state, ItemState::Assigned | ItemState::Running | ItemState::Verifying)
+}
+
+fn place(item: &Item) -> impl Ord + use<> {
+    (item.priority, item.created_at, item.number, item.id)
+}

@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 mod limited;
 mod operate;
 pub use limited::{lift, rate_limited};
-pub use operate::{add, drain, pause, remove, resume, setup_checked, sync};
+pub use operate::{add, drain, pause, remove, restart, resume, setup_checked, sync};
 
 /// Where an agent's definition comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -185,6 +185,8 @@ pub enum AgentStatus {
     Paused,
     /// Finishes what it has.
     Draining,
+    /// Its only runs are about to begin: none of their processes lives yet.
+    Starting,
     /// At work.
     Working,
     /// Free.
@@ -199,6 +201,7 @@ impl AgentStatus {
             Self::Error => "error",
             Self::Paused => "paused",
             Self::Draining => "draining",
+            Self::Starting => "starting",
             Self::Working => "working",
             Self::Idle => "idle",
         }
@@ -206,8 +209,8 @@ impl AgentStatus {
 }
 
 impl Agent {
-    /// What a person sees, given the number of its live runs.
-    pub fn status(&self, load: u32) -> AgentStatus {
+    /// What a person sees, given the number of its live runs, and of those whose process lives.
+    pub fn status(&self, load: u32, at_work: u32) -> AgentStatus {
         if self.removed {
             AgentStatus::Stopped
         } else if self.error.is_some() {
@@ -216,8 +219,10 @@ impl Agent {
             AgentStatus::Paused
         } else if self.draining {
             AgentStatus::Draining
-        } else if load > 0 {
+        } else if at_work > 0 {
             AgentStatus::Working
+        } else if load > 0 {
+            AgentStatus::Starting
         } else {
             AgentStatus::Idle
         }

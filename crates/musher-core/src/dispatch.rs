@@ -120,7 +120,7 @@ fn score(state: &State, class: &Class, agent: &Agent) -> Score {
     let wanted = match class.conflict_of {
         Some(_) if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case(RESOLVER)) => 2,
         Some(author) if author == agent.id => 1,
-        Some(_) | None => 0,
+        Some(_) | None => u8::from(class.resumes == Some(agent.id)),
     };
     let load = i64::from(state.load(agent.id));
     let fit = i64::from(fit(class.kind, class.role.as_deref(), &agent.spec.roles));
@@ -241,6 +241,7 @@ fn review_class(item: &Item) -> Class {
         pin: None,
         critical: item.priority == Priority::Critical,
         conflict_of: None,
+        resumes: None,
     }
 }
 
@@ -256,6 +257,9 @@ pub fn has_reviewer(state: &State, item: &Item) -> bool {
 /// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
 pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
     let refuse = |what| Err(Refused::Stale { what });
+    if state.is_parked(item) {
+        return refuse("it waits for the account of its last run");
+    }
     if item.phase() != Phase::Ready || item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
         return refuse("its item is not ready");
     }

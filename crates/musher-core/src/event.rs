@@ -137,6 +137,12 @@ catalogue! {
     MessageUndelivered "message_undelivered" {}
     "The run has reached a limit and is stopped."
     LimitReached "limit_reached" { limit: Limit = "which", text: Box<str> = "in words" }
+    "A person lets an agent of another account take the item, whose own account is used up."
+    ItemFailoverAllowed "item_failover_allowed" {}
+    "An agent takes the item over from one whose account was used up, or that did not take it again."
+    ItemHandedOver "item_handed_over" { from: Box<str> = "the agent that had it" }
+    "A person restarted the agent: its runs are interrupted, and it takes work again."
+    AgentRestarted "agent_restarted" { runs: u32 = "how many runs it had" }
     "The account of the agent is used up for now."
     AgentRateLimited "agent_rate_limited" { until: Timestamp = "when it takes work again" }
     "The account of the agent may be used again."

@@ -5,9 +5,12 @@ use crate::approval::Approvals;
 use crate::change::Change;
 use crate::command::{Answer, Refused};
 use crate::config::drivers::{self, Speech};
+use crate::effect::Stop;
 use crate::event::{Event, Happened};
 use crate::id::AgentId;
+use crate::item::{self, Worktree};
 use crate::nearest::nearest;
+use crate::run::Run;
 use crate::state::State;
 use crate::step::Context;
 
@@ -142,6 +145,22 @@ pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Re
         Agent { paused: false, draining: false, error: None, limited_until: None, updated_at: cx.now, ..agent.clone() };
     let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
     Ok(Change { agents: vec![row], events, ..Change::default() })
+}
+
+/// The agent's runs are interrupted, and it takes work again, whatever kept it from that. Their items go on where they
+/// were, and nothing is counted.
+pub fn restart(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let mut change = resume(state, id, cx)?;
+    let runs: Vec<&Run> = state.runs().into_iter().filter(|run| run.agent == id).collect();
+    for run in &runs {
+        // One whose worktree is still being made has no process yet: it begins with what is set up by then.
+        if let Some(item) = state.item(run.item).filter(|item| item.worktree == Worktree::Ready) {
+            change.extend(item::stop_effect(state, item, run.id, Stop::Interrupt, cx));
+        }
+    }
+    let runs = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+    change.events.push(event(id, Happened::AgentRestarted { runs }, cx));
+    Ok(change)
 }
 
 /// The agent finishes what it has.

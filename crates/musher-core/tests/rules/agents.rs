@@ -10,8 +10,7 @@ use musher_core::wait::WaitCode;
 use crate::world::{World, agent, failed, item};
 
 fn status(w: &World, name: &str) -> AgentStatus {
-    let agent = w.state.agent_named(name).unwrap();
-    agent.status(w.state.load(agent.id))
+    w.state.status(w.agent_id(name)).unwrap()
 }
 
 #[test]
@@ -143,4 +142,52 @@ fn what_a_review_used_is_the_reviewers() {
     w.report("a", "start_run", Report::RunProgress { usage: crate::world::tokens(5) });
     let event = w.events.iter().rev().find(|e| e.happened.name() == "usage_recorded").unwrap();
     assert_eq!((event.run, event.agent), (run, Some(w.agent_id("judge"))));
+}
+
+#[test]
+fn an_agent_is_starting_until_a_process_of_it_lives() {
+    let mut w = World::with_agents(1);
+    assert_eq!(status(&w, "a1"), AgentStatus::Idle);
+    w.mission(vec![item("a", &[])]);
+    assert_eq!(status(&w, "a1"), AgentStatus::Starting);
+    w.restart_and_compare();
+    w.start("a");
+    assert_eq!(status(&w, "a1"), AgentStatus::Working);
+    w.restart_and_compare();
+    assert_eq!(status(&w, "a1"), AgentStatus::Working);
+    w.end("a", crate::world::finished("done"));
+    assert_eq!(status(&w, "a1"), AgentStatus::Idle);
+}
+
+#[test]
+fn a_restart_interrupts_what_an_agent_has_and_lets_it_take_work_again() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[]), item("b", &[])]);
+    w.start("a");
+    let id = w.agent_id("a1");
+    w.ok(Command::PauseAgent(id));
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    w.ok(Command::RestartAgent(id));
+    assert_eq!((w.effects_of("a"), status(&w, "a1")), (vec!["start_run", "stop_run"], AgentStatus::Working));
+    w.ok(Command::RestartAgent(id));
+    assert_eq!(w.effects_of("a"), ["start_run", "stop_run"], "it is asked for once");
+    w.end("a", musher_core::run::Outcome::Cancelled);
+    assert_eq!((w.phase("a"), w.item("a").attempts, w.agent_of("a")), (Phase::Assigned, 0, "a1".into()));
+    assert_eq!(w.said("agent_restarted"), 2);
+}
+
+#[test]
+fn a_restart_of_an_idle_agent_mends_it_and_of_a_removed_one_is_refused() {
+    let mut w = World::with_agents(1);
+    let id = w.agent_id("a1");
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    w.ok(Command::RestartAgent(id));
+    assert_eq!(status(&w, "a1"), AgentStatus::Idle);
+    w.ok(Command::RemoveAgent(id));
+    assert_eq!(status_of(&w, id), AgentStatus::Stopped);
+    w.refused(Command::RestartAgent(id));
+}
+
+fn status_of(w: &World, id: musher_core::id::AgentId) -> AgentStatus {
+    w.state.status(id).unwrap()
 }

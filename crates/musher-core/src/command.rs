@@ -321,6 +321,8 @@ pub enum Command {
     ExpireRequests(RunId),
     /// From musher to itself: the account of this agent may be used again.
     LiftRateLimit(AgentId),
+    /// From musher to itself: the driver of this agent has rested, and one run may try.
+    ProbeDriver(AgentId),
     /// From musher to itself: nothing holds a waiting item any more.
     FinishWaiting(ItemId),
     /// From musher to itself: this item's merge is next.

@@ -52,6 +52,8 @@ pub enum Condition {
     Author,
     /// Its driver cannot start.
     Error,
+    /// Its driver is paused, or tried by another run.
+    Suspended,
     /// A person paused it.
     Paused,
     /// It finishes what it has.
@@ -73,6 +75,7 @@ impl Condition {
             Self::Role => "of a role that does not fit",
             Self::Author => "its author",
             Self::Error => "unable to start",
+            Self::Suspended => "of a driver that is paused",
             Self::Paused => "paused",
             Self::Draining => "draining",
             Self::RateLimited => "rate limited",
@@ -99,6 +102,9 @@ fn unfit(state: &State, class: &Class, agent: &Agent, review_of: Option<&Item>) 
     }
     if agent.error.is_some() {
         return Some(Condition::Error);
+    }
+    if agent.is_suspended() {
+        return Some(Condition::Suspended);
     }
     if agent.paused {
         return Some(Condition::Paused);
@@ -308,7 +314,7 @@ fn code_of(removed: &Removed) -> WaitCode {
         WaitCode::Quota
     } else if has(Condition::Paused) || has(Condition::Draining) {
         WaitCode::AgentPaused
-    } else if has(Condition::Error) {
+    } else if has(Condition::Error) || has(Condition::Suspended) {
         WaitCode::AgentOffline
     } else {
         WaitCode::NoAgent
@@ -396,6 +402,7 @@ impl Removed {
             | Condition::Role
             | Condition::Author
             | Condition::Error
+            | Condition::Suspended
             | Condition::Paused
             | Condition::Draining
             | Condition::RateLimited

@@ -132,6 +132,7 @@ enum Timer {
     Mission(MissionId),
     Run(RunId),
     Agent(AgentId),
+    Driver(AgentId),
 }
 
 /// The active world.
@@ -171,6 +172,8 @@ pub struct State {
     overdue: BTreeSet<RunId>,
     /// Agents whose account may be used again.
     rested: BTreeSet<AgentId>,
+    /// Agents whose driver has rested.
+    to_probe: BTreeSet<AgentId>,
     /// Ready items by the agent whose account their last run used up.
     limited: BTreeMap<AgentId, BTreeSet<ItemId>>,
     dispatch_due: bool,
@@ -404,6 +407,10 @@ impl State {
         })
     }
 
+    pub(crate) fn first_to_probe(&self) -> Option<AgentId> {
+        self.to_probe.first().copied()
+    }
+
     pub(crate) fn first_unjudged(&self) -> Option<MissionId> {
         self.unjudged.first().copied()
     }
@@ -444,6 +451,9 @@ impl State {
                 }
                 Timer::Agent(id) => {
                     self.rested.insert(id);
+                }
+                Timer::Driver(id) => {
+                    self.to_probe.insert(id);
                 }
                 Timer::Item(id) => {
                     if let Some(item) = self.items.get(&id) {
@@ -747,6 +757,14 @@ impl State {
     fn put_agent(&mut self, row: Agent) {
         let id = row.id;
         self.rested.remove(&id);
+        self.to_probe.remove(&id);
+        let rests = |row: &Agent| row.suspended.as_ref().and_then(|s| s.until);
+        if let Some(at) = self.agents.get(&id).and_then(rests) {
+            self.timers.remove(&(at, Timer::Driver(id)));
+        }
+        if let Some(at) = rests(&row) {
+            self.timers.insert((at, Timer::Driver(id)));
+        }
         if let Some(at) = self.agents.get(&id).and_then(|old| old.limited_until) {
             self.timers.remove(&(at, Timer::Agent(id)));
         }

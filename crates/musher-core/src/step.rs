@@ -66,6 +66,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     let mut change = decide(state, command, cx)?;
     // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
     quota::charge(state, &mut change, cx);
+    agent::settle(state, &mut change, cx);
     Ok(change)
 }
 
@@ -119,6 +120,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::AssignReview(id, agent) => review::assign(state, *id, *agent, cx),
         Command::ExpireRequests(run) => approval::expire(state, *run, cx),
         Command::LiftRateLimit(agent) => agent::lift(state, *agent, cx),
+        Command::ProbeDriver(agent) => agent::probe(state, *agent, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),

@@ -232,11 +232,18 @@ fn rate_limited(state: &State, item: &Item, limited: &Limited) -> Wait {
 
 fn no_agent_text(state: &State, removed: &dispatch::Removed) -> String {
     let mut text = removed.text();
+    let mut told = std::collections::BTreeSet::new();
     for agent in state.agents().filter(|a| !a.removed) {
         if state.status(agent.id) == Some(AgentStatus::Error)
             && let Some(error) = &agent.error
         {
             text.push_str(&format!("; {}: {error}", agent.spec.name));
+        }
+        if let Some(suspended) = agent.suspended.as_deref().filter(|_| agent.is_suspended())
+            && told.insert(&*agent.spec.driver)
+        {
+            let until = suspended.until.map(|at| format!("until {at}")).unwrap_or("while one run tries it".to_owned());
+            text.push_str(&format!("; the driver {} is paused {until}: {}", agent.spec.driver, suspended.why));
         }
     }
     text

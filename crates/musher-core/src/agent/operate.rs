@@ -41,6 +41,8 @@ fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
         error: None,
         limited_until: None,
         limited_times: 0,
+        suspended: None,
+        setup_failures: Vec::new(),
         created_at: cx.now,
         updated_at: cx.now,
     }
@@ -138,11 +140,19 @@ pub fn pause(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Ref
 /// The agent takes work again; what was wrong with its program is forgotten, and found again if it still is.
 pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
     let agent = find(state, id)?;
-    if !agent.paused && !agent.draining && agent.error.is_none() && agent.limited_until.is_none() {
+    let held = agent.paused || agent.draining || agent.error.is_some() || agent.suspended.is_some();
+    if !held && agent.limited_until.is_none() {
         return Ok(Change::default());
     }
-    let row =
-        Agent { paused: false, draining: false, error: None, limited_until: None, updated_at: cx.now, ..agent.clone() };
+    let row = Agent {
+        paused: false,
+        draining: false,
+        error: None,
+        limited_until: None,
+        suspended: None,
+        updated_at: cx.now,
+        ..agent.clone()
+    };
     let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
     Ok(Change { agents: vec![row], events, ..Change::default() })
 }

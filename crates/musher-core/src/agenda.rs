@@ -20,6 +20,9 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(agent) = state.first_rested() {
         return Some(Command::LiftRateLimit(agent));
     }
+    if let Some(agent) = state.first_to_probe() {
+        return Some(Command::ProbeDriver(agent));
+    }
     if let Some(item) = state.first_clear() {
         return Some(Command::FinishWaiting(item));
     }

@@ -6,10 +6,13 @@ use crate::approval::{Approvals, Rules};
 use crate::id::AgentId;
 use crate::time::Timestamp;
 
+mod driver;
 mod limited;
 mod operate;
+pub(crate) use driver::settle;
+pub use driver::{SetupFailure, Suspended, probe};
 pub use limited::{lift, rate_limited};
-pub use operate::{add, drain, pause, remove, resume, setup_checked, sync};
+pub use operate::{add, drain, pause, remove, restart, resume, setup_checked, sync};
 
 /// Where an agent's definition comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -167,6 +170,12 @@ pub struct Agent {
     /// How often in a row its account was used up without a word of when it is not any more.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub limited_times: u32,
+    /// Its driver cannot be set up here: it is paused until a run of one of its agents shows otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Box<Suspended>>,
+    /// The failures to be set up that its runs have had within the hour, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup_failures: Vec<SetupFailure>,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -185,6 +194,8 @@ pub enum AgentStatus {
     Paused,
     /// Finishes what it has.
     Draining,
+    /// Its only runs are about to begin: none of their processes lives yet.
+    Starting,
     /// At work.
     Working,
     /// Free.
@@ -199,6 +210,7 @@ impl AgentStatus {
             Self::Error => "error",
             Self::Paused => "paused",
             Self::Draining => "draining",
+            Self::Starting => "starting",
             Self::Working => "working",
             Self::Idle => "idle",
         }
@@ -206,21 +218,28 @@ impl AgentStatus {
 }
 
 impl Agent {
-    /// What a person sees, given the number of its live runs.
-    pub fn status(&self, load: u32) -> AgentStatus {
+    /// What a person sees, given the number of its live runs, and of those whose process lives.
+    pub fn status(&self, load: u32, at_work: u32) -> AgentStatus {
         if self.removed {
             AgentStatus::Stopped
         } else if self.error.is_some() {
             AgentStatus::Error
-        } else if self.paused || self.limited_until.is_some() {
+        } else if self.paused || self.limited_until.is_some() || self.is_suspended() {
             AgentStatus::Paused
         } else if self.draining {
             AgentStatus::Draining
-        } else if load > 0 {
+        } else if at_work > 0 {
             AgentStatus::Working
+        } else if load > 0 {
+            AgentStatus::Starting
         } else {
             AgentStatus::Idle
         }
+    }
+
+    /// Whether it takes nothing because its driver is paused, or because another of its agents is the canary.
+    pub fn is_suspended(&self) -> bool {
+        self.suspended.as_ref().is_some_and(|s| s.until.is_some() || s.canary.is_some())
     }
 
     /// Whether it may be given another run, given the number of its live runs.

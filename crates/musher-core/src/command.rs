@@ -247,6 +247,8 @@ pub enum Command {
     ResumeAgent(AgentId),
     /// Finishes what it has and takes nothing new.
     DrainAgent(AgentId),
+    /// Ends its runs and lets it take work again, whatever kept it from that.
+    RestartAgent(AgentId),
     /// Takes nothing any more.
     RemoveAgent(AgentId),
     /// Whether the agent's program can start: nothing, or what is wrong with the exact fix.
@@ -276,6 +278,8 @@ pub enum Command {
 
     /// A fresh start from the dead letter or a block.
     RetryItem(ItemId),
+    /// Another account may take it, while its own is used up.
+    FailOverItem(ItemId),
     /// Takes it out.
     HoldItem(ItemId, Box<str>),
     /// Puts it back.
@@ -317,6 +321,8 @@ pub enum Command {
     ExpireRequests(RunId),
     /// From musher to itself: the account of this agent may be used again.
     LiftRateLimit(AgentId),
+    /// From musher to itself: the driver of this agent has rested, and one run may try.
+    ProbeDriver(AgentId),
     /// From musher to itself: nothing holds a waiting item any more.
     FinishWaiting(ItemId),
     /// From musher to itself: this item's merge is next.

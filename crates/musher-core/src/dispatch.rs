@@ -106,6 +106,9 @@ pub fn has_reviewer(state: &State, item: &Item) -> bool {
 /// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
 pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
     let refuse = |what| Err(Refused::Stale { what });
+    if state.is_parked(item) {
+        return refuse("it waits for the account of its last run");
+    }
     if item.phase() != Phase::Ready || item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
         return refuse("its item is not ready");
     }
@@ -154,7 +157,7 @@ fn code_of(removed: &Removed) -> WaitCode {
         WaitCode::Quota
     } else if has(Condition::Paused) || has(Condition::Draining) {
         WaitCode::AgentPaused
-    } else if has(Condition::Error) {
+    } else if has(Condition::Error) || has(Condition::Suspended) {
         WaitCode::AgentOffline
     } else {
         WaitCode::NoAgent

@@ -137,6 +137,18 @@ catalogue! {
     MessageUndelivered "message_undelivered" {}
     "The run has reached a limit and is stopped."
     LimitReached "limit_reached" { limit: Limit = "which", text: Box<str> = "in words" }
+    "A person lets an agent of another account take the item, whose own account is used up."
+    ItemFailoverAllowed "item_failover_allowed" {}
+    "An agent takes the item over from one whose account was used up, or that did not take it again."
+    ItemHandedOver "item_handed_over" { from: Box<str> = "the agent that had it" }
+    "A person restarted the agent: its runs are interrupted, and it takes work again."
+    AgentRestarted "agent_restarted" { runs: u32 = "how many runs it had" }
+    "The same failure to be set up came 5 times in an hour, or that of the run that tried: all agents of the driver rest."
+    DriverPaused "driver_paused" { driver: Box<str> = "its name", until: Timestamp = "when one run tries", why: Box<str> = "the failure, with its fix" }
+    "The rest of the driver is over: one run of one of its agents tries."
+    DriverProbed "driver_probed" { driver: Box<str> = "its name" }
+    "A run of the driver worked: its agents take work again."
+    DriverResumed "driver_resumed" { driver: Box<str> = "its name" }
     "The account of the agent is used up for now."
     AgentRateLimited "agent_rate_limited" { until: Timestamp = "when it takes work again" }
     "The account of the agent may be used again."

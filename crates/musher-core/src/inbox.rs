@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase};
-use crate::mission::MissionState;
+use crate::mission::{MissionState, OnRateLimit};
 use crate::review;
 use crate::run::Run;
 use crate::state::{MissionEntry, State};
@@ -26,6 +26,8 @@ pub enum Ask {
     Blocked,
     /// An agent cannot start.
     Agent,
+    /// An item waits for a used up account, and another could take it.
+    RateLimit,
     /// A running agent asks before it does something.
     Permission,
     /// A running agent asks something, and waits for the answer.
@@ -172,6 +174,11 @@ fn unblocking(state: &State, entry: &MissionEntry) -> Vec<String> {
     replies
 }
 
+/// Whether its policy asks a person while it waits for the account of its agent.
+fn asks_for_another(state: &State, item: &Item) -> bool {
+    item.limited.as_deref().is_some_and(|limited| limited.then == OnRateLimit::Ask) && state.is_parked(item)
+}
+
 fn of_item(state: &State, item: &Item) -> Option<Request> {
     let id = item.id.short();
     let (ask, text, replies) = match &item.state {
@@ -179,6 +186,19 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
             Ask::Approval,
             format!("{} ({}) wants a yes or a no", item.key, item.title),
             vec![format!("musher diff {id}"), format!("musher approve {id}"), format!("musher reject {id} \"WHY\"")],
+        ),
+        ItemState::Ready if asks_for_another(state, item) => (
+            Ask::RateLimit,
+            format!(
+                "{} waits: {}. Nothing has to be said: it goes on by itself then",
+                item.key,
+                item.last_error.as_deref().unwrap_or("the account of its agent is used up")
+            ),
+            vec![
+                format!("musher item failover {id}"),
+                format!("musher mission note {} \"redirect {} to AGENT\"", item.mission.short(), item.key),
+                format!("musher explain {id}"),
+            ],
         ),
         ItemState::Blocked(_) | ItemState::Failed(_) => (
             Ask::Stuck,

@@ -6,11 +6,13 @@ use crate::id::{AgentId, CallId, Fence, ItemId, MissionId, RunId};
 use crate::run::Usage;
 use crate::time::Timestamp;
 
+mod limited;
 mod operate;
 mod planned;
 mod progress;
 mod table;
 
+pub use limited::fail_over;
 pub use operate::{
     LONGEST_MESSAGE, cancel, discard, driver_failed, hold, release, retry, skip, stop_run, tell_run, told,
     worktree_removed,
@@ -324,13 +326,17 @@ pub enum Fix {
     Conflict(RunId),
     /// A reviewer asked for changes; the words are kept with the run.
     Rejected(RunId),
+    /// Another agent's account was used up; what it had done is kept with the run.
+    HandedOver(RunId),
 }
 
 impl Fix {
     /// The run whose stored text explains what to mend.
     pub const fn run(self) -> RunId {
         match self {
-            Self::Failed(run) | Self::Gate(run) | Self::Conflict(run) | Self::Rejected(run) => run,
+            Self::Failed(run) | Self::Gate(run) | Self::Conflict(run) | Self::Rejected(run) | Self::HandedOver(run) => {
+                run
+            }
         }
     }
 }
@@ -342,6 +348,17 @@ pub struct Approval {
     pub by: Box<str>,
     /// The commit that it was said about.
     pub head: Box<str>,
+}
+
+/// An item whose agent's account is used up for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    /// The agent, whose session goes on when it takes the item again.
+    pub agent: AgentId,
+    /// The run that was cut short; what it had done is stored with it.
+    pub run: RunId,
+    /// Whether another account may take the item meanwhile.
+    pub then: crate::mission::OnRateLimit,
 }
 
 /// How an agent added an item.
@@ -409,6 +426,9 @@ pub struct Item {
     /// Not dispatched before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// The account that its last run used up, while it is ready again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<Box<Limited>>,
     /// Grows with every assignment; a report with an older one is refused.
     pub fence: Fence,
     /// The agent of its present or last run.

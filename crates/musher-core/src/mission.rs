@@ -67,6 +67,33 @@ impl OnCap {
     }
 }
 
+/// What becomes of an item whose agent's account is used up for now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnRateLimit {
+    /// It waits for that account, and goes on in its session.
+    #[default]
+    Wait,
+    /// The next fitting agent of another account takes it at once; without one it waits.
+    Failover,
+    /// It waits, and a person may let another account take it.
+    Ask,
+}
+
+impl OnRateLimit {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Wait, Self::Failover, Self::Ask];
+
+    /// The word in the configuration and in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Failover => "failover",
+            Self::Ask => "ask",
+        }
+    }
+}
+
 /// What musher may do by itself in a mission.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -89,6 +116,8 @@ pub struct Policy {
     pub max_added_items: u32,
     /// What becomes of an item whose run a quota has stopped. Default block.
     pub on_cap: OnCap,
+    /// What becomes of an item whose agent's account is used up for now. Default wait.
+    pub on_rate_limit: OnRateLimit,
     /// When the mission has failed if it is not done; none = never.
     pub deadline: Option<Timestamp>,
 }
@@ -105,6 +134,7 @@ impl Default for Policy {
             budget_tokens: None,
             max_added_items: 20,
             on_cap: OnCap::default(),
+            on_rate_limit: OnRateLimit::default(),
             deadline: None,
         }
     }

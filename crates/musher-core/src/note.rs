@@ -270,6 +270,10 @@ fn redirected(
     }
     let mut row: Item = item.clone();
     row.pin = Some(agent.into());
+    // Who names an agent does not want to wait for the account of another.
+    if let Some(limited) = &mut row.limited {
+        limited.then = mission::OnRateLimit::Failover;
+    }
     row.updated_at = cx.now;
     let mut change = Change::default();
     if let Some(taken_back) = dispatch::take_back(state, &mut row, cx)? {

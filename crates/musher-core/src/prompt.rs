@@ -132,6 +132,7 @@ fn lesson_heading(fix: Option<Fix>) -> &'static str {
             "The branch conflicts with the newest base; the merge is open in this folder, with conflict markers"
         }
         Some(Fix::Rejected(_)) => "A reviewer asked for changes",
+        Some(Fix::HandedOver(_)) => "Another agent has begun this",
         Some(Fix::Failed(_)) | None => "The last attempt failed",
     }
 }

@@ -6,16 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentStatus};
 use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
 use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
-use crate::mission::{Counts, Mission};
+use crate::mission::{Counts, Mission, OnRateLimit};
 use crate::quota;
 use crate::quota::{Account, Books, Denied, Scope};
-use crate::run::{Run, Usage};
+use crate::run::{Run, RunState, Usage};
 use crate::sink::Sink;
 use crate::time::Timestamp;
 
@@ -135,6 +135,7 @@ enum Timer {
     Mission(MissionId),
     Run(RunId),
     Agent(AgentId),
+    Driver(AgentId),
 }
 
 /// The active world.
@@ -158,6 +159,7 @@ pub struct State {
     dependents: IdMap<ItemId, Vec<ItemId>>,
     load: BTreeMap<AgentId, u32>,
     roster: Roster,
+    at_work: BTreeMap<AgentId, u32>,
     runs_of: IdMap<ItemId, Vec<RunId>>,
     effects_of: IdMap<ItemId, Vec<EffectId>>,
     timers: BTreeSet<(Timestamp, Timer)>,
@@ -174,6 +176,10 @@ pub struct State {
     overdue: BTreeSet<RunId>,
     /// Agents whose account may be used again.
     rested: BTreeSet<AgentId>,
+    /// Agents whose driver has rested.
+    to_probe: BTreeSet<AgentId>,
+    /// Ready items by the agent whose account their last run used up.
+    limited: BTreeMap<AgentId, BTreeSet<ItemId>>,
     dispatch_due: bool,
     /// When an account that refuses now refuses no more by itself.
     heals: BTreeMap<Scope, Timestamp>,
@@ -291,6 +297,12 @@ impl State {
         self.load.get(&agent).copied().unwrap_or(0)
     }
 
+    /// What a person sees of an agent; nothing when there is none of this id.
+    pub fn status(&self, agent: AgentId) -> Option<AgentStatus> {
+        let at_work = self.at_work.get(&agent).copied().unwrap_or(0);
+        self.agent(agent).map(|row| row.status(self.load(agent), at_work))
+    }
+
     /// A sink, in the config or not.
     pub fn sink(&self, name: &str) -> Option<&Sink> {
         self.sinks.get(name)
@@ -388,6 +400,21 @@ impl State {
         self.rested.first().copied()
     }
 
+    /// Whether a ready item waits for the account of its last run, whoever else could take it.
+    pub fn is_parked(&self, item: &Item) -> bool {
+        let waits = item.limited.as_deref().filter(|_| item.phase() == Phase::Ready);
+        waits.is_some_and(|limited| match limited.then {
+            OnRateLimit::Wait | OnRateLimit::Ask => {
+                self.agent(limited.agent).is_some_and(|agent| !agent.removed && agent.limited_until.is_some())
+            }
+            OnRateLimit::Failover => false,
+        })
+    }
+
+    pub(crate) fn first_to_probe(&self) -> Option<AgentId> {
+        self.to_probe.first().copied()
+    }
+
     pub(crate) fn first_unjudged(&self) -> Option<MissionId> {
         self.unjudged.first().copied()
     }
@@ -432,6 +459,9 @@ impl State {
                 }
                 Timer::Agent(id) => {
                     self.rested.insert(id);
+                }
+                Timer::Driver(id) => {
+                    self.to_probe.insert(id);
                 }
                 Timer::Item(id) => {
                     if let Some(item) = self.items.get(&id) {
@@ -609,7 +639,8 @@ impl State {
             ready.set_open(*id, entry.is_open(), entry.row.dispatcher.answer);
         }
         let waits = |item: &Item| item.due().is_some_and(|at| self.timers.contains(&(at, Timer::Item(item.id))));
-        let items = self.items.values().filter(|item| item.phase() == Phase::Ready && !waits(item));
+        let is_ready = |item: &&Box<Item>| item.phase() == Phase::Ready && !waits(item) && !self.is_parked(item);
+        let items = self.items.values().filter(is_ready);
         items.for_each(|item| ready.insert(item));
         ready
     }
@@ -685,7 +716,12 @@ impl State {
         }
         match &item.state {
             ItemState::Ready if item.not_before.is_none() => {
-                self.ready.insert(item);
+                if let Some(limited) = &item.limited {
+                    self.limited.entry(limited.agent).or_default().insert(item.id);
+                }
+                if !self.is_parked(item) {
+                    self.ready.insert(item);
+                }
                 self.dispatch_due = true;
             }
             ItemState::Waiting(Waiting::Clear) => {
@@ -717,6 +753,14 @@ impl State {
                 self.promotable.remove(&item.id);
             }
             ItemState::Ready => {
+                if let Some(agent) = item.limited.as_ref().map(|limited| limited.agent)
+                    && let Some(items) = self.limited.get_mut(&agent)
+                {
+                    items.remove(&item.id);
+                    if items.is_empty() {
+                        self.limited.remove(&agent);
+                    }
+                }
                 self.ready.remove(item);
                 // Another one is the first now, and why that one finds no agent may have to be said.
                 self.dispatch_due = true;
@@ -756,6 +800,14 @@ impl State {
     fn put_agent(&mut self, row: Agent) {
         let id = row.id;
         self.rested.remove(&id);
+        self.to_probe.remove(&id);
+        let rests = |row: &Agent| row.suspended.as_ref().and_then(|s| s.until);
+        if let Some(at) = self.agents.get(&id).and_then(rests) {
+            self.timers.remove(&(at, Timer::Driver(id)));
+        }
+        if let Some(at) = rests(&row) {
+            self.timers.insert((at, Timer::Driver(id)));
+        }
         if let Some(at) = self.agents.get(&id).and_then(|old| old.limited_until) {
             self.timers.remove(&(at, Timer::Agent(id)));
         }
@@ -775,6 +827,19 @@ impl State {
         }
         self.agents.insert(id, row);
         self.rearm_quota(&scope);
+        self.repark(id);
+    }
+
+    /// The account of this agent may be used up now, or not any more: what waits for it follows.
+    fn repark(&mut self, agent: AgentId) {
+        for item in self.limited.get(&agent).into_iter().flatten().filter_map(|id| self.items.get(id)) {
+            if self.is_parked(item) {
+                self.ready.remove(item);
+            } else {
+                self.ready.insert(item);
+            }
+            self.unjudged.insert(item.mission);
+        }
     }
 
     fn put_run(&mut self, row: Run) {
@@ -785,6 +850,12 @@ impl State {
         }
         if let Some(at) = crate::approval::due(&row).filter(|_| row.is_live()) {
             self.timers.insert((at, Timer::Run(row.id)));
+        }
+        let worked = old.as_ref().is_some_and(|run| run.state == RunState::Running);
+        let works = row.state == RunState::Running;
+        if worked != works {
+            let at_work = self.at_work.entry(row.agent).or_insert(0);
+            *at_work = if works { *at_work + 1 } else { at_work.saturating_sub(1) };
         }
         let was_live = old.is_some();
         match (was_live, row.is_live()) {

@@ -66,6 +66,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     let mut change = decide(state, command, cx)?;
     // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
     quota::charge(state, &mut change, cx);
+    agent::settle(state, &mut change, cx);
     Ok(change)
 }
 
@@ -79,6 +80,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::PauseAgent(id) => agent::pause(state, *id, cx),
         Command::ResumeAgent(id) => agent::resume(state, *id, cx),
         Command::DrainAgent(id) => agent::drain(state, *id, cx),
+        Command::RestartAgent(id) => agent::restart(state, *id, cx),
         Command::RemoveAgent(id) => agent::remove(state, *id, cx),
         Command::AgentChecked(id, problem) => agent::setup_checked(state, *id, problem.as_deref(), cx),
 
@@ -95,6 +97,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::NoteMission(id, text) => note::apply(state, *id, text, cx),
 
         Command::RetryItem(id) => item::retry(state, *id, cx),
+        Command::FailOverItem(id) => item::fail_over(state, *id, cx),
         Command::HoldItem(id, reason) => item::hold(state, *id, reason, cx),
         Command::ReleaseItem(id) => item::release(state, *id, cx),
         Command::SkipItem(id) => item::skip(state, *id, cx),
@@ -117,6 +120,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::AssignReview(id, agent) => review::assign(state, *id, *agent, cx),
         Command::ExpireRequests(run) => approval::expire(state, *run, cx),
         Command::LiftRateLimit(agent) => agent::lift(state, *agent, cx),
+        Command::ProbeDriver(agent) => agent::probe(state, *agent, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentStatus;
 use crate::dispatch;
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
+use crate::item::{Item, ItemState, Limited, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
@@ -203,7 +203,9 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
     if let Some(other) = dispatch::overlapping(state, item) {
         waits.push(wait(WaitCode::TouchesOverlap, format!("{} is at work on the same files", other.key)));
     }
-    if let Some((code, removed)) = dispatch::no_agent(state, item) {
+    if let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) {
+        waits.push(rate_limited(state, item, limited));
+    } else if let Some((code, removed)) = dispatch::no_agent(state, item) {
         let until = if code == WaitCode::RateLimited {
             state.agents().filter(|a| !a.removed).filter_map(|a| a.limited_until).min()
         } else {
@@ -214,13 +216,34 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
     waits
 }
 
+/// It waits for the account of its own agent, though others may be free.
+fn rate_limited(state: &State, item: &Item, limited: &Limited) -> Wait {
+    let agent = state.agent(limited.agent);
+    let name = agent.map(|agent| &*agent.spec.name).unwrap_or_default();
+    let until = agent.and_then(|agent| agent.limited_until);
+    let rests = until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let id = item.id.short();
+    let text = format!(
+        "the account of {name} rests{rests}, and it goes on in its session then; `musher item failover {id}` gives it to \
+         another account now"
+    );
+    Wait { code: WaitCode::RateLimited, text, until }
+}
+
 fn no_agent_text(state: &State, removed: &dispatch::Removed) -> String {
     let mut text = removed.text();
+    let mut told = std::collections::BTreeSet::new();
     for agent in state.agents().filter(|a| !a.removed) {
-        if agent.status(state.load(agent.id)) == AgentStatus::Error
+        if state.status(agent.id) == Some(AgentStatus::Error)
             && let Some(error) = &agent.error
         {
             text.push_str(&format!("; {}: {error}", agent.spec.name));
+        }
+        if let Some(suspended) = agent.suspended.as_deref().filter(|_| agent.is_suspended())
+            && told.insert(&*agent.spec.driver)
+        {
+            let until = suspended.until.map(|at| format!("until {at}")).unwrap_or("while one run tries it".to_owned());
+            text.push_str(&format!("; the driver {} is paused {until}: {}", agent.spec.driver, suspended.why));
         }
     }
     text

@@ -281,6 +281,8 @@ fn witness(command: &Command, answer: &Answer) -> Option<(&'static str, Option<M
         Command::StopMission(id, _) => ("mission_cancelled", Some(*id), None),
         Command::NoteMission(id, _) => ("note_applied", Some(*id), None),
         Command::RetryItem(id) => ("item_retried", None, Some(*id)),
+        Command::FailOverItem(id) => ("item_failover_allowed", None, Some(*id)),
+        Command::RestartAgent(_) => ("agent_restarted", None, None),
         Command::HoldItem(id, _) => ("item_held", None, Some(*id)),
         Command::ReleaseItem(id) => ("item_released", None, Some(*id)),
         Command::SkipItem(id) => ("item_skipped", None, Some(*id)),

@@ -60,6 +60,7 @@ fn of_item(chance: &mut Chance, state: &State, id: ItemId, _: Stop) -> Option<Co
         P::Failed | P::Blocked => Command::RetryItem(id),
         P::Held => Command::ReleaseItem(id),
         P::Done | P::Cancelled => Command::DiscardWorktree(id),
+        P::Ready if state.is_parked(item) => Command::FailOverItem(id),
         P::Pending | P::Ready | P::Assigned | P::Running | P::Verifying | P::Merging | P::MergeFailed => {
             Command::HoldItem(id, "wait a moment".into())
         }
@@ -101,6 +102,7 @@ fn of_agent(chance: &mut Chance, state: &State) -> Option<Command> {
         1 => Command::DrainAgent(id),
         2 | 3 => Command::AddAgent(Box::new(helper())),
         4 => Command::RemoveAgent(id),
+        5 => Command::RestartAgent(id),
         _ => Command::ResumeAgent(id),
     })
 }

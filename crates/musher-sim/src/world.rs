@@ -3,7 +3,7 @@
 use musher_core::agent::AgentSpec;
 use musher_core::config::ProjectSettings;
 use musher_core::item::{Kind, Priority, Qa, Wants};
-use musher_core::mission::{Delivery, MissionItem, OnCap, Policy, StartMission};
+use musher_core::mission::{Delivery, MissionItem, OnCap, OnRateLimit, Policy, StartMission};
 use musher_core::quota::Quotas;
 use musher_core::time::Timestamp;
 
@@ -189,6 +189,7 @@ fn policy(chance: &mut Chance) -> Policy {
         deadline: chance
             .one_in(10)
             .then(|| Timestamp::from_micros(EVENING + chance.between(60, 4 * 3_600) * 1_000_000)),
+        on_rate_limit: chance.clone().pick(&OnRateLimit::ALL).copied().unwrap_or_default(),
         on_cap: chance.clone().pick(&OnCap::ALL).copied().unwrap_or_default(),
         ..Policy::default()
     }

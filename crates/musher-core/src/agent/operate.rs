@@ -5,9 +5,12 @@ use crate::approval::Approvals;
 use crate::change::Change;
 use crate::command::{Answer, Refused};
 use crate::config::drivers::{self, Speech};
+use crate::effect::Stop;
 use crate::event::{Event, Happened};
 use crate::id::AgentId;
+use crate::item::{self, Worktree};
 use crate::nearest::nearest;
+use crate::run::Run;
 use crate::state::State;
 use crate::step::Context;
 
@@ -38,6 +41,8 @@ fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
         error: None,
         limited_until: None,
         limited_times: 0,
+        suspended: None,
+        setup_failures: Vec::new(),
         created_at: cx.now,
         updated_at: cx.now,
     }
@@ -135,13 +140,37 @@ pub fn pause(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Ref
 /// The agent takes work again; what was wrong with its program is forgotten, and found again if it still is.
 pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
     let agent = find(state, id)?;
-    if !agent.paused && !agent.draining && agent.error.is_none() && agent.limited_until.is_none() {
+    let held = agent.paused || agent.draining || agent.error.is_some() || agent.suspended.is_some();
+    if !held && agent.limited_until.is_none() {
         return Ok(Change::default());
     }
-    let row =
-        Agent { paused: false, draining: false, error: None, limited_until: None, updated_at: cx.now, ..agent.clone() };
+    let row = Agent {
+        paused: false,
+        draining: false,
+        error: None,
+        limited_until: None,
+        suspended: None,
+        updated_at: cx.now,
+        ..agent.clone()
+    };
     let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
     Ok(Change { agents: vec![row], events, ..Change::default() })
+}
+
+/// The agent's runs are interrupted, and it takes work again, whatever kept it from that. Their items go on where they
+/// were, and nothing is counted.
+pub fn restart(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Refused> {
+    let mut change = resume(state, id, cx)?;
+    let runs: Vec<&Run> = state.runs().into_iter().filter(|run| run.agent == id).collect();
+    for run in &runs {
+        // One whose worktree is still being made has no process yet: it begins with what is set up by then.
+        if let Some(item) = state.item(run.item).filter(|item| item.worktree == Worktree::Ready) {
+            change.extend(item::stop_effect(state, item, run.id, Stop::Interrupt, cx));
+        }
+    }
+    let runs = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+    change.events.push(event(id, Happened::AgentRestarted { runs }, cx));
+    Ok(change)
 }
 
 /// The agent finishes what it has.

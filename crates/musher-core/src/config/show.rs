@@ -90,6 +90,7 @@ impl File {
         policy.budget_usd.into_iter().for_each(|usd| self.line("budget_usd", format_args!("{usd:?}")));
         policy.budget_tokens.into_iter().for_each(|tokens| self.line("budget_tokens", tokens));
         self.text("on_cap", Some(policy.on_cap.name()));
+        self.text("on_rate_limit", Some(policy.on_rate_limit.name()));
         policy.deadline.into_iter().for_each(|moment| self.text("deadline", Some(&moment.to_string())));
     }
 

@@ -118,6 +118,7 @@ fn a_quota_that_makes_no_sense_is_refused_with_what_would() {
             "`max_run_duration` must be a duration",
             "",
         ),
+        ("[policy]\non_rate_limit = 'stop'", "unknown on_rate_limit `stop`", "one of `wait`, `failover`, `ask`"),
         ("[policy]\non_cap = 'stop'", "unknown on_cap `stop`", "one of `block`, `requeue`, `fail`"),
     ] {
         let problems = parse("musher.toml", text.as_bytes()).unwrap_err().to_string();

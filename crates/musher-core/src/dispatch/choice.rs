@@ -39,6 +39,8 @@ pub enum Condition {
     Author,
     /// Its driver cannot start.
     Error,
+    /// Its driver is paused, or tried by another run.
+    Suspended,
     /// A person paused it.
     Paused,
     /// It finishes what it has.
@@ -60,6 +62,7 @@ impl Condition {
             Self::Role => "of a role that does not fit",
             Self::Author => "its author",
             Self::Error => "unable to start",
+            Self::Suspended => "of a driver that is paused",
             Self::Paused => "paused",
             Self::Draining => "draining",
             Self::RateLimited => "rate limited",
@@ -124,6 +127,7 @@ impl Removed {
             | Condition::Role
             | Condition::Author
             | Condition::Error
+            | Condition::Suspended
             | Condition::Paused
             | Condition::Draining
             | Condition::RateLimited
@@ -163,6 +167,7 @@ impl Wish {
             pin: None,
             critical: priority == Priority::Critical,
             conflict_of: None,
+            resumes: None,
         };
         Self { class, verdict: true, author: None }
     }
@@ -180,13 +185,14 @@ impl Wish {
         fit(self.class.kind, self.class.role.as_deref(), roles)
     }
 
-    /// How well a free agent suits, the greatest is chosen: whether it is the one to resolve a conflict; how well it
+    /// How well a free agent suits, the greatest is chosen: whether it is the one to resolve a conflict,
+    /// or has the session that is gone on in; how well it
     /// fits less its load; its fit alone; its free share; its name, the first of them.
     fn score<'a>(&self, trade: &Trade, place: &'a Place) -> (u8, i64, i64, u64, Reverse<&'a str>) {
         let wanted = match self.class.conflict_of {
             Some(_) if trade.roles.iter().any(|role| role.eq_ignore_ascii_case(RESOLVER)) => 2,
             Some(author) if author == place.agent => 1,
-            Some(_) | None => 0,
+            Some(_) | None => u8::from(self.class.resumes == Some(place.agent)),
         };
         let (load, fit) = (i64::from(place.load), i64::from(self.fit(&trade.roles)));
         let (Reverse(share), name) = (place.share, Reverse(&*place.name));
@@ -233,7 +239,7 @@ pub(super) fn best(state: &State, wish: &Wish) -> Option<AgentId> {
         let first = squad.free.iter().find(|place| Some(place.agent) != wish.author);
         first.map(|place| (trade, place))
     });
-    let named = wish.class.conflict_of.and_then(free);
+    let named = [wish.class.conflict_of, wish.class.resumes].into_iter().flatten().filter_map(free);
     firsts.chain(named).max_by_key(|(trade, place)| wish.score(trade, place)).map(|(_, place)| place.agent)
 }
 

@@ -1,6 +1,6 @@
 //! How an item goes forward: promoted, assigned, started, finished.
 
-use super::{Fix, Item, ItemEvent, ItemState, Phase, Wants, Worktree, moved};
+use super::{Fix, Item, ItemEvent, ItemState, Phase, Wants, Worktree, limited, moved};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::dispatch;
@@ -26,6 +26,7 @@ pub(crate) fn go(row: &mut Item, event: ItemEvent, to: ItemState, cx: &Context) 
     row.state = to;
     row.updated_at = cx.now;
     row.not_before = None;
+    row.limited = None;
     Ok(())
 }
 
@@ -54,7 +55,9 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     let purpose = match (row.wants, row.fix) {
         (Wants::Plan, _) => Purpose::Plan,
         (Wants::Change, Some(Fix::Conflict(_))) => Purpose::Resolve,
-        (Wants::Change, Some(Fix::Failed(_) | Fix::Gate(_) | Fix::Rejected(_)) | None) => Purpose::Work,
+        (Wants::Change, Some(Fix::Failed(_) | Fix::Gate(_) | Fix::Rejected(_) | Fix::HandedOver(_)) | None) => {
+            Purpose::Work
+        }
     };
     let mut run = new_run(&mut row, agent, purpose, cx);
     // A session knows its folder: it is of no use in a new worktree, which the same path may hold.
@@ -64,6 +67,12 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     row.agent = Some(agent);
     row.run = Some(run.id);
     let mut change = Change::default();
+    if let Some(limited) = item.limited.as_deref().filter(|limited| limited.agent != agent) {
+        // What it still had to mend comes first, and says enough.
+        row.fix = row.fix.or(Some(Fix::HandedOver(limited.run)));
+        let from = state.agent(limited.agent).map(|agent| agent.spec.name.clone()).unwrap_or_default();
+        change.events.push(cx.about(&row, Happened::ItemHandedOver { from }));
+    }
     match row.worktree {
         Worktree::Ready | Worktree::Kept(_) => {
             row.worktree = Worktree::Ready;
@@ -407,6 +416,9 @@ fn not_started(
         // An agent that was removed meanwhile has nothing left to mend.
         return cannot_work(state, row, run.id, message, cx);
     }
+    if let Outcome::RateLimited { resets_at, message } = outcome {
+        return limited::used_up(state, row, id, *resets_at, message, cx);
+    }
     match failure_of(outcome) {
         Some(failure) => retry::failed(state, &row, Some(id), &failure, cx),
         None => {
@@ -438,13 +450,9 @@ fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut C
     if let Some(failure) = failure_of(outcome) {
         return retry::failed(state, &row, Some(id), &failure, cx);
     }
-    let mut limited = Change::default();
     match outcome {
         Outcome::RateLimited { resets_at, message } => {
-            row.last_error = Some(message.clone());
-            if let Some(run) = state.run(id) {
-                limited = crate::agent::rate_limited(state, run.agent, *resets_at, cx);
-            }
+            return limited::used_up(state, row, id, *resets_at, message, cx);
         }
         Outcome::SessionLost { .. } => row.session = None,
         Outcome::Finished { .. } | Outcome::Failed { .. } | Outcome::Cancelled | Outcome::Lost { .. } => {}
@@ -457,9 +465,8 @@ fn worked(state: &State, mut row: Item, id: RunId, outcome: &Outcome, cx: &mut C
         }
         // Cancelled, or lost while nobody could watch: it goes on in the same worktree and nothing is counted.
         go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
-        limited.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
-        limited.items.push(row);
-        return Ok(limited);
+        let event = cx.about(&row, Happened::ItemReady { not_before: None });
+        return Ok(Change { items: vec![row], events: vec![event], ..Change::default() });
     };
     if row.wants == Wants::Plan {
         return super::planned::answered(state, row, id, summary, cx);

@@ -46,6 +46,13 @@ pub(crate) const POLICY: &[Key] = &[
         "What becomes of an item whose run a quota has stopped: a person retries it, it waits for the quota, or it is in \
          the dead letter.",
     ),
+    Key::new(
+        "on_rate_limit",
+        Shape::Word(&["wait", "failover", "ask"]),
+        "wait",
+        "What becomes of an item whose agent's account is used up for now: it waits for that account, another account takes \
+         it, or a person is asked while it waits.",
+    ),
     Key::new("deadline", Shape::Moment, "", "When the mission has failed if it is not done."),
 ];
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::reader::Fields;
-use crate::mission::{OnCap, Policy};
+use crate::mission::{OnCap, OnRateLimit, Policy};
 use crate::problem::Report;
 use crate::time::Timestamp;
 
@@ -29,6 +29,8 @@ pub struct PolicyPatch {
     pub max_added_items: Option<u32>,
     /// What becomes of an item whose run a quota has stopped.
     pub on_cap: Option<OnCap>,
+    /// What becomes of an item whose agent's account is used up for now.
+    pub on_rate_limit: Option<OnRateLimit>,
     /// When the mission has failed if it is not done.
     pub deadline: Option<Timestamp>,
 }
@@ -47,6 +49,7 @@ impl PolicyPatch {
             budget_tokens: over.budget_tokens.or(self.budget_tokens),
             max_added_items: over.max_added_items.or(self.max_added_items),
             on_cap: over.on_cap.or(self.on_cap),
+            on_rate_limit: over.on_rate_limit.or(self.on_rate_limit),
             deadline: over.deadline.or(self.deadline),
         }
     }
@@ -64,6 +67,7 @@ impl PolicyPatch {
             budget_tokens: self.budget_tokens.or(policy.budget_tokens).filter(|tokens| *tokens > 0),
             max_added_items: self.max_added_items.unwrap_or(policy.max_added_items),
             on_cap: self.on_cap.unwrap_or(policy.on_cap),
+            on_rate_limit: self.on_rate_limit.unwrap_or(policy.on_rate_limit),
             deadline: self.deadline.or(policy.deadline),
         }
     }
@@ -81,6 +85,7 @@ pub(crate) fn read(fields: &Fields, report: &mut Report) -> PolicyPatch {
         budget_tokens: fields.whole("budget_tokens", report),
         max_added_items: fields.whole_u32("max_added_items", report),
         on_cap: fields.word("on_cap", &OnCap::ALL, OnCap::name, report),
+        on_rate_limit: fields.word("on_rate_limit", &OnRateLimit::ALL, OnRateLimit::name, report),
         deadline: fields.moment("deadline", report),
     }
 }

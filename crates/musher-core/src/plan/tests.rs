@@ -6,7 +6,7 @@ use super::keys::{ITEM, PLAN, POLICY};
 use super::*;
 use crate::config::key::{Key, Shape};
 use crate::item::{Kind, Priority, Qa};
-use crate::mission::{OnCap, Policy};
+use crate::mission::{OnCap, OnRateLimit, Policy};
 
 const FULL: &str = r##"goal = "Ship it"
 [policy]
@@ -321,11 +321,12 @@ fn the_words_of_the_table_are_those_of_the_types() {
             "kind" => assert_eq!(words, Kind::ALL.map(Kind::name)),
             "priority" => assert_eq!(words, Priority::ALL.map(Priority::name)),
             "on_cap" => assert_eq!(words, OnCap::ALL.map(OnCap::name)),
+            "on_rate_limit" => assert_eq!(words, OnRateLimit::ALL.map(OnRateLimit::name)),
             "qa" => assert_eq!(words, QA.map(Qa::name)),
             other => panic!("nothing names the words of `{other}`"),
         }
     });
-    assert_eq!(seen, 4);
+    assert_eq!(seen, 5);
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn write_policy(file: &mut String, policy: &PolicyPatch) {
         ("budget_usd", policy.budget_usd.map(|v| format!("{v:?}"))),
         ("budget_tokens", policy.budget_tokens.map(|v| v.to_string())),
         ("on_cap", policy.on_cap.map(|v| string(v.name()))),
+        ("on_rate_limit", policy.on_rate_limit.map(|v| string(v.name()))),
         ("deadline", policy.deadline.map(|v| string(&v.to_string()))),
     ];
     for (key, value) in values {

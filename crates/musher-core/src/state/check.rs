@@ -143,6 +143,12 @@ impl State {
                 item.phase().name()
             );
         }
+        let parked = self.is_parked(item);
+        let listed = self.ready.queue(item.mission, &super::Class::of(item)).any(|rank| rank.item == id);
+        let may_be = item.phase() == Phase::Ready && !parked;
+        hold!(!listed || may_be, "item {name} is to be dispatched, and is {}", item.phase().name());
+        hold!(listed || !may_be || item.not_before.is_some(), "item {name} is ready, and nobody looks for an agent");
+        hold!(item.limited.is_none() || item.phase() == Phase::Ready, "item {name} waits for an account at work");
         if item.phase() == Phase::Verifying {
             hold!(
                 self.effects_of(id).any(|e| matches!(e.kind, EffectKind::Inspect | EffectKind::Gate { .. })),

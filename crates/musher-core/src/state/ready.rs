@@ -22,6 +22,8 @@ pub struct Class {
     pub critical: bool,
     /// Its branch conflicts and this agent wrote it: one of role resolver is wanted, or else this one.
     pub conflict_of: Option<AgentId>,
+    /// The account of this one was used up while it was at work on it, and it has the session.
+    pub resumes: Option<AgentId>,
 }
 
 impl Class {
@@ -34,6 +36,7 @@ impl Class {
             pin: item.pin.clone(),
             critical: item.priority == Priority::Critical,
             conflict_of: item.agent.filter(|_| matches!(item.fix, Some(Fix::Conflict(_)))),
+            resumes: item.limited.as_ref().map(|limited| limited.agent),
         }
     }
 }

@@ -51,6 +51,9 @@ impl Standing {
         if agent.error.is_some() {
             return Self::Out(Condition::Error);
         }
+        if agent.is_suspended() {
+            return Self::Out(Condition::Suspended);
+        }
         if agent.paused {
             return Self::Out(Condition::Paused);
         }

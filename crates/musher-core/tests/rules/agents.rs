@@ -10,8 +10,7 @@ use musher_core::wait::WaitCode;
 use crate::world::{World, agent, failed, item};
 
 fn status(w: &World, name: &str) -> AgentStatus {
-    let agent = w.state.agent_named(name).unwrap();
-    agent.status(w.state.load(agent.id))
+    w.state.status(w.agent_id(name)).unwrap()
 }
 
 #[test]
@@ -143,4 +142,124 @@ fn what_a_review_used_is_the_reviewers() {
     w.report("a", "start_run", Report::RunProgress { usage: crate::world::tokens(5) });
     let event = w.events.iter().rev().find(|e| e.happened.name() == "usage_recorded").unwrap();
     assert_eq!((event.run, event.agent), (run, Some(w.agent_id("judge"))));
+}
+
+#[test]
+fn an_agent_is_starting_until_a_process_of_it_lives() {
+    let mut w = World::with_agents(1);
+    assert_eq!(status(&w, "a1"), AgentStatus::Idle);
+    w.mission(vec![item("a", &[])]);
+    assert_eq!(status(&w, "a1"), AgentStatus::Starting);
+    w.restart_and_compare();
+    w.start("a");
+    assert_eq!(status(&w, "a1"), AgentStatus::Working);
+    w.restart_and_compare();
+    assert_eq!(status(&w, "a1"), AgentStatus::Working);
+    w.end("a", crate::world::finished("done"));
+    assert_eq!(status(&w, "a1"), AgentStatus::Idle);
+}
+
+#[test]
+fn a_restart_interrupts_what_an_agent_has_and_lets_it_take_work_again() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[]), item("b", &[])]);
+    w.start("a");
+    let id = w.agent_id("a1");
+    w.ok(Command::PauseAgent(id));
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    w.ok(Command::RestartAgent(id));
+    assert_eq!((w.effects_of("a"), status(&w, "a1")), (vec!["start_run", "stop_run"], AgentStatus::Working));
+    w.ok(Command::RestartAgent(id));
+    assert_eq!(w.effects_of("a"), ["start_run", "stop_run"], "it is asked for once");
+    w.end("a", musher_core::run::Outcome::Cancelled);
+    assert_eq!((w.phase("a"), w.item("a").attempts, w.agent_of("a")), (Phase::Assigned, 0, "a1".into()));
+    assert_eq!(w.said("agent_restarted"), 2);
+}
+
+#[test]
+fn a_restart_of_an_idle_agent_mends_it_and_of_a_removed_one_is_refused() {
+    let mut w = World::with_agents(1);
+    let id = w.agent_id("a1");
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    w.ok(Command::RestartAgent(id));
+    assert_eq!(status(&w, "a1"), AgentStatus::Idle);
+    w.ok(Command::RemoveAgent(id));
+    assert_eq!(status_of(&w, id), AgentStatus::Stopped);
+    w.refused(Command::RestartAgent(id));
+}
+
+fn status_of(w: &World, id: musher_core::id::AgentId) -> AgentStatus {
+    w.state.status(id).unwrap()
+}
+
+const NO_LOGIN: &str = "not logged in; run `agent login`";
+
+/// `n` agents of one driver and an item each, of which `failing` have failed to be set up in the same way.
+fn failing(n: u32, failing: u32) -> World {
+    let mut w = World::with_agents(n);
+    let items = (1..=n).map(|i| item(&format!("i{i}"), &[])).collect();
+    w.mission_with(musher_core::mission::Policy { max_parallel_items: n, ..crate::world::policy() }, items);
+    let first: Vec<String> = w.all_in(Phase::Assigned).into_iter().take(failing as usize).collect();
+    for key in first {
+        w.start(&key);
+        w.end(&key, failed(FailureClass::Setup, NO_LOGIN));
+    }
+    w
+}
+
+#[test]
+fn the_same_setup_failure_five_times_in_an_hour_pauses_the_driver_and_four_do_not() {
+    let w = failing(6, 4);
+    assert_eq!(
+        (w.said("driver_paused"), status(&w, "a1"), status(&w, "a5")),
+        (0, AgentStatus::Error, AgentStatus::Starting)
+    );
+    let mut w = failing(5, 5);
+    assert_eq!((w.said("driver_paused"), status(&w, "a1")), (1, AgentStatus::Paused));
+    assert_eq!(w.waits("i1"), [WaitCode::AgentOffline]);
+    let text = &musher_core::wait::of_item(&w.state, w.id("i1"))[0].text;
+    assert!(text.contains(NO_LOGIN) && text.contains("is paused until"), "{text}");
+    assert_eq!(w.item("i1").attempts, 0);
+    w.restart_and_compare();
+    w.pass(std::time::Duration::from_secs(3599));
+    assert_eq!(w.all_in(Phase::Assigned).len(), 0, "not a moment too early");
+}
+
+#[test]
+fn one_canary_ends_the_pause_or_lengthens_it() {
+    let hour = std::time::Duration::from_secs(3600);
+    let mut w = failing(5, 5);
+    for pauses in 1..=3 {
+        assert_eq!((w.said("driver_paused"), w.all_in(Phase::Ready).len()), (pauses, 5));
+        w.pass(hour);
+        w.restart_and_compare();
+        assert_eq!(w.all_in(Phase::Assigned).len(), 1, "one tries");
+        let canary = w.all_in(Phase::Assigned).remove(0);
+        w.start(&canary);
+        if pauses == 2 {
+            // What says nothing of the driver is followed by another try.
+            w.end(&canary, musher_core::run::Outcome::Cancelled);
+            assert_eq!(w.all_in(Phase::Assigned).len(), 1);
+            w.start(&w.all_in(Phase::Assigned).remove(0));
+        }
+        let canary = w.all_in(Phase::Running).remove(0);
+        let end = if pauses < 3 { failed(FailureClass::Setup, NO_LOGIN) } else { crate::world::finished("done") };
+        w.end(&canary, end);
+    }
+    assert_eq!((w.said("driver_resumed"), w.all_in(Phase::Assigned).len()), (1, 4), "all others at once");
+}
+
+#[test]
+fn failures_that_differ_or_lie_apart_pause_no_driver() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[])]);
+    let id = w.agent_id("a1");
+    for n in 0..12 {
+        w.start("a");
+        let why = if n < 6 { format!("problem {n}") } else { NO_LOGIN.to_owned() };
+        w.end("a", failed(FailureClass::Setup, &why));
+        w.pass(std::time::Duration::from_secs(if n < 6 { 1 } else { 1000 }));
+        w.ok(Command::ResumeAgent(id));
+    }
+    assert_eq!((w.said("driver_paused"), w.phase("a")), (0, Phase::Assigned));
 }

@@ -10,7 +10,7 @@ use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
 use musher_core::id::{EffectId, Fence, ItemId, MissionId};
 use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wants};
-use musher_core::mission::{MissionItem, MissionState, Policy};
+use musher_core::mission::{MissionItem, MissionState, OnRateLimit, Policy};
 use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
 use proptest::prelude::*;
 
@@ -88,6 +88,7 @@ fn some_world(c: &mut Choices) -> World {
             max_parallel_items: c.of(&[2, 1, 5]),
             reviewer_required: c.one_in(2),
             budget_tokens: c.one_in(6).then_some(60),
+            on_rate_limit: c.of(&OnRateLimit::ALL),
             deadline: c.one_in(8).then(|| w.now.after(std::time::Duration::from_secs(30))),
             ..Policy::default()
         };
@@ -227,7 +228,8 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
         18 => Command::NoteMission(mission, c.of(&["resume", "pause now", "continue", "mind the gap", "hold"]).into()),
         19 => Command::NoteMission(mission, format!("priority {key} {}", c.of(&Priority::ALL).name()).into()),
         20 => c.of(&[Command::PauseAgent(agent), Command::DrainAgent(agent)]),
-        21 | 22 => Command::ResumeAgent(agent),
+        21 => c.of(&[Command::ResumeAgent(agent), Command::FailOverItem(item)]),
+        22 => c.of(&[Command::ResumeAgent(agent), Command::RestartAgent(agent)]),
         23 => c.of(&[Command::RemoveAgent(agent), Command::AgentChecked(agent, Some("no program".into()))]),
         24 => {
             let gate = c.of(&[None, Some("make check".to_owned()), Some("make other".to_owned())]);

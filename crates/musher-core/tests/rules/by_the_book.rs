@@ -7,6 +7,7 @@ use musher_core::agent::Agent;
 use musher_core::dispatch::{Role, fit, overlaps};
 use musher_core::id::{AgentId, ItemId};
 use musher_core::item::{Fix, Item, ItemState, Kind, Priority, Waiting, Worktree};
+use musher_core::mission::OnRateLimit;
 use musher_core::quota::{Cap, Line, Scope, allowed_models, model_of, sheet};
 use musher_core::state::State;
 
@@ -69,12 +70,20 @@ impl<'a> Book<'a> {
         let Some(mission) = self.state.mission(item.mission) else { return false };
         let at_work = self.items().filter(|other| other.mission == item.mission && takes_a_slot(other)).count();
         item.state == ItemState::Ready
+            && !self.waits_for_its_account(item)
             && mission.row.state.dispatches()
             && at_work < mission.row.policy.max_parallel_items as usize
             && !self.is_used_up(&Scope::Mission(item.mission))
             && !self.state.runs().iter().any(|run| run.item == item.id)
             && item.worktree != Worktree::Removing
             && !self.items().any(|other| takes_a_slot(other) && overlaps(&item.touches, &other.touches))
+    }
+
+    /// A rate limited item goes on with the account that it was worked on with, unless it may be handed over.
+    fn waits_for_its_account(&self, item: &Item) -> bool {
+        let Some(limited) = &item.limited else { return false };
+        let rests = |agent: &Agent| !agent.removed && agent.limited_until.is_some();
+        limited.then != OnRateLimit::Failover && self.state.agent(limited.agent).is_some_and(rests)
     }
 
     fn backoff_is_over(&self, item: &Item) -> bool {
@@ -96,6 +105,7 @@ impl<'a> Book<'a> {
         let wanted = |agent: &Agent| match conflict {
             true if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case("resolver")) => 2,
             true if item.agent == Some(agent.id) => 1,
+            false if item.limited.as_ref().is_some_and(|limited| limited.agent == agent.id) => 1,
             _ => 0,
         };
         let may = self.state.agents().filter(|agent| {
@@ -141,11 +151,12 @@ impl<'a> Book<'a> {
         let has_room = agent.spec.max_load == 0 || self.load(agent) < i64::from(agent.spec.max_load);
         let stands =
             agent.removed || agent.paused || agent.draining || agent.error.is_some() || agent.limited_until.is_some();
+        let is_tried = agent.suspended.as_ref().is_some_and(|s| s.until.is_some() || s.canary.is_some());
         let (name, model) = (&agent.spec.name, model_of(&agent.spec));
         let scopes = [Scope::Agent(name.clone()), Scope::Model(model.into()), Scope::Repo, Scope::Workspace];
         let may_use =
             allowed_models(self.state, name).is_none_or(|list| list.iter().any(|allowed| &**allowed == model));
-        has_room && !stands && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
+        has_room && !stands && !is_tried && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
     }
 
     /// Whether nothing is left of some quota of this scope.

@@ -11,6 +11,7 @@ mod archive;
 mod at_random;
 mod fencing;
 mod items;
+mod limits;
 mod merging;
 mod missions;
 mod notes;

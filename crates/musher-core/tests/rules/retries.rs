@@ -38,6 +38,96 @@ fn a_failed_run_waits_five_ten_and_twenty_seconds_and_then_is_in_the_dead_letter
 }
 
 #[test]
+fn how_often_and_how_far_apart_holds_over_restarts() {
+    for (max_retries, restarts) in [(1, false), (2, false), (3, false), (5, false), (1, true), (3, true), (5, true)] {
+        let mut w = World::with_agents(1);
+        w.mission(vec![MissionItem { max_retries: Some(max_retries), ..item("a", &[]) }]);
+        let again = |w: &mut World| {
+            if restarts {
+                w.restart_and_compare();
+            }
+        };
+        let mut waits = Vec::new();
+        let mut runs = 0;
+        while w.phase("a") != Phase::Failed {
+            again(&mut w);
+            w.start("a");
+            again(&mut w);
+            w.end("a", failed(FailureClass::Agent, "no"));
+            runs += 1;
+            let ended = w.now;
+            again(&mut w);
+            if w.phase("a") == Phase::Ready {
+                assert!(w.until_due());
+                waits.push(w.now.since(ended));
+            }
+        }
+        assert_eq!(runs, max_retries, "restarts: {restarts}");
+        let expected = (0..max_retries - 1).map(|n| 5.0 * f64::from(1 << n));
+        assert_eq!(waits.len(), expected.len());
+        for (wait, seconds) in waits.into_iter().zip(expected) {
+            assert!(about(wait, seconds), "{wait:?} and not {seconds} s; restarts: {restarts}");
+        }
+        assert!(!w.until_due(), "nothing follows by itself");
+    }
+}
+
+/// A day in steps of at most an hour, and of every moment that is due by itself.
+fn a_day(w: &mut World, mut each: impl FnMut(&mut World)) {
+    let end = w.now.after(Duration::from_secs(24 * 3600));
+    while w.now < end {
+        let hour = w.now.after(Duration::from_secs(3600));
+        let next = w.state.next_due().filter(|due| *due > w.now).map_or(hour, |due| due.min(hour));
+        w.pass(next.since(w.now));
+        each(w);
+    }
+}
+
+#[test]
+fn a_day_of_waiting_for_an_agent_a_quota_or_an_account_counts_nothing() {
+    // Capacity: another item has the only agent all day.
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[]), item("b", &[])]);
+    w.start("a");
+    a_day(&mut w, |w| assert_eq!((w.phase("b"), w.waits("b")), (Phase::Ready, vec![WaitCode::AgentsBusy])));
+    assert_eq!((w.item("b").attempts, w.said("item_failed"), w.said("item_dead_lettered")), (0, 0, 0));
+
+    // No agent that could take it, or none that can start.
+    let mut w = World::with_agents(1);
+    let id = w.agent_id("a1");
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    w.mission(vec![item("b", &[]), MissionItem { labels: crate::world::words(&["gpu"]), ..item("c", &[]) }]);
+    a_day(&mut w, |w| assert_eq!((w.phase("b"), w.phase("c")), (Phase::Ready, Phase::Ready)));
+    assert_eq!((w.item("b").attempts, w.item("c").attempts, w.said("item_dead_lettered")), (0, 0, 0));
+
+    // A quota: one job is all that the agent may have.
+    let mut w = World::new();
+    let mut spec = crate::world::agent("a1");
+    spec.quota.caps.insert(musher_core::quota::Cap::ConcurrentJobs, 1);
+    spec.max_load = 0;
+    w.agent(spec);
+    w.mission(vec![item("a", &[]), item("b", &[])]);
+    w.start("a");
+    a_day(&mut w, |w| assert_eq!((w.phase("b"), w.waits("b")), (Phase::Ready, vec![WaitCode::Quota])));
+    assert_eq!((w.item("b").attempts, w.said("item_failed"), w.said("item_dead_lettered")), (0, 0, 0));
+
+    // An account that is used up again each time, for minutes, under a policy that counts a single failure.
+    let mut w = World::with_agents(1);
+    w.mission(vec![MissionItem { max_retries: Some(1), ..item("a", &[]) }]);
+    let mut cuts = 0;
+    a_day(&mut w, |w| {
+        if w.phase("a") == Phase::Assigned {
+            w.start("a");
+            w.end("a", Outcome::RateLimited { resets_at: None, message: "429".into() });
+            cuts += 1;
+        }
+        assert_eq!((w.phase("a"), w.item("a").attempts), (Phase::Ready, 0));
+    });
+    assert!(cuts > 24, "{cuts} times");
+    assert_eq!((w.said("item_failed"), w.said("item_dead_lettered")), (0, 0));
+}
+
+#[test]
 fn a_backoff_outlives_a_restart() {
     let mut w = World::with_agents(1);
     w.mission(vec![item("a", &[])]);

@@ -25,7 +25,7 @@ pub struct Agent {
     pub roles: Vec<String>,
     /// What it can do.
     pub capabilities: Vec<String>,
-    /// `idle`, `working`, `paused`, `draining`, `error` or `stopped`.
+    /// `idle`, `starting`, `working`, `paused`, `draining`, `error` or `stopped`.
     pub status: String,
     /// How many runs it has now.
     pub load: u32,

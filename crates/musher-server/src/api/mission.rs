@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Kind, Priority, Qa, Wants};
-use musher_core::mission::{MissionItem, OnCap, Policy as CorePolicy, StartMission as CoreStart};
+use musher_core::mission::{MissionItem, OnCap, OnRateLimit, Policy as CorePolicy, StartMission as CoreStart};
 use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -81,6 +81,9 @@ pub struct Policy {
     /// What becomes of an item whose run a quota has stopped: `block`, `requeue` or `fail`. Default block.
     #[schema(value_type = String)]
     pub on_cap: OnCap,
+    /// What becomes of an item whose agent's account is used up for now: `wait`, `failover` or `ask`. Default wait.
+    #[schema(value_type = String)]
+    pub on_rate_limit: OnRateLimit,
     /// When the mission has failed if it is not done; none = never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deadline: Option<Timestamp>,
@@ -104,6 +107,7 @@ impl From<CorePolicy> for Policy {
             budget_tokens,
             max_added_items,
             on_cap,
+            on_rate_limit,
             deadline,
         } = policy;
         Self {
@@ -116,6 +120,7 @@ impl From<CorePolicy> for Policy {
             budget_tokens,
             max_added_items,
             on_cap,
+            on_rate_limit,
             deadline,
         }
     }

@@ -216,6 +216,11 @@ impl Client {
         self.told(id, "retry", &Nothing {}).await
     }
 
+    /// Lets another account take an item whose own is used up.
+    pub async fn fail_over_item(&self, id: &str) -> Done<Item> {
+        self.told(id, "failover", &Nothing {}).await
+    }
+
     /// Takes an item out.
     pub async fn hold_item(&self, id: &str, reason: &str) -> Done<Item> {
         self.told(id, "hold", &Reason { reason: reason.to_owned() }).await
@@ -283,6 +288,11 @@ impl Client {
     /// Lets an agent finish what it has.
     pub async fn drain_agent(&self, name: &str) -> Done<Agent> {
         self.wish::<AgentDocument>(path(&["agents", name, "drain"])).await.map(|d| d.agent)
+    }
+
+    /// Interrupts an agent's runs and lets it take work again.
+    pub async fn restart_agent(&self, name: &str) -> Done<Agent> {
+        self.wish::<AgentDocument>(path(&["agents", name, "restart"])).await.map(|d| d.agent)
     }
 
     /// Removes an agent.

@@ -1,4 +1,4 @@
-//! Agents: list, add, pause, resume, drain, remove.
+//! Agents: list, add, pause, resume, drain, restart, remove.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(pause))
         .routes(routes!(resume))
         .routes(routes!(drain))
+        .routes(routes!(restart))
 }
 
 /// Lists agents
@@ -99,4 +100,11 @@ async fn resume(State(app): State<App>, caller: Caller, Name(typed): Name) -> An
     responses((status = 200, body = AgentDocument), (status = "default", body = Problem)))]
 async fn drain(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<AgentDocument> {
     told(&app, &caller, &typed, Command::DrainAgent).await
+}
+
+/// Interrupts an agent's runs and lets it take work again
+#[utoipa::path(post, path = "/v1/agents/{name}/restart", tag = "agents", params(("name" = String, Path)),
+    responses((status = 200, body = AgentDocument), (status = "default", body = Problem)))]
+async fn restart(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<AgentDocument> {
+    told(&app, &caller, &typed, Command::RestartAgent).await
 }

@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(explain))
         .routes(routes!(diff))
         .routes(routes!(retry))
+        .routes(routes!(failover))
         .routes(routes!(hold))
         .routes(routes!(release))
         .routes(routes!(skip))
@@ -215,6 +216,14 @@ async fn told(app: &App, caller: &Caller, id: ItemId, command: Command) -> Answe
 async fn retry(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<ItemDocument> {
     let id = resolve::item(&app, &typed).await?;
     told(&app, &caller, id, Command::RetryItem(id)).await
+}
+
+/// Lets an agent of another account take an item whose own account is used up
+#[utoipa::path(post, path = "/v1/items/{id}/failover", tag = "items", params(("id" = String, Path)),
+    responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
+async fn failover(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<ItemDocument> {
+    let id = resolve::item(&app, &typed).await?;
+    told(&app, &caller, id, Command::FailOverItem(id)).await
 }
 
 /// Takes an item out

@@ -1,6 +1,6 @@
 //! Agents as documents.
 
-use musher_core::agent::Agent;
+use musher_core::agent::{Agent, AgentStatus};
 use musher_core::state::State;
 
 use super::word;
@@ -18,7 +18,7 @@ pub fn agent(state: &State, row: &Agent) -> api::Agent {
         model: row.spec.model.as_deref().map(str::to_owned),
         roles: strings(&row.spec.roles),
         capabilities: strings(&row.spec.capabilities),
-        status: row.status(load).name().to_owned(),
+        status: state.status(row.id).map(AgentStatus::name).unwrap_or_default().to_owned(),
         load,
         max_load: row.spec.max_load,
         error: row.error.as_deref().map(str::to_owned),

@@ -240,6 +240,7 @@ const ROUTES: &str = "
     get /v1/items/{id}/explain
     get /v1/items/{id}/diff
     post /v1/items/{id}/retry
+    post /v1/items/{id}/failover
     post /v1/items/{id}/hold
     post /v1/items/{id}/release
     post /v1/items/{id}/skip
@@ -254,6 +255,7 @@ const ROUTES: &str = "
     post /v1/agents/{name}/pause
     post /v1/agents/{name}/resume
     post /v1/agents/{name}/drain
+    post /v1/agents/{name}/restart
     get /v1/quotas
     post /v1/quotas/{scope}
     get /v1/cost

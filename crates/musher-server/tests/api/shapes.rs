@@ -26,7 +26,7 @@ async fn the_mission_document_has_every_documented_field() {
     has(
         &document["mission"]["policy"],
         "max_parallel_items reviewer_required auto_merge watch_interval_secs max_retries budget_usd budget_tokens \
-         on_cap deadline",
+         on_cap on_rate_limit deadline",
     );
     has(
         &document["mission"]["counts"],

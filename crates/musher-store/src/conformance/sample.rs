@@ -96,6 +96,8 @@ pub fn agent(n: u32) -> Agent {
         removed: false,
         limited_until: None,
         limited_times: 2,
+        suspended: None,
+        setup_failures: Vec::new(),
         error: None,
         created_at: NOW,
         updated_at: NOW,

@@ -29,6 +29,11 @@ pub(crate) enum Command {
         /// Its name
         name: String,
     },
+    /// Interrupt an agent's runs and let it take work again, whatever kept it from that
+    Restart {
+        /// Its name
+        name: String,
+    },
     /// Look at an agent without giving it work: its program, version, protocol, account and sandbox
     Probe {
         /// Its name
@@ -135,6 +140,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Pause { name } => client.pause_agent(name).await?,
         Command::Resume { name } => client.resume_agent(name).await?,
         Command::Drain { name } => client.drain_agent(name).await?,
+        Command::Restart { name } => client.restart_agent(name).await?,
         Command::Remove { name } => client.remove_agent(name).await?,
         Command::Probe { name } => return probe(name, cx).await,
     };

@@ -28,6 +28,11 @@ pub(crate) enum Command {
         /// The item
         item: String,
     },
+    /// Let an agent of another account take an item that waits for its own account
+    Failover {
+        /// The item
+        item: String,
+    },
     /// Take an item out; its run is interrupted
     Hold {
         /// The item
@@ -82,6 +87,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
             return cx.say(&shown, || show(&shown));
         }
         Command::Retry { item } => client.retry_item(item).await?,
+        Command::Failover { item } => client.fail_over_item(item).await?,
         Command::Hold { item, reason } => client.hold_item(item, reason).await?,
         Command::Release { item } => client.release_item(item).await?,
         Command::Skip { item } => client.skip_item(item).await?,

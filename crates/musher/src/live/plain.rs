@@ -120,6 +120,14 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
             bad(format!("the account of {} rests until {until}", agent.unwrap_or("an agent")))
         }
         Happened::AgentRateLimitLifted {} => plain(format!("{} takes work again", agent.unwrap_or("an agent"))),
+        Happened::AgentRestarted { .. } => plain(format!("{} is restarted", agent.unwrap_or("an agent"))),
+        Happened::ItemFailoverAllowed {} => plain("may go to another account".to_owned()),
+        Happened::ItemHandedOver { from } => plain(format!("is handed over from {from}")),
+        Happened::DriverPaused { driver, until, why } => {
+            bad(format!("the driver {driver} is paused until {until}: {}", one_line(why, WIDE)))
+        }
+        Happened::DriverProbed { driver } => plain(format!("one run tries the driver {driver}")),
+        Happened::DriverResumed { driver } => good(format!("the driver {driver} works again")),
         Happened::AgentOffline { name, why } => bad(format!("agent {name} takes no work: {}", one_line(why, WIDE))),
         Happened::DeliveryFailed { sink, error, .. } => {
             bad(format!("sink {sink} takes no events: {}", one_line(error, WIDE)))

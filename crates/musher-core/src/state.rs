@@ -639,8 +639,8 @@ impl State {
             ready.set_open(*id, entry.is_open(), entry.row.dispatcher.answer);
         }
         let waits = |item: &Item| item.due().is_some_and(|at| self.timers.contains(&(at, Timer::Item(item.id))));
-        let is_ready = |item: &&Box<Item>| item.phase() == Phase::Ready && !waits(item) && !self.is_parked(item);
-        let items = self.items.values().filter(is_ready);
+        let is_ready = |item: &Item| item.phase() == Phase::Ready && !waits(item) && !self.is_parked(item);
+        let items = self.items.values().filter(|item| is_ready(item));
         items.for_each(|item| ready.insert(item));
         ready
     }

@@ -72,3 +72,9 @@ fn complain(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{text}");
 }
+
+/// Unmaps the program's own instructions and constants that were needed so far; what is used again comes back from the page
+/// cache, unchanged. For processes that stay and mostly wait. Does nothing on systems where that cannot be told.
+pub fn forget_the_start() {
+    crate::sys::forget_the_start();
+}

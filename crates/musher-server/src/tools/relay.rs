@@ -33,7 +33,8 @@ pub enum RelayError {
     Stream(#[from] std::io::Error),
 }
 
-/// Relays until the input ends. Requests that wait then are given up.
+/// Relays until the input ends. Requests that wait then are given up. Each time that nothing waits any more, `rests` is
+/// called: it may be long until the next one.
 ///
 /// # Errors
 /// The input cannot be read.
@@ -42,10 +43,12 @@ pub async fn relay(
     pass: String,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin + Send + 'static,
+    rests: impl Fn() + Send + Sync + 'static,
 ) -> Result<(), RelayError> {
     let (answers, outbox) = mpsc::channel(AT_ONCE);
     let writer = tokio::spawn(write(outbox, output));
     let door = Arc::new(Door { socket, pass });
+    let rests = Arc::new(rests);
     let waiting: Arc<Mutex<HashMap<String, AbortHandle>>> = Arc::default();
     let mut asked = JoinSet::new();
     let mut input = BufReader::new(input);
@@ -89,6 +92,7 @@ pub async fn relay(
             continue;
         }
         let (door, answers, forget) = (Arc::clone(&door), answers.clone(), Arc::clone(&waiting));
+        let rests = Arc::clone(&rests);
         let key = id.to_string();
         let name = key.clone();
         let handle = asked.spawn(async move {
@@ -96,6 +100,9 @@ pub async fn relay(
             let _ = answers.send(answer).await;
             if let Ok(mut waiting) = forget.lock() {
                 waiting.remove(&name);
+                if waiting.is_empty() {
+                    rests();
+                }
             }
         });
         if let Ok(mut waiting) = waiting.lock()

@@ -69,7 +69,7 @@ type Relay = tokio::task::JoinHandle<()>;
 fn relayed(socket: std::path::PathBuf, pass: String) -> (DuplexStream, BufReader<DuplexStream>, Relay) {
     let (input, theirs) = tokio::io::duplex(1 << 16);
     let (ours, output) = tokio::io::duplex(1 << 16);
-    let relay = tokio::spawn(async move { musher_server::relay(socket, pass, theirs, ours).await.unwrap() });
+    let relay = tokio::spawn(async move { musher_server::relay(socket, pass, theirs, ours, || {}).await.unwrap() });
     (input, BufReader::new(output), relay)
 }
 

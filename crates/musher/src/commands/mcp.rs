@@ -25,8 +25,15 @@ pub(crate) fn run() -> Result<(), Failure> {
             .fix("nothing has to be started by hand: musher hands its tools to each agent by itself"));
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let relayed =
-        runtime.block_on(musher_server::relay(PathBuf::from(socket), pass, tokio::io::stdin(), tokio::io::stdout()));
+    // One of these stays beside every agent, and mostly waits.
+    let rests = musher_agents::host::forget_the_start;
+    let relayed = runtime.block_on(musher_server::relay(
+        PathBuf::from(socket),
+        pass,
+        tokio::io::stdin(),
+        tokio::io::stdout(),
+        rests,
+    ));
     // A read of standard input cannot be called off; nothing of it is wanted any more.
     runtime.shutdown_background();
     relayed.map_err(|error| Failure::caused(crate::error::Exit::Failed, &error))

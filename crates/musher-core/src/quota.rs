@@ -1,6 +1,6 @@
 //! Quotas: what agents, models, missions and the workspace may use, and since when it is too much.
 //!
-//! [`check`] asks, and [`charge`] books what a step has decided into the same change: a run that begins takes its job, one
+//! [`check()`] asks, and [`charge()`] books what a step has decided into the same change: a run that begins takes its job, one
 //! that reports is charged, one that ends gives back what its end gives back. So two dispatches never take the same last
 //! job, and no way of ending a run is forgotten. The sums are [`Account`]s, one a scope, each with its day and its hour.
 

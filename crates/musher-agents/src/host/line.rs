@@ -17,7 +17,7 @@ pub struct Lines {
 /// A line, or the beginning of one that is too long.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its bytes without the end of line; up to [`SLACK_BYTES`] more than are kept.
+    /// Its bytes without the end of line; up to `SLACK_BYTES` more than are kept.
     pub bytes: &'a [u8],
     /// Whether more of it was thrown away.
     pub cut: bool,

@@ -144,7 +144,7 @@ impl State {
             );
         }
         let parked = self.is_parked(item);
-        let listed = self.ready.queue(item.mission, &super::Class::of(item)).any(|rank| rank.item == id);
+        let listed = self.ready.contains(item);
         let may_be = item.phase() == Phase::Ready && !parked;
         hold!(!listed || may_be, "item {name} is to be dispatched, and is {}", item.phase().name());
         hold!(listed || !may_be || item.not_before.is_some(), "item {name} is ready, and nobody looks for an agent");

@@ -200,7 +200,9 @@ fn read_agent(fields: &Fields, report: &mut Report) -> AgentConfig {
     check_name(name, fields.place("name"), report);
     let driver = read_driver(fields, name, report);
     let command = fields.texts("command", report);
-    check_command(fields, &driver, command.as_deref(), report);
+    // Where no driver is named, that is the problem, and its program is none yet.
+    let driven = (fields.has("driver") || named(name).is_some()).then_some(driver.as_str());
+    check_command(fields, driven, command.as_deref(), report);
     let env = fields.texts("env", report).unwrap_or_default();
     check_env(&env, report);
     let speech = named(&driver).map(|known| known.speech);
@@ -286,13 +288,13 @@ fn read_driver(fields: &Fields, agent: &str, report: &mut Report) -> String {
     driver.to_owned()
 }
 
-fn check_command(fields: &Fields, driver: &str, command: Option<&[Placed]>, report: &mut Report) {
+fn check_command(fields: &Fields, driver: Option<&str>, command: Option<&[Placed]>, report: &mut Report) {
     let fix = "write the program and its arguments, such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"]";
     match command {
         Some([]) => report.add_with_fix(fields.place("command"), "`command` is empty", fix),
         Some(_) => {}
         None if fields.has("command") => {}
-        None if fields.has("driver") && named(driver).is_some_and(|known| known.command.is_empty()) => {
+        None if driver.and_then(named).is_some_and(|known| known.command.is_empty()) => {
             fields.require("command", "the agent", fix, report);
         }
         None => {}

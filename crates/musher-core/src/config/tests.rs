@@ -327,6 +327,11 @@ const REFUSED: &[(&str, &str)] = &[
       such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"])",
     ),
     (
+        "[[agents]]\nname='command'",
+        "1:1: the agent has no `command` (write the program and its arguments, \
+      such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"])",
+    ),
+    (
         "[[agents]]\nname='a'\ndriver='command'\ncommand=[]",
         "4:9: `command` is empty (write the program and its arguments, \
       such as command = [\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"])",

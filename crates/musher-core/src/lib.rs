@@ -34,6 +34,7 @@ pub mod problem;
 pub mod prompt;
 pub mod pull;
 pub mod quota;
+pub mod quote;
 pub mod retry;
 pub mod review;
 pub mod run;

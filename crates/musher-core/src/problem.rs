@@ -9,7 +9,7 @@ use crate::nearest::nearest;
 pub struct Problem {
     /// The file, or the name of the environment variable, that holds the text; none when it has no name.
     pub file: Option<String>,
-    /// The line, from 1.
+    /// The line, from 1; 0 when it is about the whole.
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
@@ -21,10 +21,12 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = &self.file {
-            write!(f, "{file}:")?;
+        match (&self.file, self.line) {
+            (Some(file), 0) => write!(f, "{file}: {}", self.what)?,
+            (None, 0) => write!(f, "{}", self.what)?,
+            (Some(file), line) => write!(f, "{file}:{line}:{}: {}", self.column, self.what)?,
+            (None, line) => write!(f, "{line}:{}: {}", self.column, self.what)?,
         }
-        write!(f, "{}:{}: {}", self.line, self.column, self.what)?;
         match &self.fix {
             Some(fix) => write!(f, " ({fix})"),
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! What names an issue: `#12` here, `owner/name#12` elsewhere.
+//! What names an issue: `#12` here, `owner/name#12` elsewhere, or the address of its page.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,6 +46,52 @@ impl FromStr for Reference {
     }
 }
 
+impl Reference {
+    /// Reads what a person names an issue by: `12`, `#12`, `owner/name#12`, or the address of its page.
+    ///
+    /// # Errors
+    /// The text is none of these.
+    pub fn of_objective(text: &str) -> Result<Self, NotAReference> {
+        let text = text.trim();
+        if let Some(reference) = Self::of_address(text) {
+            return Ok(reference);
+        }
+        let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if bare { format!("#{text}").parse() } else { text.parse() }
+    }
+
+    /// The issue whose page has this address, on whichever host: `https://HOST/owner/name/issues/12`.
+    pub fn of_address(address: &str) -> Option<Self> {
+        let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))?;
+        let rest = rest.split(['?', '#']).next()?;
+        let mut parts = rest.trim_end_matches('/').split('/');
+        let (_, owner, name, word, number) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        if word != "issues" || parts.next().is_some() {
+            return None;
+        }
+        format!("{owner}/{name}#{number}").parse().ok()
+    }
+
+    /// The same issue, without its repository when that is the project's own, in any case.
+    #[must_use]
+    pub fn seen_from(self, home: Option<&str>) -> Self {
+        match (&self.repo, home) {
+            (Some(repo), Some(home)) if repo.eq_ignore_ascii_case(home) => Self { repo: None, ..self },
+            _ => self,
+        }
+    }
+
+    /// Whether both name the same issue: repositories are the same in any case.
+    pub fn is(&self, other: &Self) -> bool {
+        let same_repo = match (&self.repo, &other.repo) {
+            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        self.number == other.number && same_repo
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +118,38 @@ mod tests {
         ] {
             assert!(text.parse::<Reference>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_person_names_an_issue_by_number_by_reference_or_by_address() {
+        for (text, expected) in [
+            ("23", "#23"),
+            (" #23 ", "#23"),
+            ("owner/name#23", "owner/name#23"),
+            ("https://github.com/owner/name/issues/23", "owner/name#23"),
+            ("https://ghe.example/owner/name/issues/23/?a=b#issuecomment-1", "owner/name#23"),
+        ] {
+            assert_eq!(Reference::of_objective(text).unwrap().to_string(), expected, "{text}");
+        }
+        for text in [
+            "",
+            "x",
+            "https://github.com/owner/name/pull/23",
+            "https://github.com/o/n/issues/23/x",
+            "ftp://a/o/n/issues/1",
+        ] {
+            assert!(Reference::of_objective(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_projects_own_repository_is_not_said() {
+        let named = |text: &str| text.parse::<Reference>().unwrap();
+        assert_eq!(named("Owner/Name#1").seen_from(Some("owner/name")), named("#1"));
+        assert_eq!(named("other/name#1").seen_from(Some("owner/name")), named("other/name#1"));
+        assert_eq!(named("owner/name#1").seen_from(None), named("owner/name#1"));
+        assert!(
+            named("A/b#1").is(&named("a/B#1")) && !named("a/b#1").is(&named("#1")) && !named("#2").is(&named("#1"))
+        );
     }
 }

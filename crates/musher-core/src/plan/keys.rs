@@ -70,7 +70,13 @@ pub(crate) const ITEM: &[Key] = &[
     Key::new("role", Shape::Text, "", "The role that an agent should have."),
     Key::new("priority", Shape::Word(&["critical", "high", "medium", "low"]), "medium", "How urgent."),
     Key::new("labels", Shape::Texts, "", "Capabilities that an agent must have, all of them."),
-    Key::new("depends_on", Shape::Texts, "", "Ids of the items that must be done first."),
+    Key::new(
+        "depends_on",
+        Shape::Texts,
+        "",
+        "Ids of the items that must be done first, and issues such as `#12` or `owner/name#12` that must be closed first.",
+    ),
+    Key::new("issue", Shape::Text, "", "The issue that it comes from, such as `#12` or `owner/name#12`."),
     Key::new(
         "touches",
         Shape::Texts,

@@ -86,6 +86,18 @@ fn drafts(text: &str, outline: &Outline, report: &mut Report) -> Vec<Draft> {
     drafts
 }
 
+/// The headings and paragraphs of a text in which phrases are read: no code blocks, no quoted lines, no HTML.
+pub(super) fn paragraphs(text: &str) -> Vec<Flat> {
+    // As if it stood in a list: none of its headings begins an item.
+    let section = Section { title: String::new(), at: 0, body_start: 0, body_end: text.len(), blocks: Vec::new() };
+    let mut reader = Reader { end: text.len(), containers: 1, open: true, ..Reader::default() };
+    reader.outline.sections.push(section);
+    for (event, range) in Parser::new_ext(text, Options::empty()).into_offset_iter() {
+        reader.read(event, range);
+    }
+    reader.finish().sections.into_iter().flat_map(|section| section.blocks).collect()
+}
+
 /// The headings of a document and the texts below them.
 #[derive(Default)]
 struct Outline {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::policy::PolicyPatch;
+use crate::forge::Reference;
 use crate::item::{Kind, Priority, Qa, Wants};
 use crate::mission::MissionItem;
 
@@ -36,6 +37,10 @@ pub struct PlanItem {
     pub labels: Vec<String>,
     /// Ids of what must be done first, each once.
     pub depends_on: Vec<String>,
+    /// Issues outside of the mission that must be closed first.
+    pub external: Vec<Reference>,
+    /// The issue that it comes from.
+    pub issue: Option<Reference>,
     /// Globs of what it will change.
     pub touches: Vec<String>,
     /// The only agent that may take it, by name.

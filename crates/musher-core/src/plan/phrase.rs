@@ -56,14 +56,14 @@ impl Flat {
     }
 
     /// The end of the inline code that holds `at`.
-    fn code_end(&self, at: usize) -> Option<usize> {
+    pub(super) fn code_end(&self, at: usize) -> Option<usize> {
         let after = self.codes.partition_point(|(start, _)| *start <= at);
         let (_, end) = self.codes.get(after.checked_sub(1)?)?;
         (at < *end).then_some(*end)
     }
 
     /// The end and the target of the link that begins at `at`.
-    fn link_at(&self, at: usize) -> Option<(usize, &str)> {
+    pub(super) fn link_at(&self, at: usize) -> Option<(usize, &str)> {
         let first = self.links.partition_point(|(start, _, _)| *start < at);
         let (start, end, target) = self.links.get(first)?;
         (*start == at && end > start).then_some((*end, target))
@@ -126,7 +126,7 @@ pub(super) fn references(flat: &Flat, own: usize, names: &Names, report: &mut Re
 }
 
 /// Where a phrase that begins at `at` ends, with the colon that may follow it.
-fn phrase_end(lower: &str, at: usize) -> Option<usize> {
+pub(super) fn phrase_end(lower: &str, at: usize) -> Option<usize> {
     if lower[..at].chars().next_back().is_some_and(is_word) {
         return None;
     }
@@ -285,7 +285,7 @@ fn ends_word(last: char, rest: &str) -> bool {
 }
 
 /// `#12` at the beginning of a text, and its length.
-fn numbered(text: &str) -> Option<(usize, usize)> {
+pub(super) fn numbered(text: &str) -> Option<(usize, usize)> {
     let digits: &str = text.strip_prefix('#')?;
     let digits = &digits[..digits.bytes().take_while(u8::is_ascii_digit).count()];
     let end = 1 + digits.len();
@@ -314,7 +314,7 @@ fn in_quotes(text: &str) -> Option<(&str, usize, bool)> {
 }
 
 /// The length of what stands between two references: `,`, `&`, `and`, `, and`; 0 when nothing of the sort does.
-fn separator(text: &str) -> usize {
+pub(super) fn separator(text: &str) -> usize {
     let mut length = space(text);
     let comma = text[length..].starts_with(',');
     if comma {
@@ -334,11 +334,11 @@ fn separator(text: &str) -> usize {
     }
 }
 
-fn space(text: &str) -> usize {
+pub(super) fn space(text: &str) -> usize {
     text.len() - text.trim_start().len()
 }
 
-fn is_word(character: char) -> bool {
+pub(super) fn is_word(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
 }
 

@@ -31,7 +31,8 @@ kind = "test"
 role = "backend"
 priority = "high"
 labels = ["rust"]
-depends_on = ["schema", "schema"]
+depends_on = ["schema", "#9", "schema", "other/repo#3"]
+issue = "#12"
 touches = ["src/api/**"]
 agent = "claude-1"
 gate = "cargo test -p api"
@@ -58,6 +59,8 @@ fn a_plan_file_may_use_every_key() {
         priority: Priority::High,
         labels: vec!["rust".into()],
         depends_on: vec!["schema".into()],
+        external: vec!["#9".parse().unwrap(), "other/repo#3".parse().unwrap()],
+        issue: Some("#12".parse().unwrap()),
         touches: vec!["src/api/**".into()],
         agent: Some("claude-1".into()),
         gate: Some("cargo test -p api".into()),
@@ -375,6 +378,10 @@ fn any_texts() -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec("[^\\s\\x00][^\\x00]{0,12}", 0..3)
 }
 
+fn any_reference() -> impl Strategy<Value = crate::forge::Reference> {
+    "([a-z-]{1,5}/[a-z._]{1,5})?#[1-9][0-9]{0,3}".prop_map(|text| text.parse().unwrap())
+}
+
 prop_compose! {
     fn any_item(number: usize)(
         title in "[^\\s\\p{C}]{1,9}( [^\\s\\p{C}]{1,9}){0,3}",
@@ -385,13 +392,14 @@ prop_compose! {
         touches in proptest::collection::vec("[a-z\"\\\\\\\\]{1,4}(/\\*\\*)?", 0..3),
         depends_on in proptest::collection::btree_set(0..number.max(1), 0..3),
         (max_retries, skip) in (proptest::option::of(1..=1000u32), any::<bool>()),
+        (external, issue) in (proptest::collection::vec(any_reference(), 0..3), proptest::option::of(any_reference())),
     ) -> PlanItem {
         PlanItem {
             id: format!("i-{number}"), title, body,
             kind: Kind::ALL[kind], role, priority: Priority::ALL[priority], labels,
             depends_on: depends_on.into_iter().filter(|n| *n < number).map(|n| format!("i-{n}")).collect(),
             touches: touches.into_iter().filter(|glob| globset::Glob::new(glob).is_ok()).collect(),
-            agent, gate, qa: QA.get(qa).copied(), max_retries, skip,
+            agent, gate, qa: QA.get(qa).copied(), max_retries, skip, external, issue,
         }
     }
 }

@@ -5,6 +5,7 @@ use super::keys::PLAN;
 use super::parts::{CUT, GOAL_LIMIT, ID_LIMIT, ITEM_LIMIT, Plan, PlanItem, first_line, one_line};
 use super::{policy, slug::slug};
 use crate::config::reader::{self, Fields, Placed, clipped};
+use crate::forge::Reference;
 use crate::item::{Kind, Priority, Qa};
 use crate::problem::{Problems, Report, decode};
 
@@ -59,6 +60,8 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
         priority: fields.word("priority", &Priority::ALL, Priority::name, report).unwrap_or_default(),
         labels: fields.texts("labels", report).map(plain).unwrap_or_default(),
         depends_on: Vec::new(),
+        external: Vec::new(),
+        issue: None,
         touches: read_globs(fields, "touches", report),
         agent: fields.text("agent", report).map(str::to_owned),
         gate: fields.text("gate", report).map(str::to_owned),
@@ -67,6 +70,10 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
         skip: fields.flag("skip", report).unwrap_or_default(),
     };
     let depends_on = fields.texts("depends_on", report).unwrap_or_default();
+    let (issues, depends_on): (Vec<_>, Vec<_>) = depends_on.into_iter().partition(|(_, id)| id.contains('#'));
+    let external = issues.into_iter().filter_map(|(at, text)| read_reference(text, at, report)).collect();
+    let issue = fields.text("issue", report).and_then(|text| read_reference(text, fields.place("issue"), report));
+    let item = PlanItem { external, issue, ..item };
     Draft {
         item,
         at: fields.at(),
@@ -74,6 +81,15 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
         body_at: fields.place("body"),
         depends_on: depends_on.into_iter().map(|(at, id)| (at, id.to_owned())).collect(),
     }
+}
+
+fn read_reference(text: &str, at: usize, report: &mut Report) -> Option<Reference> {
+    let read = Reference::of_objective(text);
+    if read.is_err() {
+        let what = format!("`{}` names no issue", clipped(text));
+        report.add_with_fix(at, what, "write \"#12\", or \"owner/name#12\"");
+    }
+    read.ok()
 }
 
 fn check_id(id: &str, at: usize, report: &mut Report) {

@@ -46,12 +46,15 @@ fn write_item(file: &mut String, item: &PlanItem) {
     line(file, "title", &string(&item.title));
     let texts = |texts: &[String]| (!texts.is_empty()).then(|| array(texts));
     let text = |text: &Option<String>| text.as_deref().map(string);
+    let mut depends_on = item.depends_on.clone();
+    depends_on.extend(item.external.iter().map(ToString::to_string));
     let values = [
+        ("issue", item.issue.as_ref().map(|issue| string(&issue.to_string()))),
         ("kind", (item.kind != Kind::default()).then(|| string(item.kind.name()))),
         ("role", text(&item.role)),
         ("priority", (item.priority != Priority::default()).then(|| string(item.priority.name()))),
         ("labels", texts(&item.labels)),
-        ("depends_on", texts(&item.depends_on)),
+        ("depends_on", texts(&depends_on)),
         ("touches", texts(&item.touches)),
         ("agent", text(&item.agent)),
         ("gate", text(&item.gate)),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
 
+mod accounts;
+mod agent_restart;
 mod agents;
 mod bad_input;
 mod harness;

@@ -7,7 +7,7 @@ use crate::harness::{Daemon, Follower, Repo};
 /// writes, `limited` for a used-up account the first time, `loop` for the same call over and over, `wait` for a message, `costly`
 /// for use that it tells without its cost.
 /// Whatever it is asked is written down, so that a test sees what was said twice.
-const AGENT: &str = r#"
+pub(crate) const AGENT: &str = r#"
 say() { printf '%s\n' "$1"; }
 id() { printf '%s' "$1" | sed -n 's/.*"id":\("\{0,1\}[^,"}]*"\{0,1\}\).*/\1/p'; }
 update() { say '{"jsonrpc":"2.0","method":"session/update","params":{"sessionId":"s1","update":'"$1"'}}'; }

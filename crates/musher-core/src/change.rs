@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use crate::item::Item;
 use crate::mission::Mission;
+use crate::node::Node;
 use crate::quota::Account;
 use crate::run::Run;
 use crate::sink::Sink;
@@ -58,6 +59,8 @@ pub struct Change {
     pub runs: Vec<Run>,
     /// Agents, new or changed.
     pub agents: Vec<Agent>,
+    /// Nodes, new or heard again, or silent.
+    pub nodes: Vec<Node>,
     /// Sinks, new or changed.
     pub sinks: Vec<Sink>,
     /// How far subscribers of the log have come, by their names.
@@ -86,6 +89,7 @@ impl Change {
             && self.items.is_empty()
             && self.runs.is_empty()
             && self.agents.is_empty()
+            && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
             && self.quotas.is_empty()
@@ -114,6 +118,7 @@ impl Change {
         self.items.extend(other.items);
         self.runs.extend(other.runs);
         self.agents.extend(other.agents);
+        self.nodes.extend(other.nodes);
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);
         self.quotas.extend(other.quotas);

@@ -80,6 +80,7 @@ pub fn same(left: &World, right: &World) -> bool {
         && left.agents == right.agents
         && left.effects == right.effects
         && left.gates == right.gates
+        && left.nodes == right.nodes
         && left.sinks == right.sinks
         && left.cursors == right.cursors
 }

@@ -13,7 +13,7 @@ use crate::output::{self, Table, Tone};
 pub(crate) enum Command {
     /// List the agents
     List,
-    Add(Add),
+    Add(Box<Add>),
     /// Let an agent take nothing new until it is resumed
     Pause {
         /// Its name

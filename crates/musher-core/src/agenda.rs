@@ -23,6 +23,9 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(agent) = state.first_to_probe() {
         return Some(Command::ProbeDriver(agent));
     }
+    if let Some(node) = state.first_silent() {
+        return Some(Command::SilenceNode(node.into()));
+    }
     if let Some(item) = state.first_clear() {
         return Some(Command::FinishWaiting(item));
     }

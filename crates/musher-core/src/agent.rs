@@ -47,6 +47,9 @@ pub struct AgentSpec {
     pub env: Box<[Box<str>]>,
     /// What people call it.
     pub nickname: Option<Box<str>>,
+    /// The machine that its program works on, whose heartbeats it needs to take work; none = this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<Box<str>>,
     /// What stops a run.
     pub limits: Limits,
     /// Who says yes to what it wants to do.
@@ -97,6 +100,7 @@ impl Default for AgentSpec {
             max_load: 0,
             env: Box::default(),
             nickname: None,
+            node: None,
             limits: Limits::default(),
             approvals: Approvals::default(),
             rules: None,
@@ -109,9 +113,12 @@ impl Default for AgentSpec {
 }
 
 impl AgentSpec {
-    /// Whether both use the same account of the same program, and so share its rate limits.
+    /// Whether both use the same account of the same program on the same machine, and so share its rate limits.
     pub fn shares_account(&self, other: &Self) -> bool {
-        self.driver == other.driver && self.home == other.home && self.command.first() == other.command.first()
+        self.driver == other.driver
+            && self.home == other.home
+            && self.node == other.node
+            && self.command.first() == other.command.first()
     }
 }
 
@@ -190,6 +197,8 @@ pub enum AgentStatus {
     Stopped,
     /// Its driver cannot start.
     Error,
+    /// Nothing is heard of its node.
+    Offline,
     /// Paused by a person, or until its account may be used again.
     Paused,
     /// Finishes what it has.
@@ -208,6 +217,7 @@ impl AgentStatus {
         match self {
             Self::Stopped => "stopped",
             Self::Error => "error",
+            Self::Offline => "offline",
             Self::Paused => "paused",
             Self::Draining => "draining",
             Self::Starting => "starting",
@@ -218,12 +228,15 @@ impl AgentStatus {
 }
 
 impl Agent {
-    /// What a person sees, given the number of its live runs, and of those whose process lives.
-    pub fn status(&self, load: u32, at_work: u32) -> AgentStatus {
+    /// What a person sees, given whether its node is silent, the number of its live runs, and of those whose process
+    /// lives.
+    pub fn status(&self, offline: bool, load: u32, at_work: u32) -> AgentStatus {
         if self.removed {
             AgentStatus::Stopped
         } else if self.error.is_some() {
             AgentStatus::Error
+        } else if offline {
+            AgentStatus::Offline
         } else if self.paused || self.limited_until.is_some() || self.is_suspended() {
             AgentStatus::Paused
         } else if self.draining {
@@ -240,6 +253,11 @@ impl Agent {
     /// Whether it takes nothing because its driver is paused, or because another of its agents is the canary.
     pub fn is_suspended(&self) -> bool {
         self.suspended.as_ref().is_some_and(|s| s.until.is_some() || s.canary.is_some())
+    }
+
+    /// Whether something is wrong with it, or a person holds it, so that it takes nothing wherever it works.
+    pub const fn is_held(&self) -> bool {
+        self.removed || self.paused || self.draining || self.error.is_some()
     }
 
     /// Whether it may be given another run, given the number of its live runs.

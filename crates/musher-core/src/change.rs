@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use crate::item::Item;
 use crate::mission::Mission;
+use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota::Account;
 use crate::run::Run;
@@ -64,6 +65,8 @@ pub struct Change {
     pub watches: Vec<Watch>,
     /// Agents, new or changed.
     pub agents: Vec<Agent>,
+    /// Nodes, new or heard again, or silent.
+    pub nodes: Vec<Node>,
     /// Sinks, new or changed.
     pub sinks: Vec<Sink>,
     /// How far subscribers of the log have come, by their names.
@@ -94,6 +97,7 @@ impl Change {
             && self.pulls.is_empty()
             && self.watches.is_empty()
             && self.agents.is_empty()
+            && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
             && self.quotas.is_empty()
@@ -124,6 +128,7 @@ impl Change {
         self.pulls.extend(other.pulls);
         self.watches.extend(other.watches);
         self.agents.extend(other.agents);
+        self.nodes.extend(other.nodes);
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);
         self.quotas.extend(other.quotas);

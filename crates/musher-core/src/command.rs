@@ -285,6 +285,8 @@ pub enum Command {
     RemoveAgent(AgentId),
     /// Whether the agent's program can start: nothing, or what is wrong with the exact fix.
     AgentChecked(AgentId, Option<Box<str>>),
+    /// The node of this name is there.
+    Heartbeat(Box<str>),
 
     /// The sinks of the config, all of them, and the last event that a new one that begins now has missed.
     SyncSinks(Vec<SinkSpec>, Seq),
@@ -358,6 +360,8 @@ pub enum Command {
     LiftRateLimit(AgentId),
     /// From musher to itself: the driver of this agent has rested, and one run may try.
     ProbeDriver(AgentId),
+    /// From musher to itself: nothing was heard of this node for too long.
+    SilenceNode(Box<str>),
     /// From musher to itself: nothing holds a waiting item any more.
     FinishWaiting(ItemId),
     /// From musher to itself: this item's merge is next.

@@ -157,7 +157,7 @@ fn code_of(removed: &Removed) -> WaitCode {
         WaitCode::Quota
     } else if has(Condition::Paused) || has(Condition::Draining) {
         WaitCode::AgentPaused
-    } else if has(Condition::Error) || has(Condition::Suspended) {
+    } else if has(Condition::Error) || has(Condition::Offline) || has(Condition::Suspended) {
         WaitCode::AgentOffline
     } else {
         WaitCode::NoAgent

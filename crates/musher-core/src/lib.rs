@@ -27,6 +27,7 @@ pub mod merge;
 pub mod message;
 pub mod mission;
 pub mod nearest;
+pub mod node;
 pub mod note;
 pub mod plan;
 pub mod price;

@@ -13,6 +13,7 @@ use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
 use crate::mission::{Counts, Mission, OnRateLimit};
+use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota;
 use crate::quota::{Account, Books, Denied, Scope};
@@ -22,10 +23,12 @@ use crate::time::Timestamp;
 use crate::watch::Watch;
 
 mod check;
+mod nodes;
 mod ready;
 mod roster;
 
 pub use check::Violation;
+use nodes::Nodes;
 use ready::ReadyIndex;
 pub use ready::{Class, Rank};
 use roster::Roster;
@@ -65,6 +68,8 @@ pub struct World {
     pub runs: Vec<Run>,
     /// All agents.
     pub agents: Vec<Agent>,
+    /// All nodes that were ever heard.
+    pub nodes: Vec<Node>,
     /// All sinks, also those that left the config.
     pub sinks: Vec<Sink>,
     /// How far subscribers of the log have come, by their names.
@@ -154,6 +159,7 @@ pub struct State {
     items: IdMap<ItemId, Box<Item>>,
     runs: IdMap<RunId, Run>,
     agents: BTreeMap<AgentId, Agent>,
+    nodes: Nodes,
     sinks: BTreeMap<Box<str>, Sink>,
     cursors: BTreeMap<Box<str>, Seq>,
     agent_names: BTreeMap<Box<str>, AgentId>,
@@ -205,7 +211,7 @@ impl State {
         }
         let change =
             Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
-        let change = Change { sinks: world.sinks, cursors: world.cursors, ..change };
+        let change = Change { nodes: world.nodes, sinks: world.sinks, cursors: world.cursors, ..change };
         state.apply(change);
         state.items.reserve(items.len());
         for row in items {
@@ -306,7 +312,7 @@ impl State {
     /// What a person sees of an agent; nothing when there is none of this id.
     pub fn status(&self, agent: AgentId) -> Option<AgentStatus> {
         let at_work = self.at_work.get(&agent).copied().unwrap_or(0);
-        self.agent(agent).map(|row| row.status(self.load(agent), at_work))
+        self.agent(agent).map(|row| row.status(self.is_offline(row), self.load(agent), at_work))
     }
 
     /// A sink, in the config or not.
@@ -383,6 +389,11 @@ impl State {
 
     /// The next moment at which something is due by itself, if any.
     pub fn next_due(&self) -> Option<Timestamp> {
+        self.next_due_by_rows().into_iter().chain(self.nodes.next_due()).min()
+    }
+
+    /// The same by what the rows tell: without the terms of nodes, which begin anew with each start.
+    pub fn next_due_by_rows(&self) -> Option<Timestamp> {
         self.timers.first().map(|(at, _)| *at).into_iter().chain(self.heals.values().copied()).min()
     }
 
@@ -440,11 +451,16 @@ impl State {
     /// What is due by now enters the work lists. Call it before asking the agenda; it decides nothing.
     pub fn advance(&mut self, now: Timestamp) {
         let back = now < self.looked_at;
+        let first = self.looked_at == Timestamp::default();
         self.looked_at = now;
         if back {
             // What was over is not over any more.
             self.rearm_quotas();
         }
+        if back || first {
+            self.nodes.begin_anew(now, first);
+        }
+        self.nodes.advance(now);
         let healed: Vec<Scope> =
             self.heals.iter().filter(|(_, at)| **at <= now).map(|(scope, _)| scope.clone()).collect();
         for scope in healed {
@@ -505,6 +521,9 @@ impl State {
             self.dispatch_due = true;
             self.rearm_missions();
             self.rearm_quotas();
+        }
+        for row in change.nodes {
+            self.put_node(row);
         }
         for row in change.agents {
             self.dispatch_due = true;
@@ -825,6 +844,7 @@ impl State {
         } else if self.agent_names.get(&row.spec.name) == Some(&id) {
             self.agent_names.remove(&row.spec.name);
         }
+        self.nodes.move_agent(self.agents.get(&id), &row);
         let scope = Scope::Agent(row.spec.name.clone());
         if row.removed {
             self.roster.remove(id);

@@ -10,7 +10,7 @@ use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, help, item, merge, mission, note, quota, review, sink, tool, verify};
+use crate::{agent, approval, help, item, merge, mission, node, note, quota, review, sink, tool, verify};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::RestartAgent(id) => agent::restart(state, *id, cx),
         Command::RemoveAgent(id) => agent::remove(state, *id, cx),
         Command::AgentChecked(id, problem) => agent::setup_checked(state, *id, problem.as_deref(), cx),
+        Command::Heartbeat(name) => node::heard(state, name, cx),
 
         Command::SyncSinks(specs, present) => Ok(sink::sync(state, specs, *present, cx)),
         Command::AdvanceSink(name, seq) => sink::advanced(state, name, *seq, cx),
@@ -122,6 +123,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::ExpireRequests(run) => approval::expire(state, *run, cx),
         Command::LiftRateLimit(agent) => agent::lift(state, *agent, cx),
         Command::ProbeDriver(agent) => agent::probe(state, *agent, cx),
+        Command::SilenceNode(name) => node::fell_silent(state, name, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),

@@ -7,6 +7,7 @@ use crate::dispatch;
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, Limited, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
+use crate::node;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 
@@ -24,7 +25,7 @@ pub enum WaitCode {
     NoAgent,
     /// Agents that could take it have as much as they may have.
     AgentsBusy,
-    /// Agents that could take it cannot start.
+    /// Agents that could take it cannot start, or nothing is heard of their nodes.
     AgentOffline,
     /// Agents that could take it are paused or draining.
     AgentPaused,
@@ -239,8 +240,14 @@ fn no_agent_text(state: &State, removed: &dispatch::Removed) -> String {
         {
             text.push_str(&format!("; {}: {error}", agent.spec.name));
         }
+        if let Some(node) = agent.spec.node.as_deref()
+            && told.insert(("node", node))
+            && let Some(why) = node::why_offline(state, agent)
+        {
+            text.push_str(&format!("; {}: {why}", agent.spec.name));
+        }
         if let Some(suspended) = agent.suspended.as_deref().filter(|_| agent.is_suspended())
-            && told.insert(&*agent.spec.driver)
+            && told.insert(("driver", &*agent.spec.driver))
         {
             let until = suspended.until.map(|at| format!("until {at}")).unwrap_or("while one run tries it".to_owned());
             text.push_str(&format!("; the driver {} is paused {until}: {}", agent.spec.driver, suspended.why));

@@ -14,6 +14,7 @@ use musher_store::store::{EventFilter, Scope};
 
 use crate::coverage::Coverage;
 use crate::failure::Broken;
+use crate::nodes;
 use crate::outside::Outside;
 use crate::quotas::Watch;
 
@@ -36,6 +37,7 @@ pub struct History {
     fences: BTreeMap<(ItemId, Fence), RunId>,
     highest: BTreeMap<ItemId, Fence>,
     quotas: Watch,
+    pub(crate) nodes: nodes::Watch,
 }
 
 impl History {
@@ -145,6 +147,7 @@ impl History {
         state.check().map_err(|v| Broken::safety(None, v.0))?;
         self.fences(state)?;
         self.quotas.look(state)?;
+        self.nodes.look(state)?;
         for (run, process) in outside.live() {
             if state.run(*run).is_none() {
                 let what = format!("run {} is at work and musher believes it over", run.short());

@@ -64,6 +64,8 @@ faults! {
     BaseMoved "base_moved"
     /// A driver could not work.
     DriverFailed "driver_failed"
+    /// A node fell silent.
+    NodeSilent "node_silent"
 }
 
 /// Counters.

@@ -92,6 +92,9 @@ impl Store for FaultyStore {
         if self.variant == Variant::ForgetsQuotas {
             world.quotas.clear();
         }
+        if self.variant == Variant::ForgetsSilence {
+            world.nodes.iter_mut().for_each(|node| node.silent = false);
+        }
         if self.variant == Variant::ForgetsLimits {
             world.agents.iter_mut().for_each(|agent| agent.spec.max_load = 0);
             world.missions.iter_mut().for_each(|mission| mission.policy.max_parallel_items = u32::MAX);

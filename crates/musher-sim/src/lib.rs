@@ -18,6 +18,7 @@ pub mod failure;
 pub mod faulty;
 pub mod fuzz;
 pub mod night;
+mod nodes;
 pub mod operator;
 pub mod outside;
 mod quotas;

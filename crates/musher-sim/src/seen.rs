@@ -5,6 +5,7 @@ use musher_core::effect::Effect;
 use musher_core::id::{AgentId, ItemId};
 use musher_core::item::Item;
 use musher_core::mission::{Counts, Mission};
+use musher_core::node::Node;
 use musher_core::run::{Run, Usage};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
@@ -27,6 +28,7 @@ pub struct Seen {
     runs: Vec<Run>,
     agents: Vec<Agent>,
     loads: Vec<(AgentId, u32)>,
+    nodes: Vec<(String, Option<Node>)>,
     effects: Vec<Effect>,
     live: Vec<ItemId>,
     merging: Option<ItemId>,
@@ -58,6 +60,7 @@ impl Seen {
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().cloned().collect(),
             loads: state.agents().map(|a| (a.id, state.load(a.id))).collect(),
+            nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             effects,
             live: state.live_items().map(|i| i.id).collect(),
             merging: state.merging(),
@@ -65,7 +68,8 @@ impl Seen {
             timed: timed.then(|| Timed {
                 queue: state.queue().collect(),
                 waits: ids.iter().map(|id| (*id, wait::of_item(state, *id))).collect(),
-                next_due: state.next_due(),
+                // A start gives each node that is heard a fresh term.
+                next_due: state.next_due_by_rows(),
             }),
         }
     }
@@ -85,6 +89,7 @@ impl Seen {
             .or_else(|| first(&self.runs, &other.runs, "run"))
             .or_else(|| first(&self.agents, &other.agents, "agent"))
             .or_else(|| first(&self.loads, &other.loads, "load"))
+            .or_else(|| first(&self.nodes, &other.nodes, "node"))
             .or_else(|| first(&self.effects, &other.effects, "effect"))
             .or_else(|| one(&self.live, &other.live, "live items"))
             .or_else(|| one(&self.merging, &other.merging, "merging item"))

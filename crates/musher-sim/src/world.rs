@@ -9,6 +9,7 @@ use musher_core::time::Timestamp;
 
 use crate::chance::Chance;
 use crate::night::EVENING;
+use crate::nodes::{self, Beat};
 use crate::quotas;
 
 /// How often what goes wrong: once in so many, 0 = never this night.
@@ -41,6 +42,8 @@ pub struct World {
     pub settings: ProjectSettings,
     /// The agents of its config.
     pub agents: Vec<AgentSpec>,
+    /// The heartbeats of their nodes.
+    pub beats: Vec<Beat>,
     /// The missions, in the order in which they are started.
     pub missions: Vec<StartMission>,
     /// What goes wrong.
@@ -63,9 +66,11 @@ impl World {
         if settings.quota != Quotas::default() {
             quotas::of_agents(&mut own, &mut agents);
         }
+        let beats = nodes::draw(&mut own, &mut agents);
         Self {
             settings,
             agents,
+            beats,
             missions: (0..missions).map(|n| mission(chance, n)).collect(),
             odds: odds(chance),
             night_us: chance.between(1, 10) * 3_600_000_000,
@@ -78,9 +83,10 @@ impl World {
         let items: usize = self.missions.iter().map(|m| m.items.len()).sum();
         let o = &self.odds;
         format!(
-            "{} agents, {} missions, {items} items, {} wishes, crash 1/{}, store 1/{}, reports 1/{}, runs 1/{}, \
+            "{} agents, {} heartbeats, {} missions, {items} items, {} wishes, crash 1/{}, store 1/{}, reports 1/{}, runs 1/{}, \
              gate 1/{}, conflicts 1/{}, base 1/{}, drivers 1/{}, clock 1/{}",
             self.agents.len(),
+            self.beats.len(),
             self.missions.len(),
             self.wishes,
             o.crash,

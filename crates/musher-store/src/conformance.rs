@@ -84,6 +84,7 @@ pub fn same(left: &World, right: &World) -> bool {
         && left.agents == right.agents
         && left.effects == right.effects
         && left.gates == right.gates
+        && left.nodes == right.nodes
         && left.sinks == right.sinks
         && left.quotas == right.quotas
         && left.pulls == right.pulls

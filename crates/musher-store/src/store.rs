@@ -30,7 +30,7 @@ pub const GATES_KEPT: u32 = 1_000;
 /// it, and a crash leaves no trace of it.
 pub trait Store: Send {
     /// Reads the world that decisions are made on: all of the missions that are not archived, their live runs, all
-    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all sinks and cursors.
+    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all nodes, sinks and cursors.
     ///
     /// An open batch is dropped. After a failed commit this is the only call that helps.
     fn load(&mut self) -> Result<World, StoreError>;

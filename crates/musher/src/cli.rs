@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, allow, answer, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down,
-    events, explain, gc, inbox, init, item, logs, mcp, mission, plan, queue, quota, reject, restore, run, run_host,
-    send, sink, status, up,
+    events, explain, gc, inbox, init, item, logs, mcp, mission, node, plan, queue, quota, reject, restore, run,
+    run_host, send, sink, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Reject(reject::Args),
     #[command(subcommand)]
     Agent(agent::Command),
+    #[command(subcommand)]
+    Node(node::Command),
     Logs(logs::Args),
     Attach(attach::Args),
     Send(send::Args),

@@ -32,8 +32,8 @@ impl Tone {
     /// The tone of a state's name.
     pub(crate) fn of_state(state: &str) -> Self {
         match state {
-            "done" | "completed" | "pass" => Self::Good,
-            "failed" | "blocked" | "cancelled" | "merge_failed" | "error" | "fail" => Self::Bad,
+            "done" | "completed" | "online" | "pass" => Self::Good,
+            "failed" | "blocked" | "cancelled" | "merge_failed" | "error" | "offline" | "fail" => Self::Bad,
             "assigned" | "running" | "verifying" | "merging" | "working" => Self::Busy,
             "pending" | "stopped" => Self::Quiet,
             _ => Self::Plain,

@@ -10,6 +10,7 @@ use crate::event::{Event, Happened};
 use crate::id::AgentId;
 use crate::item::{self, Worktree};
 use crate::nearest::nearest;
+use crate::node;
 use crate::run::Run;
 use crate::state::State;
 use crate::step::Context;
@@ -48,6 +49,17 @@ fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
     }
 }
 
+/// What is said of a definition: that it is there, and whether its node keeps it from work now that did not, or the
+/// other way round.
+fn of_definition(state: &State, known: Option<&Agent>, row: &Agent, cx: &Context) -> Vec<Event> {
+    let mut events = vec![event(row.id, Happened::AgentDefined { name: row.spec.name.clone() }, cx)];
+    let was_offline = known.is_some_and(|known| state.is_offline(known));
+    if was_offline != state.is_offline(row) && !row.is_held() {
+        events.push(event(row.id, node::now_takes_work(state, row), cx));
+    }
+    events
+}
+
 /// Makes the config's agents those of the config: new ones are added, changed ones changed, missing ones removed.
 pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
     let mut change = Change::default();
@@ -62,12 +74,12 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
                     updated_at: cx.now,
                     ..known.clone()
                 };
-                change.events.push(event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx));
+                change.events.extend(of_definition(state, Some(known), &row, cx));
                 change.agents.push(row);
             }
             None => {
                 let row = defined(spec, Source::Config, cx);
-                change.events.push(event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx));
+                change.events.extend(of_definition(state, None, &row, cx));
                 change.agents.push(row);
             }
         }
@@ -99,6 +111,12 @@ fn check(spec: &AgentSpec) -> Result<(), Refused> {
             fix: "name the program and its arguments".to_owned(),
         });
     }
+    if let Some(name) = spec.node.as_deref().filter(|name| !node::is_name(name)) {
+        return Err(Refused::Invalid {
+            what: format!("`{name}` is no name of a node"),
+            fix: format!("1 to {} letters, digits, `-`, `_` and `.`", node::LONGEST_NAME),
+        });
+    }
     if driver.speech != Speech::TwoWay && spec.approvals != Approvals::Allow {
         return Err(Refused::Invalid {
             what: format!("an agent of the driver `{}` is not asked, so its approvals would not hold", driver.name),
@@ -118,7 +136,7 @@ pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, 
     }
     check(spec)?;
     let row = defined(spec, Source::Operator, cx);
-    let events = vec![event(row.id, Happened::AgentDefined { name: spec.name.clone() }, cx)];
+    let events = of_definition(state, None, &row, cx);
     Ok(Change { answer: Answer::Agent(row.id), agents: vec![row], events, ..Change::default() })
 }
 
@@ -153,7 +171,7 @@ pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Re
         updated_at: cx.now,
         ..agent.clone()
     };
-    let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
+    let events = vec![event(id, node::now_takes_work(state, &row), cx)];
     Ok(Change { agents: vec![row], events, ..Change::default() })
 }
 
@@ -204,7 +222,7 @@ pub fn setup_checked(state: &State, id: AgentId, problem: Option<&str>, cx: &mut
     match problem {
         Some(why) => Ok(offline(row, why, cx)),
         None => {
-            let events = vec![event(id, Happened::AgentOnline { name: row.spec.name.clone() }, cx)];
+            let events = vec![event(id, node::now_takes_work(state, &row), cx)];
             Ok(Change { agents: vec![row], events, ..Change::default() })
         }
     }

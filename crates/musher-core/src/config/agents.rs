@@ -11,6 +11,7 @@ use super::quota::read_of_agent;
 use super::reader::{Fields, Placed, clipped};
 use crate::agent::{AgentSpec, Limits, Sandbox};
 use crate::approval::{Approvals, Rule, Rules, default_rules};
+use crate::node::{LONGEST_NAME as LONGEST_NODE, is_name};
 use crate::plan::plain;
 use crate::problem::Report;
 use crate::quota;
@@ -37,6 +38,8 @@ pub struct AgentConfig {
     pub env: Vec<String>,
     /// What people call it.
     pub nickname: Option<String>,
+    /// The machine that its program works on; none = this one.
+    pub node: Option<String>,
     /// Whether it is there at all. Default true.
     pub enabled: bool,
     /// What stops one of its runs.
@@ -87,6 +90,7 @@ impl Default for AgentConfig {
             max_load: 1,
             env: Vec::new(),
             nickname: None,
+            node: None,
             enabled: true,
             limits: AgentLimits::default(),
             approvals: None,
@@ -130,6 +134,7 @@ impl AgentConfig {
             max_load: self.max_load,
             env: boxes(&self.env),
             nickname: self.nickname.as_deref().map(Into::into),
+            node: self.node.as_deref().map(Into::into),
             limits: self.limits.limits(),
             approvals: self.approvals.unwrap_or_else(|| usual_approvals(&self.driver)),
             rules: self.rules(),
@@ -216,6 +221,7 @@ fn read_agent(fields: &Fields, report: &mut Report) -> AgentConfig {
         max_load: fields.whole_u32("max_load", report).unwrap_or(default.max_load),
         env: plain(env),
         nickname: fields.text("nickname", report).map(str::to_owned),
+        node: read_node(fields, report),
         enabled: fields.flag("enabled", report).unwrap_or(default.enabled),
         limits: fields.table("limits", report).map(|limits| read_limits(&limits, report)).unwrap_or_default(),
         approvals: read_approvals(fields, speech, report),
@@ -269,6 +275,15 @@ fn check_name(name: &str, at: usize, report: &mut Report) {
         let what = format!("the agent's name `{}` is not 1 to {LONGEST_NAME} of [a-z0-9_-]", clipped(name));
         report.add_with_fix(at, what, "shorten it to such characters; a `nickname` may be anything");
     }
+}
+
+fn read_node(fields: &Fields, report: &mut Report) -> Option<String> {
+    let name = fields.text("node", report)?;
+    if !is_name(name) {
+        let what = format!("the node's name `{}` is not 1 to {LONGEST_NODE} of [A-Za-z0-9._-]", clipped(name));
+        report.add_with_fix(fields.place("node"), what, "call it as its host is called");
+    }
+    Some(name.to_owned())
 }
 
 /// The driver; an agent that has the name of one needs to say no more.

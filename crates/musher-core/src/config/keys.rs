@@ -125,6 +125,13 @@ pub(crate) const AGENT: &[Key] = &[
     Key::new("max_load", Shape::Whole(0, 100_000), "1", "Items at once; 0 = unlimited."),
     Key::new("env", Shape::Texts, "", "Names of environment variables that are passed to it."),
     Key::new("nickname", Shape::Text, "", "What people call it."),
+    Key::new(
+        "node",
+        Shape::Text,
+        "this machine",
+        "The machine that its program really works on, where `command` reaches it by ssh or the like. It takes work only \
+         while `musher node heartbeat` tells that the node is there. 1 to 64 of `[A-Za-z0-9._-]`.",
+    ),
     Key::new("enabled", Shape::Flag, "true", "Whether it is there at all."),
     Key::new("limits", Shape::Table(LIMITS), "", "What stops one of its runs."),
     Key::new(
@@ -163,7 +170,6 @@ pub(crate) const AGENT: &[Key] = &[
          be written.",
     ),
     Key::new("quota", Shape::Table(AGENT_QUOTA), "", "What it may use. 0, or no word, is unlimited."),
-    Key::later("node"),
     Key::later("on_rate_limit"),
 ];
 

@@ -1,7 +1,7 @@
 //! Spans of time and sizes as people write them: a number and a unit.
 
 /// Seconds of a text such as `90s`, `30m`, `1h30m` or `90d`; a bare number is seconds.
-pub(crate) fn seconds(text: &str) -> Option<u64> {
+pub fn seconds(text: &str) -> Option<u64> {
     let mut total = 0u64;
     let mut rest = text.trim();
     if rest.bytes().all(|b| b.is_ascii_digit()) {

@@ -169,6 +169,7 @@ impl File {
         self.line("max_load", agent.max_load);
         self.line("env", toml_array(&agent.env));
         self.text("nickname", agent.nickname.as_deref());
+        self.text("node", agent.node.as_deref());
         self.line("enabled", agent.enabled);
         self.text("approvals", agent.approvals.map(Approvals::name));
         self.line("allow", toml_array(&agent.allow));

@@ -44,6 +44,7 @@ model = "m"
 max_load = 0
 env = ["API_KEY"]
 nickname = "The Script"
+node = "gpu-box.lan"
 enabled = false
 [agents.limits]
 turns = 5
@@ -210,6 +211,7 @@ fn a_file_may_use_every_key() {
         max_load: 0,
         env: vec!["API_KEY".into()],
         nickname: Some("The Script".into()),
+        node: Some("gpu-box.lan".into()),
         enabled: false,
         limits,
         quota,
@@ -307,12 +309,14 @@ const REFUSED: &[(&str, &str)] = &[
       1:1: the agent has no `driver` (add driver = \"claude\", \"codex\", \"acp\", \"command\" …)",
     ),
     (
-        "[[agents]]\nname='A b'\ndriver='claude'\n[[agents]]\nname='b'\ndriver='comand'\nsandbox='bwrapp'\nnode='n'",
+        "[[agents]]\nname='A b'\ndriver='claude'\n[[agents]]\nname='b'\ndriver='comand'\nsandbox='bwrapp'\nnode='gpu box'\n\
+         on_rate_limit='ask'",
         "2:6: the agent's name `A b` is not 1 to 64 of [a-z0-9_-] \
       (shorten it to such characters; a `nickname` may be anything)\n\
       6:8: unknown driver `comand` (did you mean `command`?)\n\
       7:9: unknown sandbox `bwrapp` (did you mean `bwrap`?)\n\
-      8:1: `node` is not in this version of musher (leave it out)",
+      8:6: the node's name `gpu box` is not 1 to 64 of [A-Za-z0-9._-] (call it as its host is called)\n\
+      9:1: `on_rate_limit` is not in this version of musher (leave it out)",
     ),
     (
         "[[agents]]\nname='gemini'\napprovals='ask'\nallow=['shell:']",

@@ -39,6 +39,8 @@ pub enum Condition {
     Author,
     /// Its driver cannot start.
     Error,
+    /// Nothing is heard of its node.
+    Offline,
     /// Its driver is paused, or tried by another run.
     Suspended,
     /// A person paused it.
@@ -62,6 +64,7 @@ impl Condition {
             Self::Role => "of a role that does not fit",
             Self::Author => "its author",
             Self::Error => "unable to start",
+            Self::Offline => "offline",
             Self::Suspended => "of a driver that is paused",
             Self::Paused => "paused",
             Self::Draining => "draining",
@@ -127,6 +130,7 @@ impl Removed {
             | Condition::Role
             | Condition::Author
             | Condition::Error
+            | Condition::Offline
             | Condition::Suspended
             | Condition::Paused
             | Condition::Draining

@@ -52,6 +52,7 @@ impl State {
         }
         hold!(self.ready == self.ready_anew(), "the ready items are not those of the rows");
         hold!(self.roster == self.roster_anew(), "the roster is not that of the agents");
+        self.check_nodes()?;
         for (name, sink) in &self.sinks {
             let cursor = self.cursors.get(&cursor_of(name));
             hold!(cursor.is_some(), "sink {name} has no cursor");
@@ -77,6 +78,18 @@ impl State {
         let merging = self.items.values().filter(|i| is_in_merge(i)).count();
         hold!(merging <= 1, "{merging} merges at once");
         self.check_quotas()
+    }
+
+    /// Each agent is where its node looks for it, and each node that is heard is watched.
+    fn check_nodes(&self) -> Result<(), Violation> {
+        let mut named: BTreeMap<Box<str>, std::collections::BTreeSet<AgentId>> = BTreeMap::new();
+        for agent in self.agents.values().filter(|agent| !agent.removed) {
+            if let Some(node) = &agent.spec.node {
+                named.entry(node.clone()).or_default().insert(agent.id);
+            }
+        }
+        hold!(named == self.nodes.agents, "the agents of the nodes are not those that name them");
+        self.nodes.check().map_err(Violation)
     }
 
     /// No account holds less than the live runs have of it, and each limit that holds is the one that is known.

@@ -51,6 +51,9 @@ impl Standing {
         if agent.error.is_some() {
             return Self::Out(Condition::Error);
         }
+        if state.is_offline(agent) {
+            return Self::Out(Condition::Offline);
+        }
         if agent.is_suspended() {
             return Self::Out(Condition::Suspended);
         }

@@ -47,6 +47,7 @@ impl Choices {
 
 const ROLES: [&str; 4] = ["backend", "tester", "reviewer", "resolver"];
 const LABELS: [&str; 2] = ["rust", "sql"];
+const NODES: [&str; 2] = ["box-1", "box-2"];
 const TOUCHES: [&str; 3] = ["src/**", "src/api/**", "docs/**"];
 
 fn some_agent(c: &mut Choices, n: usize) -> AgentSpec {
@@ -55,6 +56,7 @@ fn some_agent(c: &mut Choices, n: usize) -> AgentSpec {
     spec.capabilities = if c.one_in(2) { words(&LABELS) } else { Box::default() };
     spec.limits.tokens = c.one_in(4).then_some(50);
     spec.driver = "claude".into();
+    spec.node = c.one_in(4).then(|| c.of(&NODES).into());
     spec.approvals = c.of(&[Approvals::Ask, Approvals::Rules, Approvals::Deny]);
     spec
 }
@@ -216,7 +218,8 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
     let key = w.state.item(at_work).map(|i| i.key.to_string()).unwrap_or_default();
     let how = c.of(&[Stop::Interrupt, Stop::Kill]);
     let requests: Vec<_> = w.state.runs().iter().flat_map(|r| &r.requests).map(|r| r.id).collect();
-    Some(match c.below(29) {
+    Some(match c.below(31) {
+        28 | 29 => Command::Heartbeat(c.of(&NODES).into()),
         26 if !requests.is_empty() => {
             Command::AnswerRequest(c.of(&requests), c.of(&[Ruled::Allowed, Ruled::Denied]), "so".into())
         }

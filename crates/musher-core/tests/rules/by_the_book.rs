@@ -151,12 +151,16 @@ impl<'a> Book<'a> {
         let has_room = agent.spec.max_load == 0 || self.load(agent) < i64::from(agent.spec.max_load);
         let stands =
             agent.removed || agent.paused || agent.draining || agent.error.is_some() || agent.limited_until.is_some();
+        let is_heard = agent.spec.node.as_ref().is_none_or(|name| {
+            let heard = self.state.nodes().find(|(node, _)| *node == &**name).and_then(|(_, row)| row);
+            heard.is_some_and(|row| !row.silent)
+        });
         let is_tried = agent.suspended.as_ref().is_some_and(|s| s.until.is_some() || s.canary.is_some());
         let (name, model) = (&agent.spec.name, model_of(&agent.spec));
         let scopes = [Scope::Agent(name.clone()), Scope::Model(model.into()), Scope::Repo, Scope::Workspace];
         let may_use =
             allowed_models(self.state, name).is_none_or(|list| list.iter().any(|allowed| &**allowed == model));
-        has_room && !stands && !is_tried && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
+        has_room && !stands && is_heard && !is_tried && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
     }
 
     /// Whether nothing is left of some quota of this scope.

@@ -14,6 +14,7 @@ mod items;
 mod limits;
 mod merging;
 mod missions;
+mod nodes;
 mod notes;
 mod order;
 mod planning;

@@ -20,6 +20,7 @@ const ROLES: [&[&str]; 7] =
     [&[], &["backend"], &["tester"], &["reviewer"], &["resolver"], &["audit", "infra"], &["poet"]];
 const CAPABILITIES: [&[&str]; 4] = [&[], &["rust"], &["sql"], &["rust", "sql"]];
 const MODELS: [&str; 3] = ["m", "n", "o"];
+const NODES: [&str; 2] = ["box-1", "box-2"];
 
 type Choice = (u8, u8, u8);
 
@@ -45,6 +46,7 @@ fn some_agent(n: usize, (a, b, c): Choice) -> AgentSpec {
         max_load: u32::from(c / 6 % 5),
         model: Some(of(&MODELS, b / 4).into()),
         quota,
+        node: (a / 7 % 3 == 0).then(|| of(&NODES, b / 12).into()),
         ..agent(&format!("a{n}"))
     }
 }
@@ -166,6 +168,8 @@ proptest! {
         for choice in choices {
             match choice.0 % 16 {
                 0 => { w.until_due(); }
+                // Nobody names the node, or the state of its agents is moot.
+                7 | 8 => { let _ = w.say(&crate::world::ann(), Command::Heartbeat(of(&NODES, choice.1).into())); }
                 1 => w.pass(Duration::from_secs(u64::from(choice.1) * 60)),
                 2 => w.restart_and_compare(),
                 3 => {

@@ -9,6 +9,7 @@ use musher_core::effect::Effect;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
@@ -25,6 +26,7 @@ pub(crate) struct Stored {
     pub(crate) items: BTreeMap<ItemId, Item>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) nodes: BTreeMap<Box<str>, Node>,
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
@@ -43,6 +45,7 @@ impl Stored {
         self.items.extend(change.items.iter().map(|row| (row.id, row.clone())));
         self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
+        self.nodes.extend(change.nodes.iter().map(|row| (row.name.clone(), row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
         self.quotas.extend(change.quotas.iter().map(|row| (row.scope.clone(), row.clone())));
@@ -71,6 +74,7 @@ impl Stored {
             items: self.items.values().rev().cloned().collect(),
             runs: self.runs.values().filter(|r| r.is_live()).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
+            nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
             effects: self.effects.values().cloned().collect(),
@@ -93,6 +97,7 @@ pub(crate) struct Observed {
     pub(crate) items: Vec<Item>,
     pub(crate) runs: Vec<Run>,
     pub(crate) agents: Vec<(Agent, u32)>,
+    pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
     pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
@@ -115,6 +120,7 @@ impl Observed {
             items: state.missions().flat_map(|m| m.items.iter()).filter_map(|id| state.item(*id)).cloned().collect(),
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
+            nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),
@@ -122,7 +128,8 @@ impl Observed {
             merging: state.merging(),
             live: state.live_items().map(|i| i.id).collect(),
             free_slot: state.lowest_free_slot(),
-            due: state.next_due(),
+            // A start gives each node that is heard a fresh term.
+            due: state.next_due_by_rows(),
         }
     }
 }

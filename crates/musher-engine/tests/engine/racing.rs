@@ -81,7 +81,11 @@ fn look(state: &State) -> Sight {
         | EffectKind::PrepareMerge
         | EffectKind::Rebase
         | EffectKind::Land { .. }
-        | EffectKind::RemoveWorktree { .. } => Sort::Other,
+        | EffectKind::RemoveWorktree { .. }
+        | EffectKind::PushBranch { .. }
+        | EffectKind::Forge(_)
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => Sort::Other,
     };
     Sight {
         ready: items(state).filter(|item| item.phase() == Phase::Ready).map(|item| item.id).collect(),

@@ -4,6 +4,7 @@ use musher_core::agent::{AgentSpec, Limits as CoreLimits};
 use musher_core::approval::Approvals;
 use musher_core::config::AgentConfig;
 use musher_core::id::{AgentId, RunId};
+use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,14 +26,21 @@ pub struct Agent {
     pub roles: Vec<String>,
     /// What it can do.
     pub capabilities: Vec<String>,
-    /// `idle`, `starting`, `working`, `paused`, `draining`, `error` or `stopped`.
+    /// `idle`, `starting`, `working`, `paused`, `draining`, `offline`, `error` or `stopped`.
     pub status: String,
     /// How many runs it has now.
     pub load: u32,
     /// How many it may have at once; 0 = as many as there are.
     pub max_load: u32,
-    /// Why it cannot start, with the exact fix.
+    /// Why it cannot start, with the exact fix; or when its node was last heard, while that is silent.
     pub error: Option<String>,
+    /// The machine that its program works on; none = the daemon's own.
+    #[serde(default)]
+    pub node: Option<String>,
+    /// When it was last heard: its node; or, of one without a node, one of its live runs.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    pub heartbeat: Option<Timestamp>,
     /// Where its definition comes from: `config` or `operator`.
     pub source: String,
     /// Its live runs.
@@ -83,6 +91,9 @@ pub struct NewAgent {
     /// What people call it.
     #[serde(default)]
     pub nickname: Option<String>,
+    /// The machine that its program works on, whose heartbeats it needs to take work; none = the daemon's own.
+    #[serde(default)]
+    pub node: Option<String>,
     /// What stops a run of it.
     #[serde(default)]
     pub limits: Limits,
@@ -152,6 +163,7 @@ impl From<NewAgent> for AgentSpec {
             max_load: wish.max_load,
             env: texts(wish.env),
             nickname: wish.nickname.map(Into::into),
+            node: wish.node.map(Into::into),
             limits: wish.limits.into(),
             ..usual
         }
@@ -171,6 +183,7 @@ impl From<AgentSpec> for NewAgent {
             max_load: spec.max_load,
             env: strings(spec.env),
             nickname: spec.nickname.map(Into::into),
+            node: spec.node.map(Into::into),
             limits: spec.limits.into(),
             approvals: Some(spec.approvals),
             home: spec.home.map(Into::into),

@@ -9,6 +9,7 @@ mod daemon;
 mod event;
 mod item;
 mod mission;
+mod node;
 mod problem;
 mod quota;
 mod run;
@@ -24,6 +25,7 @@ pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
 };
+pub use node::{AgentNode, AgentNodeDocument, AgentNodes};
 pub use problem::Problem;
 pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};

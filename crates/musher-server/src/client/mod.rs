@@ -9,10 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::api::{
-    Agent, AgentDocument, Agents, Answered, BackupDone, BackupWish, Cost, Diff, Event, EventQuery, Explanation, Gc,
-    GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message, Mission, MissionDocument,
-    MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas,
-    Reason, Replied, Run, RunDocument, SinkTested, Sinks, StartMission, Status, StopWish, Stopping, Words,
+    Agent, AgentDocument, AgentNode, AgentNodeDocument, AgentNodes, Agents, Answered, BackupDone, BackupWish, Cost,
+    Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items,
+    LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone,
+    PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Replied, Run, RunDocument, SinkTested, Sinks, StartMission,
+    Status, StopWish, Stopping, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -299,6 +300,16 @@ impl Client {
     pub async fn remove_agent(&self, name: &str) -> Done<Agent> {
         let answer = self.ask::<Nothing>("DELETE", path(&["agents", name]), None).await?;
         answer.whole::<AgentDocument>().await.map(|d| d.agent)
+    }
+
+    /// The nodes that agents name.
+    pub async fn nodes(&self) -> Done<AgentNodes> {
+        self.get("/v1/nodes".to_owned()).await
+    }
+
+    /// Says that a node is there.
+    pub async fn heartbeat(&self, name: &str) -> Done<AgentNode> {
+        self.wish::<AgentNodeDocument>(path(&["nodes", name, "heartbeat"])).await.map(|d| d.node)
     }
 
     /// The quotas.

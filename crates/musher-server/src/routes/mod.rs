@@ -21,6 +21,7 @@ mod events;
 mod gc;
 mod items;
 mod missions;
+mod nodes;
 mod quotas;
 mod requests;
 mod runs;
@@ -55,6 +56,7 @@ fn all() -> OpenApiRouter<App> {
         .merge(missions::routes())
         .merge(items::routes())
         .merge(agents::routes())
+        .merge(nodes::routes())
         .merge(runs::routes())
         .merge(quotas::routes())
         .merge(requests::routes())

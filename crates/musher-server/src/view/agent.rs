@@ -1,6 +1,7 @@
 //! Agents as documents.
 
 use musher_core::agent::{Agent, AgentStatus};
+use musher_core::node;
 use musher_core::state::State;
 
 use super::word;
@@ -21,7 +22,9 @@ pub fn agent(state: &State, row: &Agent) -> api::Agent {
         status: state.status(row.id).map(AgentStatus::name).unwrap_or_default().to_owned(),
         load,
         max_load: row.spec.max_load,
-        error: row.error.as_deref().map(str::to_owned),
+        error: row.error.as_deref().map(str::to_owned).or_else(|| node::why_offline(state, row)),
+        node: row.spec.node.as_deref().map(str::to_owned),
+        heartbeat: state.heartbeat(row),
         source: word(&row.source),
         runs: state.runs().into_iter().filter(|r| r.agent == row.id).map(|r| r.id).collect(),
     }

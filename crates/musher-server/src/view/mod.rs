@@ -4,6 +4,7 @@ pub mod agent;
 pub mod event;
 pub mod item;
 pub mod mission;
+pub mod node;
 pub mod quota;
 pub mod run;
 pub mod status;

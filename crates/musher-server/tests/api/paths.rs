@@ -95,6 +95,28 @@ async fn agents_are_added_paused_resumed_drained_and_removed_by_name() {
 }
 
 #[tokio::test]
+async fn a_node_is_listed_once_an_agent_names_it_and_its_heartbeat_brings_the_agent_in() {
+    let world = World::empty().await;
+    let client = &world.client;
+    assert!(client.nodes().await.unwrap().nodes.is_empty());
+    let unknown = problem(client.heartbeat("box").await);
+    assert_eq!((unknown.status, unknown.code.as_str()), (404, "not_found"));
+    let wish = NewAgent { node: Some("box".to_owned()), ..agent("ann-1") };
+    let added = client.add_agent(&wish).await.unwrap();
+    assert_eq!((added.status.as_str(), added.node.as_deref(), added.heartbeat), ("offline", Some("box"), None));
+    assert!(added.error.unwrap().contains("`musher node heartbeat box`"));
+    assert!(problem(client.heartbeat("bix").await).fix.unwrap().contains("`box`"));
+    let listed = client.nodes().await.unwrap().nodes;
+    assert_eq!((listed[0].status.as_str(), listed[0].heartbeat, listed[0].ttl_secs), ("offline", None, 60));
+    let heard = client.heartbeat("box").await.unwrap();
+    assert_eq!((heard.status.as_str(), heard.agents), ("online", vec!["ann-1".to_owned()]));
+    let agent = client.agent("ann-1").await.unwrap();
+    assert_eq!((agent.status.as_str(), agent.heartbeat, agent.error), ("idle", heard.heartbeat, None));
+    let bad = NewAgent { node: Some("no host".to_owned()), ..crate::world::agent("ann-2") };
+    assert_eq!(problem(client.add_agent(&bad).await).status, 422);
+}
+
+#[tokio::test]
 async fn a_run_is_shown_and_ended() {
     let world = World::with_agent().await;
     world.mission().await;
@@ -256,6 +278,8 @@ const ROUTES: &str = "
     post /v1/agents/{name}/resume
     post /v1/agents/{name}/drain
     post /v1/agents/{name}/restart
+    get /v1/nodes
+    post /v1/nodes/{name}/heartbeat
     get /v1/quotas
     post /v1/quotas/{scope}
     get /v1/cost

@@ -196,6 +196,7 @@ pub(crate) fn agent(name: &str) -> NewAgent {
         model: None,
         max_load: 4,
         env: Vec::new(),
+        node: None,
         nickname: None,
         limits: musher_server::api::Limits::default(),
         approvals: None,

@@ -2,6 +2,7 @@
 
 use musher_core::command::{Actor, Command};
 use musher_core::effect::Effect;
+use musher_core::time::Timestamp;
 use musher_engine::machine::{self, Input, Rejected};
 
 use super::{Death, Happening, MINUTE, MS, Night, SECOND, Said};
@@ -26,6 +27,7 @@ impl Night {
         let Some(machine) = self.machine.as_mut() else { return Err(Broken::simulator("no daemon is up")) };
         let done = machine.batch(&inputs, wall);
         self.highest_wall = self.highest_wall.max(wall.as_micros());
+        self.watch_nodes(&said, done.as_ref().ok(), ask, wall);
         match done {
             Ok(batch) => self.committed(batch, said, ask, death),
             Err(machine::Broken::Defect(text)) => Err(Broken::safety(None, format!("a defect: {text}"))),
@@ -34,6 +36,23 @@ impl Night {
                 self.highest_wall = 0;
                 self.not_committed(said, ask, death, before)
             }
+        }
+    }
+
+    /// Heartbeats count from the batch on in which they are on disk.
+    fn watch_nodes(&mut self, said: &[Said], batch: Option<&machine::Batch>, ask: Ask, now: Timestamp) {
+        let taken = |n: usize| batch.is_none_or(|batch| batch.answers.get(n).is_some_and(Result::is_ok));
+        let beats = said.iter().enumerate().filter_map(|(n, said)| match said {
+            Said::Beat(node) if taken(n) => Some(node.clone()),
+            Said::Beat(_) | Said::Report(..) | Said::Operator(_) | Said::Agent(..) | Said::Config(_) => None,
+        });
+        let beats: Vec<Box<str>> = beats.collect();
+        if batch.is_some() || ask == Ask::CommitLanded {
+            let fallen = self.history.nodes.committed(&beats, now);
+            (0..fallen).for_each(|_| self.coverage.saw(Fault::NodeSilent));
+        }
+        if batch.is_none() {
+            self.history.nodes.begin_anew();
         }
     }
 
@@ -101,7 +120,9 @@ impl Night {
                 self.say_again(said);
                 Ok(())
             }
-            (Ok(_), Said::Report(..) | Said::Config(_)) => Ok(()),
+            (Ok(_), Said::Report(..) | Said::Config(_) | Said::Beat(_)) => Ok(()),
+            // The daemon has not said yet which agents there are.
+            (Err(Rejected::Refused(_)), Said::Beat(_)) => Ok(()),
             (Err(Rejected::Refused(refused)), Said::Config(_)) => {
                 Err(Broken::safety(None, format!("the config was refused: {refused}")))
             }
@@ -121,6 +142,8 @@ impl Night {
             Said::Agent(run, tool) => self.push(wait, Happening::Tool { run, tool }),
             // It is said again with the note.
             Said::Config(_) => {}
+            // The next one comes soon.
+            Said::Beat(_) => {}
             Said::Operator(_) => {}
         }
     }
@@ -206,6 +229,7 @@ fn input(said: &Said) -> Input {
         }
         Said::Agent(run, tool) => Input { actor: Actor::Run(*run), command: Command::UseTool(*run, tool.clone()) },
         Said::Operator(command) => Input { actor: Actor::Operator("ann".into()), command: command.clone() },
+        Said::Beat(node) => Input { actor: Actor::Musher, command: Command::Heartbeat(node.clone()) },
         Said::Config(command) => Input { actor: Actor::Musher, command: command.clone() },
     }
 }

@@ -82,14 +82,14 @@ impl Night {
         }
     }
 
-    /// Nobody is up: only processes go on.
+    /// Nobody is up: only processes go on, and nobody hears a heartbeat.
     fn down(&mut self) {
         let most = if self.chance.one_in(4) { HOUR } else { 5 * SECOND };
         let until = self.now + self.chance.between(1, most);
         let ended: Vec<_> = self
             .queue
             .range(..=(until, u64::MAX))
-            .filter(|(_, h)| matches!(h, Happening::Exit(_) | Happening::Kill(_)))
+            .filter(|(_, h)| matches!(h, Happening::Exit(_) | Happening::Kill(_) | Happening::Beat(_)))
             .map(|(key, _)| *key)
             .collect();
         for key in ended {
@@ -116,6 +116,7 @@ impl Night {
                 return Err(Broken::safety(None, format!("a restart changed the world: {difference}")));
             }
         }
+        self.history.nodes.begin_anew();
         let store = FaultyStore::new(store, self.control.clone(), self.variant);
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(self.life);
         let machine = Machine::load(Box::new(store), seed).map_err(Broken::simulator)?;

@@ -62,6 +62,8 @@ enum Happening {
     Room,
     /// An agent uses one of musher's tools; what serves it to the agent outlives the daemon.
     Tool { run: RunId, tool: Box<ToolUse> },
+    /// A node sends a heartbeat.
+    Beat(Box<str>),
     /// The daemon says what its config says.
     Configure { life: u32 },
     /// Nothing: the pass is owed.
@@ -76,6 +78,7 @@ enum Said {
     Report(Effect, Report),
     Operator(Command),
     Agent(RunId, Box<ToolUse>),
+    Beat(Box<str>),
     Config(Command),
 }
 
@@ -224,6 +227,9 @@ impl Night {
             let at = if self.chance.one_in(3) { at } else { at % HOUR };
             self.push(at, Happening::Wish);
         }
+        for beat in self.world.beats.clone() {
+            self.push(beat.at, Happening::Beat(beat.node));
+        }
         self.push(length, Happening::Dawn);
     }
 
@@ -300,6 +306,7 @@ impl Night {
                     said.push(Said::Agent(run, tool));
                 }
             }
+            Happening::Beat(node) => said.push(Said::Beat(node)),
             Happening::Wish => self.wish(said)?,
             Happening::Room => self.control.set_full(false),
             Happening::Wake => (self.held_off, self.owed) = (0, true),

@@ -73,6 +73,11 @@ fn a_restart_that_forgets_what_was_used_is_caught() {
 }
 
 #[test]
+fn a_restart_that_forgets_which_nodes_are_silent_is_caught() {
+    assert_eq!(caught(Variant::ForgetsSilence), Class::Safety);
+}
+
+#[test]
 fn a_machine_that_forgets_its_limits_is_caught() {
     assert_eq!(caught(Variant::ForgetsLimits), Class::Safety);
 }

@@ -53,6 +53,7 @@ pub(super) fn a_failed_write_leaves_the_others_of_its_batch(fixture: &dyn Fixtur
     assert_eq!(world.missions, [sample::mission(1), sample::mission(3)]);
     assert_eq!(world.items, [sample::item(1, 1), sample::item(3, 3)]);
     assert_eq!(world.effects, [sample::effect(1, 1), sample::effect(3, 3)]);
+    assert_eq!(world.nodes, [sample::node(1), sample::node(3)]);
     assert_eq!(world.sinks, [sample::sink(1), sample::sink(3)]);
     assert_eq!(world.cursors, [sample::cursor(1), sample::cursor(3)]);
     let events = store.reader().unwrap().events(&EventFilter::default()).unwrap();

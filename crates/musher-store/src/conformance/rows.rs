@@ -37,6 +37,7 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         watches: vec![sample::watch(1), sample::watch(2)],
         effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
         gates: vec![sample::gate(1), sample::gate(2)],
+        nodes: vec![sample::node(1), sample::node(2)],
         sinks: vec![sample::sink(1), sample::sink(2)],
         cursors: vec![sample::cursor(1), sample::cursor(2)],
     };

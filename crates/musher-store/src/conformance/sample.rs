@@ -7,6 +7,7 @@ use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Cap, Scope};
 use musher_core::run::{Run, RunState, Usage};
@@ -165,6 +166,11 @@ pub fn gate(n: u32) -> GateRecord {
     }
 }
 
+/// The n-th node; the odd ones are silent.
+pub fn node(n: u32) -> Node {
+    Node { name: format!("box-{n}.example").into(), heard_at: NOW, silent: !n.is_multiple_of(2) }
+}
+
 /// The n-th sink, which has failed n times.
 pub fn sink(n: u32) -> Sink {
     let trouble = Trouble {
@@ -199,8 +205,8 @@ pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
     }
 }
 
-/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; and
-/// sink n with its cursor.
+/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; node
+/// n, and sink n with its cursor.
 pub fn everything(n: u32) -> Change {
     Change {
         missions: vec![mission(n)],
@@ -216,6 +222,7 @@ pub fn everything(n: u32) -> Change {
             event(Happened::ItemAssigned { attempt: n }, n, Some(n)),
         ],
         effects: vec![effect(n, n)],
+        nodes: vec![node(n)],
         sinks: vec![sink(n)],
         cursors: vec![cursor(n)],
         ..Change::default()

@@ -10,6 +10,7 @@ use musher_core::event::Logged;
 use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::Run;
@@ -38,6 +39,7 @@ pub(super) struct Tables {
     pub(super) events: Vec<Logged>,
     /// Oldest first.
     pub(super) effects: Vec<Effect>,
+    pub(super) nodes: BTreeMap<Box<str>, Node>,
     pub(super) sinks: BTreeMap<Box<str>, Sink>,
     pub(super) cursors: BTreeMap<Box<str>, Seq>,
 }
@@ -71,6 +73,7 @@ impl Tables {
             self.quotas.remove(&Scope::Mission(*id).to_string());
         }
         self.archived.extend(change.archived);
+        self.nodes.extend(change.nodes.into_iter().map(|row| (row.name.clone(), row)));
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
     }
@@ -100,6 +103,7 @@ impl Tables {
             agents: self.agents.values().cloned().collect(),
             pulls: self.pulls.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
             watches: self.watches.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
+            nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
             quotas: self.quotas.values().cloned().collect(),

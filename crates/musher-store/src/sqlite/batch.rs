@@ -72,6 +72,7 @@ pub(super) struct Batch {
     pub(super) effects: Vec<Row<EffectId, &'static str>>,
     pub(super) closed: Vec<EffectId>,
     pub(super) archived: Vec<MissionId>,
+    pub(super) nodes: Vec<(Span, Span)>,
     pub(super) sinks: Vec<(Span, Span)>,
     pub(super) cursors: Vec<(Box<str>, Seq)>,
     /// The place of the last event before those in `events`.
@@ -93,6 +94,7 @@ struct Mark {
     gates: usize,
     events: usize,
     effects: usize,
+    nodes: usize,
     sinks: usize,
 }
 
@@ -143,6 +145,7 @@ impl Batch {
             && self.effects.is_empty()
             && self.closed.is_empty()
             && self.archived.is_empty()
+            && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
     }
@@ -166,6 +169,7 @@ impl Batch {
         empty(&mut self.effects);
         empty(&mut self.closed);
         self.archived.clear();
+        self.nodes.clear();
         self.sinks.clear();
         self.cursors.clear();
     }
@@ -221,6 +225,10 @@ impl Batch {
         for row in &change.effects {
             let body = self.json("an effect", row)?;
             self.effects.push(Row { key: row.id, column: row.kind.name(), body });
+        }
+        for row in &change.nodes {
+            let (name, body) = (self.plain("a node", &row.name)?, self.json("a node", row)?);
+            self.nodes.push((name, body));
         }
         for row in &change.sinks {
             let (name, body) = (self.plain("a sink", &row.name)?, self.json("a sink", row)?);
@@ -313,6 +321,7 @@ impl Batch {
             gates: self.gates.len(),
             events: self.events.len(),
             effects: self.effects.len(),
+            nodes: self.nodes.len(),
             sinks: self.sinks.len(),
         }
     }
@@ -331,6 +340,7 @@ impl Batch {
         self.gates.truncate(mark.gates);
         self.events.truncate(mark.events);
         self.effects.truncate(mark.effects);
+        self.nodes.truncate(mark.nodes);
         self.sinks.truncate(mark.sinks);
     }
 }

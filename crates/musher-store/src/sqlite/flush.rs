@@ -27,6 +27,7 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     events(conn, batch)?;
     effects(conn, batch, next_effect)?;
     archive(conn, batch)?;
+    nodes(conn, batch)?;
     sinks(conn, batch)?;
     cursors(conn, batch)
 }
@@ -332,6 +333,17 @@ fn archive(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     for id in &batch.archived {
         Bind::to(&mut forget).with(Scope::Mission(*id).to_string())?.run()?;
         Bind::to(&mut put).with(id.as_bytes())?.run()?;
+    }
+    Ok(())
+}
+
+fn nodes(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.nodes.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached("INSERT OR REPLACE INTO nodes (name, body) VALUES (?1, ?2)")?;
+    for (name, body) in &batch.nodes {
+        Bind::to(&mut put).with(batch.utf8(*name))?.with(batch.utf8(*body))?.run()?;
     }
     Ok(())
 }

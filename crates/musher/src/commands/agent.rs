@@ -13,7 +13,7 @@ use crate::output::{self, Table, Tone};
 pub(crate) enum Command {
     /// List the agents
     List,
-    Add(Add),
+    Add(Box<Add>),
     /// Let an agent take nothing new until it is resumed
     Pause {
         /// Its name
@@ -75,6 +75,9 @@ pub(crate) struct Add {
     /// The folder of its program's own configuration and account
     #[arg(long, value_name = "FOLDER")]
     home: Option<String>,
+    /// The machine that its program works on, if not this one; it takes work while that sends heartbeats
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
     /// The program and its arguments, after `--`; {prompt_file}, {worktree}, {root} … are filled in
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -102,7 +105,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::List => {
             let list = client.agents().await?;
             return cx.say(&list, || {
-                let mut table = Table::new(&["name", "status", "load", "roles", "driver", "why"]);
+                let mut table = Table::new(&["name", "status", "load", "roles", "driver", "node", "why"]);
                 for agent in &list.agents {
                     let most = if agent.max_load == 0 { "∞".to_owned() } else { agent.max_load.to_string() };
                     table.row(vec![
@@ -114,6 +117,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
                             Tone::Plain,
                         ),
                         (agent.driver.clone(), Tone::Plain),
+                        (agent.node.clone().unwrap_or_default(), Tone::Plain),
                         (output::one_line(agent.error.as_deref().unwrap_or_default(), 100), Tone::Bad),
                     ]);
                 }
@@ -131,6 +135,7 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
                 max_load: add.max_load,
                 env: add.env.clone(),
                 nickname: None,
+                node: add.node.clone(),
                 limits: musher_server::api::Limits::default(),
                 approvals: add.approvals.as_deref().and_then(Approvals::named),
                 home: add.home.clone(),

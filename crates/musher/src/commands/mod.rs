@@ -24,6 +24,7 @@ pub(crate) mod item;
 pub(crate) mod logs;
 pub(crate) mod mcp;
 pub(crate) mod mission;
+pub(crate) mod node;
 pub(crate) mod plan;
 pub(crate) mod queue;
 pub(crate) mod quota;
@@ -63,6 +64,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Approve(args) => approve::run(&args, &cx).await,
         Command::Reject(args) => reject::run(&args, &cx).await,
         Command::Agent(command) => agent::run(&command, &cx).await,
+        Command::Node(command) => node::run(&command, &cx).await,
         Command::Logs(args) => logs::run(&args, &cx).await,
         Command::Diff(args) => diff::run(&args, &cx).await,
         Command::Explain(args) => explain::run(&args, &cx).await,

@@ -9,6 +9,7 @@ mod bad_input;
 mod harness;
 mod kill;
 mod mission;
+mod nodes;
 mod operate;
 mod planning;
 mod quotas;

@@ -57,7 +57,7 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
         let before = bytes();
         assert_eq!(before[1].as_ref().is_some_and(|log| !log.is_empty()), in_log);
         let error = refused(&folder);
-        assert!(matches!(error, OpenError::Newer { found: 99, known: 4, .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Newer { found: 99, known: 5, .. }), "{error:?}");
         assert!(error.fix().contains("newer version of musher"));
         assert!(before == bytes());
         drop(kept);
@@ -128,7 +128,7 @@ fn a_database_of_version_1_opens_with_all_it_holds() {
     assert!(world.settings.is_some());
     assert_eq!((world.missions.len(), world.items.len(), world.runs.len()), (1, 1, 1));
     assert_eq!((world.agents.len(), world.effects.len(), world.gates.len()), (2, 1, 2));
-    assert!(world.quotas.is_empty() && world.pulls.is_empty() && world.watches.is_empty());
+    assert!(world.quotas.is_empty() && world.nodes.is_empty() && world.pulls.is_empty() && world.watches.is_empty());
     let reader = store.reader().unwrap();
     assert_eq!(reader.events(&EventFilter::default()).unwrap().len(), 4);
     assert_eq!(reader.items_of(sample::mission_id(1)).unwrap().len(), 1);

@@ -8,10 +8,12 @@ use crate::event::Event;
 use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use crate::item::Item;
 use crate::mission::Mission;
+use crate::pull::Pull;
 use crate::quota::Account;
 use crate::run::Run;
 use crate::sink::Sink;
 use crate::time::Timestamp;
+use crate::watch::Watch;
 
 /// A long text that stays on disk until someone asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +58,10 @@ pub struct Change {
     pub items: Vec<Item>,
     /// Runs, new or changed.
     pub runs: Vec<Run>,
+    /// Pull requests, new or changed.
+    pub pulls: Vec<Pull>,
+    /// Watches, new or changed.
+    pub watches: Vec<Watch>,
     /// Agents, new or changed.
     pub agents: Vec<Agent>,
     /// Sinks, new or changed.
@@ -85,6 +91,8 @@ impl Change {
             && self.missions.is_empty()
             && self.items.is_empty()
             && self.runs.is_empty()
+            && self.pulls.is_empty()
+            && self.watches.is_empty()
             && self.agents.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
@@ -113,6 +121,8 @@ impl Change {
         self.missions.extend(other.missions);
         self.items.extend(other.items);
         self.runs.extend(other.runs);
+        self.pulls.extend(other.pulls);
+        self.watches.extend(other.watches);
         self.agents.extend(other.agents);
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);

@@ -6,7 +6,8 @@ use crate::agent::AgentSpec;
 use crate::approval::{Ask, Ruled};
 use crate::config::ProjectSettings;
 use crate::effect::{Stop, When};
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId, Seq};
+use crate::forge::{ForgeAnswer, ForgeFailure, Hint};
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId, Seq, WatchId};
 use crate::message::Message;
 use crate::mission::StartMission;
 use crate::run::{FailureClass, Limit, Outcome, Usage};
@@ -110,6 +111,19 @@ pub enum Report {
     WorktreeKept {
         /// What it holds that is nowhere else.
         reason: Box<str>,
+    },
+    /// The push of the item's branch was tried.
+    Pushed(Push),
+    /// The forge has answered.
+    Forge(ForgeAnswer),
+    /// The forge has not done what it was asked.
+    ForgeFailed(ForgeFailure),
+    /// The program or the address of a watch was tried.
+    Probed {
+        /// Whether it is met: exit 0, or a status of 200 to 299.
+        met: bool,
+        /// What it said, in a line: its exit, or its status.
+        text: Box<str>,
     },
     /// The driver itself could not work: git missing, folder unreadable.
     DriverFailed {
@@ -220,6 +234,24 @@ pub enum Landing {
     },
 }
 
+/// What came of a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Push {
+    /// The branch has the commit at `origin`.
+    Done,
+    /// Somebody else has pushed to it.
+    Moved {
+        /// What it has there; empty when it is gone.
+        found: Box<str>,
+    },
+    /// `origin` cannot be reached, or refuses.
+    Failed {
+        /// Git's words.
+        error: Box<str>,
+    },
+}
+
 /// Everything that can be said to musher.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -308,6 +340,9 @@ pub enum Command {
     /// Sets a quota, or takes back what was set.
     SetQuota(crate::quota::Scope, crate::quota::Setting),
 
+    /// A webhook says that something has changed at the forge: whoever watches it looks at once.
+    HintForge(Hint),
+
     /// What came of an effect.
     Report(EffectId, Report),
 
@@ -327,6 +362,10 @@ pub enum Command {
     FinishWaiting(ItemId),
     /// From musher to itself: this item's merge is next.
     BeginMerge(ItemId),
+    /// From musher to itself: the next thing is due for the pull request of this item: a push, its opening, or a look.
+    TendPull(ItemId),
+    /// From musher to itself: this watch is to be looked at.
+    LookAtWatch(WatchId),
     /// From musher to itself: what is true of this mission now?
     JudgeMission(MissionId),
     /// From musher to itself: why its first ready item is not dispatched has changed.

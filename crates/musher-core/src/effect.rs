@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::approval::Ruled;
-use crate::id::{EffectId, ItemId, RunId};
+use crate::forge::ForgeWork;
+use crate::id::{EffectId, ItemId, RunId, WatchId};
 use crate::time::Timestamp;
 
 /// How a run is ended.
@@ -93,6 +94,29 @@ pub enum EffectKind {
         /// Save everything under the attic ref and remove it anyway.
         discard: bool,
     },
+    /// Bring the item's branch to `origin`. It is done also when it lies there already. → `Pushed`
+    PushBranch {
+        /// The commit.
+        head: Box<str>,
+        /// The value that the branch must still have there; none when it must not exist.
+        expected: Option<Box<str>>,
+    },
+    /// Ask the forge. → `Forge` or `ForgeFailed`
+    Forge(ForgeWork),
+    /// Run the program of a watch. → `Probed`
+    RunCheck {
+        /// For which watch.
+        watch: WatchId,
+        /// The program and its arguments.
+        argv: Box<[Box<str>]>,
+    },
+    /// Ask the address of a watch. → `Probed`
+    FetchUrl {
+        /// For which watch.
+        watch: WatchId,
+        /// The address.
+        url: Box<str>,
+    },
 }
 
 impl EffectKind {
@@ -110,6 +134,10 @@ impl EffectKind {
             Self::Rebase => "rebase",
             Self::Land { .. } => "land",
             Self::RemoveWorktree { .. } => "remove_worktree",
+            Self::PushBranch { .. } => "push_branch",
+            Self::Forge(work) => work.name(),
+            Self::RunCheck { .. } => "run_check",
+            Self::FetchUrl { .. } => "fetch_url",
         }
     }
 }

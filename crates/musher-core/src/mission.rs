@@ -28,6 +28,8 @@ pub enum Delivery {
     Merge,
     /// Into the mission's integration branch.
     Branch,
+    /// Into a pull request each, which the forge merges.
+    Pr,
 }
 
 impl Delivery {
@@ -36,6 +38,7 @@ impl Delivery {
         match self {
             Self::Merge => "merge",
             Self::Branch => "branch",
+            Self::Pr => "pr",
         }
     }
 }
@@ -362,7 +365,7 @@ impl Mission {
     /// The ref that its items merge into.
     pub fn target_ref(&self) -> String {
         match self.delivery {
-            Delivery::Merge => self.base_ref(),
+            Delivery::Merge | Delivery::Pr => self.base_ref(),
             Delivery::Branch => format!("refs/heads/{}", self.integration_branch()),
         }
     }

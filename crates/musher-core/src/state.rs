@@ -13,11 +13,13 @@ use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
 use crate::mission::{Counts, Mission, OnRateLimit};
+use crate::pull::Pull;
 use crate::quota;
 use crate::quota::{Account, Books, Denied, Scope};
 use crate::run::{Run, RunState, Usage};
 use crate::sink::Sink;
 use crate::time::Timestamp;
+use crate::watch::Watch;
 
 mod check;
 mod ready;
@@ -71,6 +73,10 @@ pub struct World {
     pub effects: Vec<Effect>,
     /// What is used of quotas, and what operators have set.
     pub quotas: Vec<Account>,
+    /// Pull requests of the items.
+    pub pulls: Vec<Pull>,
+    /// Watches of the items.
+    pub watches: Vec<Watch>,
     /// What gates said last.
     pub gates: Vec<GateRecord>,
 }

@@ -113,6 +113,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::UseTool(run, tool) => tool::used(state, *run, tool, cx),
         Command::SetQuota(scope, setting) => quota::set(state, scope, setting, cx),
 
+        Command::HintForge(_) | Command::TendPull(_) | Command::LookAtWatch(_) => Ok(Change::default()),
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 
         Command::PromoteItem(id) => item::promote(state, *id, cx),
@@ -187,7 +188,11 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
             | EffectKind::Land { .. }
-            | EffectKind::RemoveWorktree { .. },
+            | EffectKind::RemoveWorktree { .. }
+            | EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. },
             _,
         ) => return Err(Refused::Stale { what: "it answers another kind of effect" }),
     };

@@ -197,5 +197,7 @@ pub fn delivery_allowed(wanted: Delivery, has_gate: bool) -> Delivery {
     match (wanted, has_gate) {
         (Delivery::Merge, true) => Delivery::Merge,
         (Delivery::Merge, false) | (Delivery::Branch, _) => Delivery::Branch,
+        // The forge merges it, by its own rules, or a person does.
+        (Delivery::Pr, _) => Delivery::Pr,
     }
 }

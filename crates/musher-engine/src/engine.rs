@@ -292,7 +292,11 @@ fn wanted_folders(state: &State) -> Vec<String> {
             | EffectKind::Inspect
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
-            | EffectKind::Land { .. } => Vec::new(),
+            | EffectKind::Land { .. }
+            | EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => Vec::new(),
         })
         .collect()
 }

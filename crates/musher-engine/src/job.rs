@@ -349,6 +349,10 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
         })),
         EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),
         EffectKind::Gate { on, gate, .. } => at.gate(effect.id, on, gate),
+        EffectKind::PushBranch { .. }
+        | EffectKind::Forge(_)
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => return None,
     })
 }
 

@@ -32,6 +32,10 @@ pub const PROMISES: &[Promise] = &[
     ("a_new_store_is_empty", rows::a_new_store_is_empty),
     ("what_was_committed_is_there_after_a_crash", rows::what_was_committed_is_there_after_a_crash),
     ("the_last_row_of_an_id_counts", rows::the_last_row_of_an_id_counts),
+    (
+        "the_last_row_of_a_pull_request_and_of_a_watch_counts",
+        rows::the_last_row_of_a_pull_request_and_of_a_watch_counts,
+    ),
     ("a_run_that_is_over_is_not_loaded", rows::a_run_that_is_over_is_not_loaded),
     ("effects_are_loaded_oldest_first_until_closed", rows::effects_are_loaded_oldest_first_until_closed),
     ("the_newest_gate_records_are_loaded", rows::the_newest_gate_records_are_loaded),
@@ -81,5 +85,8 @@ pub fn same(left: &World, right: &World) -> bool {
         && left.effects == right.effects
         && left.gates == right.gates
         && left.sinks == right.sinks
+        && left.quotas == right.quotas
+        && left.pulls == right.pulls
+        && left.watches == right.watches
         && left.cursors == right.cursors
 }

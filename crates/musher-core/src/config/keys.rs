@@ -51,15 +51,28 @@ pub(crate) const PROJECT: &[Key] = &[
     Key::new("gate_timeout", Shape::Duration(1), "30m", "How long the gate may take."),
     Key::new(
         "delivery",
-        Shape::Word(&["merge", "branch"]),
+        Shape::Word(&["merge", "branch", "pr"]),
         "merge",
-        "Where merged work goes: into the base branch, or into an integration branch of the mission.",
+        "Where verified work goes: into the base branch, into an integration branch of the mission, or into a pull request \
+         each, which the forge merges.",
     ),
     Key::new(
         "merge_style",
         Shape::Word(&["squash", "merge", "rebase"]),
         "squash",
         "How an item's work becomes commits.",
+    ),
+    Key::new(
+        "require_checks",
+        Shape::Flag,
+        "true",
+        "Whether a pull request needs at least one check; `false` for a repository without CI.",
+    ),
+    Key::new(
+        "ci_fix_attempts",
+        Shape::Whole(0, 100),
+        "2",
+        "Fix runs for one head commit of a pull request with red checks; an item has at most 5 in all.",
     ),
     Key::new("push", Shape::Flag, "false", "Whether merges are pushed to `origin`."),
     Key::new(
@@ -86,8 +99,6 @@ pub(crate) const PROJECT: &[Key] = &[
     Key::later("worktree_pool"),
     Key::later("gate_slots"),
     Key::later("batch_max"),
-    Key::later("require_checks"),
-    Key::later("ci_fix_attempts"),
 ];
 
 /// `[[agents]]`.

@@ -25,6 +25,10 @@ pub struct ProjectLayer {
     pub merge_style: Option<MergeStyle>,
     /// Whether merges are pushed to `origin`.
     pub push: Option<bool>,
+    /// Whether a pull request without a check is red.
+    pub require_checks: Option<bool>,
+    /// Fix runs for one head commit with red checks.
+    pub ci_fix_attempts: Option<u32>,
     /// Who commits leftovers.
     pub commit: Option<CommitBy>,
     /// Who must be content.
@@ -60,6 +64,8 @@ impl ProjectLayer {
             delivery: over.delivery.or(self.delivery),
             merge_style: over.merge_style.or(self.merge_style),
             push: over.push.or(self.push),
+            require_checks: over.require_checks.or(self.require_checks),
+            ci_fix_attempts: over.ci_fix_attempts.or(self.ci_fix_attempts),
             commit: over.commit.or(self.commit),
             qa: over.qa.or(self.qa),
             max_file_size_bytes: over.max_file_size_bytes.or(self.max_file_size_bytes),
@@ -84,6 +90,8 @@ impl ProjectLayer {
             delivery: self.delivery.unwrap_or(default.delivery),
             merge_style: self.merge_style.unwrap_or(default.merge_style),
             push: self.push.unwrap_or(default.push),
+            require_checks: self.require_checks.unwrap_or(default.require_checks),
+            ci_fix_attempts: self.ci_fix_attempts.unwrap_or(default.ci_fix_attempts),
             commit: self.commit.unwrap_or(default.commit),
             qa: self.qa.unwrap_or(default.qa),
             max_file_size_bytes: self.max_file_size_bytes.unwrap_or(default.max_file_size_bytes),
@@ -110,6 +118,8 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         delivery: read_delivery(fields, report),
         merge_style: fields.word("merge_style", &STYLES, style_name, report),
         push: fields.flag("push", report),
+        require_checks: fields.flag("require_checks", report),
+        ci_fix_attempts: fields.whole_u32("ci_fix_attempts", report),
         commit: fields.word("commit", &COMMITTERS, committer_name, report),
         qa: fields.word("qa", &QA, Qa::name, report),
         max_file_size_bytes: fields.size_bytes("max_file_size", report),
@@ -125,12 +135,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
 }
 
 fn read_delivery(fields: &Fields, report: &mut Report) -> Option<Delivery> {
-    if fields.is_text("delivery", "pr") {
-        let fix = "write \"branch\" and open the pull request from the mission's integration branch";
-        report.add_with_fix(fields.place("delivery"), "pull requests are not in this version of musher", fix);
-        return None;
-    }
-    fields.word("delivery", &[Delivery::Merge, Delivery::Branch], Delivery::name, report)
+    fields.word("delivery", &[Delivery::Merge, Delivery::Branch, Delivery::Pr], Delivery::name, report)
 }
 
 /// Files that are copied from the user's checkout: below it, or anything of the machine could be brought in.

@@ -85,11 +85,6 @@ impl<'a> Fields<'a> {
         self.table.contains_key(name)
     }
 
-    /// Whether a key is there with just this string.
-    pub(crate) fn is_text(&self, name: &str, text: &str) -> bool {
-        self.table.get(name).and_then(Item::as_str) == Some(text)
-    }
-
     /// How many entries the array under a key has; 1 when it is something else.
     pub(crate) fn count(&self, name: &str) -> usize {
         let Some(item) = self.table.get(name) else { return 0 };

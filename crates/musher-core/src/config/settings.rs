@@ -47,6 +47,12 @@ pub struct ProjectSettings {
     pub merge_style: MergeStyle,
     /// Whether merges are pushed to `origin`.
     pub push: bool,
+    /// Whether a pull request needs at least one check to count as checked. Default true.
+    #[serde(skip_serializing_if = "is_true")]
+    pub require_checks: bool,
+    /// Fix runs for one head commit with red checks. Default 2.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub ci_fix_attempts: u32,
     /// Who commits leftovers.
     pub commit: CommitBy,
     /// Who must be content.
@@ -77,6 +83,17 @@ pub struct ProjectSettings {
     pub quota: Quotas,
 }
 
+/// Fix runs for one head commit with red checks, unless the config says otherwise.
+const CI_FIX_ATTEMPTS: u32 = 2;
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn is_usual(attempts: &u32) -> bool {
+    *attempts == CI_FIX_ATTEMPTS
+}
+
 impl Default for ProjectSettings {
     fn default() -> Self {
         Self {
@@ -86,6 +103,8 @@ impl Default for ProjectSettings {
             delivery: Delivery::default(),
             merge_style: MergeStyle::default(),
             push: false,
+            require_checks: true,
+            ci_fix_attempts: CI_FIX_ATTEMPTS,
             commit: CommitBy::default(),
             qa: Qa::default(),
             max_file_size_bytes: 10 << 20,

@@ -66,6 +66,8 @@ impl File {
         self.text("delivery", Some(project.delivery.name()));
         self.text("merge_style", Some(style_name(project.merge_style)));
         self.line("push", project.push);
+        self.line("require_checks", project.require_checks);
+        self.line("ci_fix_attempts", project.ci_fix_attempts);
         self.text("commit", Some(committer_name(project.commit)));
         self.text("qa", Some(project.qa.name()));
         self.text("max_file_size", Some(&show_bytes(project.max_file_size_bytes)));

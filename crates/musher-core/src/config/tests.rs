@@ -19,6 +19,8 @@ gate_timeout = "45m"
 delivery = "branch"
 merge_style = "rebase"
 push = true
+require_checks = false
+ci_fix_attempts = 4
 commit = "agent"
 qa = "human"
 max_file_size = "1MiB"
@@ -150,6 +152,8 @@ fn a_file_may_use_every_key() {
         delivery: Delivery::Branch,
         merge_style: MergeStyle::Rebase,
         push: true,
+        require_checks: false,
+        ci_fix_attempts: 4,
         commit: CommitBy::Agent,
         qa: Qa::Human,
         max_file_size_bytes: 1 << 20,
@@ -269,9 +273,9 @@ const REFUSED: &[(&str, &str)] = &[
       3:3: `schedules` is not in this version of musher (leave it out)",
     ),
     (
-        "[project]\ndelivery='pr'",
-        "2:10: pull requests are not in this version of musher \
-      (write \"branch\" and open the pull request from the mission's integration branch)",
+        "[project]\nrequire_checks='no'\nci_fix_attempts=-1",
+        "2:16: `require_checks` must be true or false, but it is \"no\"\n\
+      3:17: `ci_fix_attempts` must be a whole number from 0 to 100, but it is -1",
     ),
     (
         "[project]\ndelivery='mrege'\nmerge_style='x'\ncommit=true",
@@ -503,11 +507,10 @@ fn variables_name_keys_in_upper_case() {
 
 #[test]
 fn a_bad_variable_is_named() {
-    let problems = environment([("MUSHER_PUSH", "maybe"), ("MUSHER_DELIVERY", "pr"), ("MUSHER_MAX_RETRIES", "0")]);
+    let problems = environment([("MUSHER_PUSH", "maybe"), ("MUSHER_DELIVERY", "prs"), ("MUSHER_MAX_RETRIES", "0")]);
     assert_eq!(
         problems.unwrap_err().to_string(),
-        "MUSHER_DELIVERY:1:1: pull requests are not in this version of musher \
-         (write \"branch\" and open the pull request from the mission's integration branch)\n\
+        "MUSHER_DELIVERY:1:1: unknown delivery `prs` (did you mean `pr`?)\n\
          MUSHER_MAX_RETRIES:1:1: `max_retries` must be a whole number from 1 to 1000, but it is 0\n\
          MUSHER_PUSH:1:1: `push` must be true or false, but it is \"maybe\""
     );

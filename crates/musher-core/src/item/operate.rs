@@ -210,7 +210,11 @@ fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Chan
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
             | EffectKind::Land { .. }
-            | EffectKind::RemoveWorktree { .. } => None,
+            | EffectKind::RemoveWorktree { .. }
+            | EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => None,
         })
         .collect();
     if hosted.is_empty() {
@@ -357,5 +361,9 @@ pub fn driver_failed(
         }
         EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),
         EffectKind::StopRun(..) | EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Ok(Change::default()),
+        EffectKind::PushBranch { .. }
+        | EffectKind::Forge(_)
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => Ok(Change::default()),
     }
 }

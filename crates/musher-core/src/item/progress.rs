@@ -365,7 +365,11 @@ fn talk_with(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &E
         | EffectKind::PrepareMerge
         | EffectKind::Rebase
         | EffectKind::Land { .. }
-        | EffectKind::RemoveWorktree { .. } => false,
+        | EffectKind::RemoveWorktree { .. }
+        | EffectKind::PushBranch { .. }
+        | EffectKind::Forge(_)
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => false,
     })
 }
 
@@ -529,7 +533,11 @@ pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::Effec
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
-            | EffectKind::Land { .. } => true,
+            | EffectKind::Land { .. }
+            | EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => true,
             EffectKind::StartRun(_)
             | EffectKind::StopRun(..)
             | EffectKind::TellRun { .. }

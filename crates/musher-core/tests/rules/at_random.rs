@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use musher_core::agent::AgentSpec;
 use musher_core::approval::{Action, Approvals, Ask, Ruled};
-use musher_core::command::{Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report};
+use musher_core::command::{Command, GateVerdict, Inspection, Landing, Preparation, Push, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
+use musher_core::forge::ForgeFailure;
 use musher_core::id::{EffectId, Fence, ItemId, MissionId};
 use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wants};
 use musher_core::mission::{MissionItem, MissionState, OnRateLimit, Policy};
@@ -152,6 +153,14 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             _ => Landing::Landed,
         }),
         EffectKind::RemoveWorktree { .. } => Report::WorktreeKept { reason: "unmerged commits".into() },
+        EffectKind::PushBranch { .. } => Report::Pushed(match c.below(2) {
+            0 => Push::Moved { found: "theirs".into() },
+            _ => Push::Failed { error: "no route to host".into() },
+        }),
+        EffectKind::Forge(_) => Report::ForgeFailed(ForgeFailure::Unavailable("502".into())),
+        EffectKind::RunCheck { .. } | EffectKind::FetchUrl { .. } => {
+            Report::Probed { met: c.one_in(2), text: "exit 1".into() }
+        }
     }
 }
 

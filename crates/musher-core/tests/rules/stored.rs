@@ -6,14 +6,16 @@ use musher_core::agent::Agent;
 use musher_core::change::{Change, GateRecord};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
+use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
 use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::{State, World};
 use musher_core::time::Timestamp;
+use musher_core::watch::Watch;
 
 /// What a store would hold, so that the world can be built anew from it.
 #[derive(Default)]
@@ -27,6 +29,8 @@ pub(crate) struct Stored {
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
     pub(crate) quotas: BTreeMap<Scope, Account>,
+    pub(crate) pulls: BTreeMap<ItemId, Pull>,
+    pub(crate) watches: BTreeMap<WatchId, Watch>,
     pub(crate) gates: Vec<GateRecord>,
 }
 
@@ -43,6 +47,8 @@ impl Stored {
         self.cursors.extend(change.cursors.iter().cloned());
         self.quotas.extend(change.quotas.iter().map(|row| (row.scope.clone(), row.clone())));
         self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
+        self.pulls.extend(change.pulls.iter().map(|row| (row.item, row.clone())));
+        self.watches.extend(change.watches.iter().map(|row| (row.id, row.clone())));
         self.gates.extend(change.gates.iter().cloned());
         for id in &change.closed {
             self.effects.remove(id);
@@ -51,6 +57,8 @@ impl Stored {
             self.missions.remove(id);
             self.items.retain(|_, item| item.mission != *id);
             self.runs.retain(|_, run| run.mission != *id);
+            self.pulls.retain(|_, pull| pull.mission != *id);
+            self.watches.retain(|_, watch| watch.mission != *id);
             self.quotas.remove(&Scope::Mission(*id));
         }
     }
@@ -67,6 +75,8 @@ impl Stored {
             cursors: self.cursors.clone().into_iter().collect(),
             effects: self.effects.values().cloned().collect(),
             quotas: self.quotas.values().cloned().collect(),
+            pulls: self.pulls.values().cloned().collect(),
+            watches: self.watches.values().cloned().collect(),
             gates: self.gates.clone(),
         }
     }

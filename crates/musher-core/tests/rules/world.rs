@@ -9,12 +9,13 @@ use musher_core::agent::AgentSpec;
 use musher_core::approval::Approvals;
 use musher_core::change::TextKey;
 use musher_core::command::{
-    Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Rebase, Refused, Report,
+    Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Push, Rebase, Refused, Report,
 };
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::entropy::Entropy;
 use musher_core::event::Event;
+use musher_core::forge::{ForgeAnswer, ForgeWork, PullMerge, PullSeen, PullState};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, ItemState, MergeStage, Phase, Prepared, Waiting};
 use musher_core::mission::{MissionItem, MissionState, Policy, StartMission};
@@ -427,6 +428,38 @@ impl World {
             EffectKind::Rebase => Report::Rebased(Rebase::Done { head: format!("h{tree}").into() }),
             EffectKind::Land { .. } => Report::LandingFinished(Landing::Landed),
             EffectKind::RemoveWorktree { .. } => Report::WorktreeRemoved,
+            EffectKind::PushBranch { .. } => Report::Pushed(Push::Done),
+            EffectKind::Forge(work) => Report::Forge(self.happy_forge(effect, work)),
+            EffectKind::RunCheck { .. } | EffectKind::FetchUrl { .. } => {
+                Report::Probed { met: true, text: "exit 0".into() }
+            }
+        }
+    }
+
+    /// What a forge answers when all goes well: the pull request is green and merged at the first look.
+    fn happy_forge(&self, effect: &Effect, work: &ForgeWork) -> ForgeAnswer {
+        match work {
+            ForgeWork::OpenPull { draft } => {
+                ForgeAnswer::PullOpened { number: 7, url: "https://forge/pull/7".into(), draft: *draft }
+            }
+            ForgeWork::LookAtPull { number } => {
+                let head = self.state.item(effect.item).and_then(|item| item.head.clone()).unwrap_or_default();
+                let merged = PullState::Merged { commit: format!("m{head}").into() };
+                ForgeAnswer::PullLooked(Box::new(PullSeen {
+                    number: *number,
+                    head,
+                    state: merged,
+                    ..PullSeen::default()
+                }))
+            }
+            ForgeWork::MarkReady { .. } => ForgeAnswer::PullReady,
+            ForgeWork::RerunChecks { .. } => ForgeAnswer::ChecksRerun { started: true },
+            ForgeWork::FetchLog { .. } => ForgeAnswer::LogFetched { tail: "it broke".into() },
+            ForgeWork::MergePull { .. } => ForgeAnswer::PullMerged(PullMerge::Queued),
+            ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. } => {
+                ForgeAnswer::Commented { id: 1 }
+            }
+            ForgeWork::LookAtIssue { .. } => ForgeAnswer::IssueLooked { closed: true, title: "an issue".into() },
         }
     }
 

@@ -72,7 +72,11 @@ fn hosted(effect: &Effect) -> Option<RunId> {
         | EffectKind::PrepareMerge
         | EffectKind::Rebase
         | EffectKind::Land { .. }
-        | EffectKind::RemoveWorktree { .. } => None,
+        | EffectKind::RemoveWorktree { .. }
+        | EffectKind::PushBranch { .. }
+        | EffectKind::Forge(_)
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => None,
     }
 }
 

@@ -138,7 +138,11 @@ pub(super) fn answer(effect: &Effect) -> Input {
         | EffectKind::Gate { .. }
         | EffectKind::PrepareMerge
         | EffectKind::Rebase
-        | EffectKind::Land { .. } => Report::DriverFailed { error: "not part of a life here".into() },
+        | EffectKind::Land { .. }
+        | EffectKind::PushBranch { .. }
+        | EffectKind::Forge(_)
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => Report::DriverFailed { error: "not part of a life here".into() },
     };
     Input { actor: Actor::Musher, command: Command::Report(effect.id, report) }
 }

@@ -46,6 +46,10 @@ impl Night {
             EffectKind::Rebase => (20 * MS, SECOND, true),
             EffectKind::Land { .. } => (5 * MS, 100 * MS, true),
             EffectKind::RemoveWorktree { .. } => (10 * MS, SECOND, true),
+            EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => (50 * MS, 5 * SECOND, false),
         };
         let takes = self.chance.between(low, high);
         // A repository is worked on by one git job at a time, in the order in which they were asked for.
@@ -63,7 +67,11 @@ impl Night {
             | EffectKind::AnswerRun { .. }
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge
-            | EffectKind::Land { .. } => false,
+            | EffectKind::Land { .. }
+            | EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => false,
         };
         if in_worktree {
             from = from.max(self.place_free.get(&effect.item).copied().unwrap_or(self.now));
@@ -115,6 +123,11 @@ impl Night {
             EffectKind::Rebase => self.rebase(id)?,
             EffectKind::Land { base, commit } => self.land(id, base, commit, reissued)?,
             EffectKind::RemoveWorktree { discard } => self.remove(id, *discard)?,
+            // The worlds of the simulator deliver without a forge.
+            EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => Report::DriverFailed { error: "there is no forge".into() },
         };
         self.report(effect, report);
         Ok(())
@@ -422,7 +435,11 @@ impl Night {
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge
             | EffectKind::Rebase
-            | EffectKind::RemoveWorktree { .. } => false,
+            | EffectKind::RemoveWorktree { .. }
+            | EffectKind::PushBranch { .. }
+            | EffectKind::Forge(_)
+            | EffectKind::RunCheck { .. }
+            | EffectKind::FetchUrl { .. } => false,
         }
     }
 

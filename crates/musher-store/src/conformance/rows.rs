@@ -4,8 +4,10 @@ use musher_core::change::Change;
 use musher_core::config::ProjectSettings;
 use musher_core::id::Seq;
 use musher_core::item::ItemState;
+use musher_core::pull::Pull;
 use musher_core::run::Usage;
 use musher_core::state::World;
+use musher_core::watch::{Watch, WatchStatus};
 
 use super::sample::{self, commit};
 use super::{Fixture, same};
@@ -31,6 +33,8 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         runs: vec![sample::run(1, 1, 1), sample::run(2, 2, 2)],
         agents: vec![sample::agent(1), sample::agent(2)],
         quotas: sample::quotas([1, 2]),
+        pulls: vec![sample::pull(1), sample::pull(2)],
+        watches: vec![sample::watch(1), sample::watch(2)],
         effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
         gates: vec![sample::gate(1), sample::gate(2)],
         sinks: vec![sample::sink(1), sample::sink(2)],
@@ -56,6 +60,19 @@ pub(super) fn the_last_row_of_an_id_counts(fixture: &dyn Fixture) {
     commit(&mut *store, &[Change { items: vec![titled("four")], ..Change::default() }]);
     let mut store = fixture.reopen(store);
     assert_eq!(store.load().unwrap().items, [titled("four")]);
+}
+
+pub(super) fn the_last_row_of_a_pull_request_and_of_a_watch_counts(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    commit(&mut *store, &[sample::everything(1), sample::everything(2)]);
+    let pull = Pull { number: None, draft: true, ..sample::pull(2) };
+    let watch = Watch { status: WatchStatus::Done, ..sample::watch(1) };
+    let older = Pull { number: Some(9), ..sample::pull(2) };
+    let change = Change { pulls: vec![older, pull.clone()], watches: vec![watch.clone()], ..Change::default() };
+    commit(&mut *store, &[change]);
+    let mut store = fixture.reopen(store);
+    let world = store.load().unwrap();
+    assert_eq!((world.pulls, world.watches), (vec![sample::pull(1), pull], vec![watch, sample::watch(2)]));
 }
 
 pub(super) fn a_run_that_is_over_is_not_loaded(fixture: &dyn Fixture) {
@@ -112,6 +129,7 @@ pub(super) fn an_archived_mission_is_not_loaded_but_readable(fixture: &dyn Fixtu
         ["agent:agent-1".to_owned(), "agent:agent-2".to_owned(), format!("mission:{}", sample::mission_id(2))]
     );
     assert_eq!(world.missions, [sample::mission(2)]);
+    assert_eq!((world.pulls, world.watches), (vec![sample::pull(2)], vec![sample::watch(2)]));
     assert_eq!(world.items, [sample::item(2, 2)]);
     let reader = store.reader().unwrap();
     assert_eq!(reader.missions(Scope::Active).unwrap(), [sample::mission(2)]);

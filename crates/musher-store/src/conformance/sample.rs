@@ -4,13 +4,15 @@ use musher_core::agent::{Agent, AgentSpec, Source};
 use musher_core::change::{Change, GateRecord};
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::event::{Event, Happened};
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq};
+use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::pull::Pull;
 use musher_core::quota::{Account, Cap, Scope};
 use musher_core::run::{Run, RunState, Usage};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
+use musher_core::watch::{Looks, Seen, Watch, WatchKind, WatchStatus};
 
 use crate::store::Store;
 
@@ -121,6 +123,32 @@ pub fn quotas(numbers: impl IntoIterator<Item = u32>) -> Vec<Account> {
     rows
 }
 
+/// The n-th pull request, of the item and the mission of the same number.
+pub fn pull(n: u32) -> Pull {
+    serde_json::from_value(serde_json::json!({
+        "item": item_id(n), "mission": mission_id(n), "number": n, "pushed": "c0ffee", "looks": { "due": NOW, "failures": n },
+        "created_at": NOW, "updated_at": NOW,
+    }))
+    .unwrap()
+}
+
+/// The n-th watch, of the item and the mission of the same number.
+pub fn watch(n: u32) -> Watch {
+    Watch {
+        id: WatchId::from_bytes(id_bytes(n)),
+        mission: mission_id(n),
+        item: item_id(n),
+        kind: WatchKind::IssueClosed("owner/name#7".parse().unwrap()),
+        status: WatchStatus::Snoozed(NOW),
+        seen: Seen::Pending,
+        text: Some("Grüße an 世界 🐑".into()),
+        head: None,
+        looks: Looks::default(),
+        created_at: NOW,
+        changed_at: NOW,
+    }
+}
+
 /// The n-th effect, for an item.
 pub fn effect(n: u32, item: u32) -> Effect {
     Effect { id: effect_id(n), item: item_id(item), kind: EffectKind::StartRun(run_id(n)), at: NOW }
@@ -179,6 +207,8 @@ pub fn everything(n: u32) -> Change {
         items: vec![item(n, n)],
         runs: vec![run(n, n, n)],
         agents: vec![agent(n)],
+        pulls: vec![pull(n)],
+        watches: vec![watch(n)],
         quotas: quota(n).into(),
         gates: vec![gate(n)],
         events: vec![

@@ -7,13 +7,15 @@ use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::event::Logged;
-use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq};
+use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
+use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::Run;
 use musher_core::sink::Sink;
 use musher_core::state::World;
+use musher_core::watch::Watch;
 
 use crate::store::GATES_KEPT;
 
@@ -25,6 +27,8 @@ pub(super) struct Tables {
     pub(super) items: BTreeMap<ItemId, Item>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) pulls: BTreeMap<ItemId, Pull>,
+    pub(super) watches: BTreeMap<WatchId, Watch>,
     pub(super) quotas: BTreeMap<String, Account>,
     pub(super) texts: BTreeMap<TextKey, Box<str>>,
     /// In the order in which they were given.
@@ -47,6 +51,8 @@ impl Tables {
         self.items.extend(change.items.into_iter().map(|row| (row.id, row)));
         self.runs.extend(change.runs.into_iter().map(|row| (row.id, row)));
         self.agents.extend(change.agents.into_iter().map(|row| (row.id, row)));
+        self.pulls.extend(change.pulls.into_iter().map(|row| (row.item, row)));
+        self.watches.extend(change.watches.into_iter().map(|row| (row.id, row)));
         self.quotas.extend(change.quotas.into_iter().map(|row| (row.scope.to_string(), row)));
         for (key, text) in change.texts {
             self.put_text(key, text);
@@ -92,6 +98,8 @@ impl Tables {
             missions,
             runs: self.runs.values().filter(live).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
+            pulls: self.pulls.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
+            watches: self.watches.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
             quotas: self.quotas.values().cloned().collect(),

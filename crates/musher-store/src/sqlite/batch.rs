@@ -2,7 +2,7 @@
 
 use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::event::{Event, Happened};
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
+use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use musher_core::time::Timestamp;
 use serde::Serialize;
 
@@ -60,6 +60,10 @@ pub(super) struct Batch {
     pub(super) items: Vec<Row<(MissionId, ItemId), &'static str>>,
     pub(super) runs: Vec<Row<(ItemId, RunId), bool>>,
     pub(super) agents: Vec<Row<AgentId, Span>>,
+    /// With the mission and the number.
+    pub(super) pulls: Vec<Row<ItemId, (MissionId, Option<u64>)>>,
+    /// With the mission, the kind and the status.
+    pub(super) watches: Vec<Row<WatchId, (MissionId, &'static str, &'static str)>>,
     /// By the text of the scope.
     pub(super) quotas: Vec<(Span, Span)>,
     pub(super) texts: Vec<TextRow>,
@@ -82,6 +86,8 @@ struct Mark {
     items: usize,
     runs: usize,
     agents: usize,
+    pulls: usize,
+    watches: usize,
     quotas: usize,
     texts: usize,
     gates: usize,
@@ -128,6 +134,8 @@ impl Batch {
             && self.items.is_empty()
             && self.runs.is_empty()
             && self.agents.is_empty()
+            && self.pulls.is_empty()
+            && self.watches.is_empty()
             && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
@@ -149,6 +157,8 @@ impl Batch {
         empty(&mut self.items);
         empty(&mut self.runs);
         self.agents.clear();
+        self.pulls.clear();
+        self.watches.clear();
         self.quotas.clear();
         empty(&mut self.texts);
         self.gates.clear();
@@ -184,6 +194,14 @@ impl Batch {
         for row in &change.agents {
             let (column, body) = (self.plain("an agent", &row.spec.name)?, self.json("an agent", row)?);
             self.agents.push(Row { key: row.id, column, body });
+        }
+        for row in &change.pulls {
+            let body = self.json("a pull request", row)?;
+            self.pulls.push(Row { key: row.item, column: (row.mission, row.number), body });
+        }
+        for row in &change.watches {
+            let body = self.json("a watch", row)?;
+            self.watches.push(Row { key: row.id, column: (row.mission, row.kind.name(), row.status.name()), body });
         }
         for row in &change.quotas {
             let scope = self.plain("a quota", &row.scope.to_string())?;
@@ -288,6 +306,8 @@ impl Batch {
             items: self.items.len(),
             runs: self.runs.len(),
             agents: self.agents.len(),
+            pulls: self.pulls.len(),
+            watches: self.watches.len(),
             quotas: self.quotas.len(),
             texts: self.texts.len(),
             gates: self.gates.len(),
@@ -304,6 +324,8 @@ impl Batch {
         self.items.truncate(mark.items);
         self.runs.truncate(mark.runs);
         self.agents.truncate(mark.agents);
+        self.pulls.truncate(mark.pulls);
+        self.watches.truncate(mark.watches);
         self.quotas.truncate(mark.quotas);
         self.texts.truncate(mark.texts);
         self.gates.truncate(mark.gates);

@@ -19,6 +19,8 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     items(conn, batch)?;
     runs(conn, batch)?;
     agents(conn, batch)?;
+    pulls(conn, batch)?;
+    watches(conn, batch)?;
     quotas(conn, batch)?;
     texts(conn, batch)?;
     gates(conn, batch)?;
@@ -35,6 +37,8 @@ fn sort(batch: &mut Batch) {
     batch.items.sort_by_key(|row| row.key);
     batch.runs.sort_by_key(|row| row.key);
     batch.agents.sort_by_key(|row| row.key);
+    batch.pulls.sort_by_key(|row| row.key);
+    batch.watches.sort_by_key(|row| row.key);
     batch.closed.sort_unstable();
 }
 
@@ -157,6 +161,49 @@ fn agents(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     )?;
     for row in newest(&batch.agents) {
         Bind::to(&mut put).with(row.key.as_bytes())?.with(batch.utf8(row.column))?.with(batch.utf8(row.body))?.run()?;
+    }
+    Ok(())
+}
+
+fn pulls(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.pulls.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached(
+        "INSERT INTO pulls (item, mission, number, body) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (item) DO UPDATE SET number = excluded.number, body = excluded.body",
+    )?;
+    for row in newest(&batch.pulls) {
+        let (mission, number) = row.column;
+        // SQLite has no unsigned numbers; no forge counts that far.
+        let number = number.map(|number| i64::try_from(number).unwrap_or(i64::MAX));
+        Bind::to(&mut put)
+            .with(row.key.as_bytes())?
+            .with(mission.as_bytes())?
+            .with(number)?
+            .with(batch.utf8(row.body))?
+            .run()?;
+    }
+    Ok(())
+}
+
+fn watches(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.watches.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached(
+        "INSERT INTO watches (id, mission, kind, status, body) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, body = excluded.body",
+    )?;
+    for row in newest(&batch.watches) {
+        let (mission, kind, status) = row.column;
+        Bind::to(&mut put)
+            .with(row.key.as_bytes())?
+            .with(mission.as_bytes())?
+            .with(kind)?
+            .with(status)?
+            .with(batch.utf8(row.body))?
+            .run()?;
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
     let mut world = World {
         settings: all(&snapshot, "settings", "SELECT body FROM settings", ())?.pop(),
         runs: all(&snapshot, "run", "SELECT body FROM runs WHERE live = 1 ORDER BY id", ())?,
+        pulls: all(&snapshot, "pull request", &of_active("pulls", "item"), ())?,
+        watches: all(&snapshot, "watch", &of_active("watches", "id"), ())?,
         agents: all(&snapshot, "agent", "SELECT body FROM agents ORDER BY id", ())?,
         effects: all(&snapshot, "effect", "SELECT body FROM effects ORDER BY n", ())?,
         quotas: all(&snapshot, "quota", "SELECT body FROM quotas ORDER BY scope", ())?,
@@ -35,6 +37,11 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
     let active = |id| world.missions.binary_search_by_key(&id, |m| m.id).is_ok();
     world.runs.retain(|run: &musher_core::run::Run| active(run.mission));
     Ok(world)
+}
+
+/// The rows of a table that belong to active missions, found by its index, in the order of their ids.
+fn of_active(table: &str, id: &str) -> String {
+    format!("SELECT r.body FROM missions m JOIN {table} r ON r.mission = m.id WHERE m.archived = 0 ORDER BY r.{id}")
 }
 
 fn missions(conn: &Connection) -> Result<Vec<(MissionId, Mission)>, StoreError> {

@@ -1,0 +1,68 @@
+//! The pull request of an item: made, kept up to date, followed, and merged by the forge.
+
+use serde::{Deserialize, Serialize};
+
+use crate::forge::PullState;
+use crate::id::{ItemId, MissionId};
+use crate::time::Timestamp;
+use crate::watch::Looks;
+
+/// The pull request of an item, as far as musher has made it or has been told. An item has one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pull {
+    /// The item.
+    pub item: ItemId,
+    /// Its mission.
+    pub mission: MissionId,
+    /// Its number, once it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Its page.
+    #[serde(default, skip_serializing_if = "<str>::is_empty")]
+    pub url: Box<str>,
+    /// What musher has pushed: the head commit that results count for, and the value that the next push expects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Box<str>>,
+    /// Open, merged or closed.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub state: PullState,
+    /// Whether it is a draft.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
+    /// Whether the forge has been asked to merge this head, or merges it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merging: Option<Box<str>>,
+    /// When it is looked at.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub looks: Looks,
+    /// What was tried against red checks.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub ci: CiFixes,
+    /// Reviews and findings that a fix run was told of, by the forge's names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Box<str>>,
+    /// The last comment that was read as a note.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub read_to: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What was tried against red checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CiFixes {
+    /// The head commit that this is about.
+    #[serde(default, skip_serializing_if = "<str>::is_empty")]
+    pub head: Box<str>,
+    /// Whether its failed checks were run again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rerun: bool,
+    /// Fix runs for it.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub here: u32,
+    /// Fix runs for the item.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub in_all: u32,
+}

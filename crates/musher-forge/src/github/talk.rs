@@ -1,0 +1,67 @@
+//! Issues, what is said at them, and what those who say it may do.
+
+use hyper::Method as Verb;
+use serde::Deserialize;
+
+use super::{at, wire};
+use crate::client::Client;
+use crate::error::ForgeError;
+use crate::forge::{Comment, Issue, Permission};
+use crate::repository::{RepositoryName, encoded};
+
+pub(super) async fn issue(client: &Client, repo: &RepositoryName, number: u64) -> Result<Issue, ForgeError> {
+    let what = format!("issue #{number} of `{repo}`");
+    let found: wire::Issue = client.get(&what, &at(repo, &format!("/issues/{number}"))).await?;
+    Ok(found.into())
+}
+
+pub(super) async fn issues(
+    client: &Client,
+    repo: &RepositoryName,
+    labels: &[String],
+) -> Result<Vec<Issue>, ForgeError> {
+    let mut path = at(repo, "/issues?state=open&sort=created&direction=asc");
+    if !labels.is_empty() {
+        path += &format!("&labels={}", encoded(&labels.join(",")));
+    }
+    let what = format!("list of issues of `{repo}`");
+    let all: Vec<Issue> =
+        client.list(&what, &path, |page: Vec<wire::Issue>| page.into_iter().map(Into::into).collect()).await?;
+    Ok(all.into_iter().filter(|issue: &Issue| !issue.is_pull).collect())
+}
+
+pub(super) async fn comments(client: &Client, repo: &RepositoryName, number: u64) -> Result<Vec<Comment>, ForgeError> {
+    let what = format!("list of comments of #{number} of `{repo}`");
+    let path = at(repo, &format!("/issues/{number}/comments"));
+    client.list(&what, &path, |page: Vec<wire::Comment>| page.into_iter().map(Into::into).collect()).await
+}
+
+pub(super) async fn write(
+    client: &Client,
+    verb: Verb,
+    what: String,
+    path: String,
+    body: &str,
+) -> Result<Comment, ForgeError> {
+    let written: wire::Comment = client.send(verb, &what, &path, &serde_json::json!({ "body": body })).await?;
+    Ok(written.into())
+}
+
+pub(super) async fn permission(client: &Client, repo: &RepositoryName, user: &str) -> Result<Permission, ForgeError> {
+    #[derive(Deserialize)]
+    struct Found {
+        permission: String,
+    }
+    let path = at(repo, &format!("/collaborators/{}/permission", encoded(user)));
+    match client.get::<Found>(&format!("permission of `{user}`"), &path).await {
+        Ok(found) => Ok(match found.permission.as_str() {
+            "admin" => Permission::Admin,
+            // `maintain` is told as `write`, `triage` as `read`.
+            "write" => Permission::Write,
+            "read" => Permission::Read,
+            _ => Permission::None,
+        }),
+        Err(ForgeError::Missing { .. }) => Ok(Permission::None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,24 @@
+//! Forges: GitHub's issues, pull requests, checks, reviews, merges and webhooks, behind a trait that others can follow.
+//!
+//! [`Forge`] says what a forge can do; [`GitHub`] does it.
+
+mod cache;
+mod client;
+mod error;
+mod forge;
+mod github;
+mod http;
+mod limit;
+mod repository;
+mod tls;
+mod token;
+
+pub use client::{Clock, Spent};
+pub use error::ForgeError;
+pub use forge::{
+    Author, Check, Comment, Forge, Issue, Look, Merge, MergeHow, Method, NewPull, Permission, Pull, PullChange,
+    PullState, Reply, Repository, Rerun, Review, Rules, Thread, Verdict,
+};
+pub use github::GitHub;
+pub use repository::{ApiBase, RepositoryName};
+pub use token::{Token, find as find_token};

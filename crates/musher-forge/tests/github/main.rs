@@ -1,0 +1,12 @@
+//! The client against a GitHub on loopback, which checks every request against GitHub's published descriptions.
+//!
+//! `scripts/github` installs the descriptions once. Without them each test says that it is skipped;
+//! `MUSHER_TEST_GITHUB=1` makes that a failure.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
+
+mod bench;
+mod faults;
+mod lists;
+mod merges;
+mod pulls;

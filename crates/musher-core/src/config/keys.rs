@@ -16,6 +16,7 @@ pub(crate) const ROOT: &[Key] = &[
          `\"file:PATH\"`.",
     ),
     Key::new("sinks", Shape::Tables(SINK), "", "Who is sent events as they happen, one `[[sinks]]` each."),
+    Key::new("forge", Shape::Table(FORGE), "", "Where issues and pull requests are."),
     Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
     Key::new(
         "prices",
@@ -34,7 +35,6 @@ pub(crate) const ROOT: &[Key] = &[
     Key::later("schedules"),
     Key::later("triggers"),
     Key::later("relay"),
-    Key::later("forge"),
     Key::later("chat"),
     Key::later("prompts"),
 ];
@@ -250,6 +250,29 @@ const MOST: u64 = 1_000_000_000_000_000;
 pub(crate) const SERVER: &[Key] = &[
     Key::new("listen", Shape::Text, "127.0.0.1:7787", "The address of the API and the dashboard."),
     Key::new("http", Shape::Flag, "true", "Whether the daemon listens on TCP besides its socket."),
+];
+
+/// `[forge]`.
+pub(crate) const FORGE: &[Key] = &[
+    Key::new("repo", Shape::Text, "what the remote `origin` names", "The repository, `owner/name`."),
+    Key::new(
+        "api",
+        Shape::Text,
+        "https://api.github.com",
+        "Where the API is; of an Enterprise server `https://HOST/api/v3`. Plain `http://` only on this machine.",
+    ),
+    Key::new(
+        "token",
+        Shape::Text,
+        "`GITHUB_TOKEN`, `GH_TOKEN`, or what `gh auth token` says",
+        "What the forge knows musher by: `env:NAME` or `file:PATH`, never the token itself.",
+    ),
+    Key::new(
+        "trust",
+        Shape::Texts,
+        "",
+        "Accounts whose words reach an agent, besides those of people who may write to the repository.",
+    ),
 ];
 
 /// `[[sinks]]`.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::agents::{self, AgentConfig};
+use super::forge::{self, ForgeConfig};
 use super::keys::ROOT;
 use super::price;
 use super::project::{self, ProjectLayer};
@@ -36,6 +37,8 @@ pub struct Layer {
     pub prices: BTreeMap<String, Price>,
     /// `[quota]`.
     pub quota: Quotas,
+    /// `[forge]`.
+    pub forge: ForgeConfig,
     /// `[server]`.
     pub server: ServerLayer,
 }
@@ -69,6 +72,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         sinks: sinks::read(root, report),
         prices: price::read(root, report),
         quota: root.table("quota", report).map(|t| quota::read(&t, report)).unwrap_or_default(),
+        forge: root.table("forge", report).map(|t| forge::read(&t, report)).unwrap_or_default(),
         server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
     }
 }

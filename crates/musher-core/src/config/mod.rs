@@ -8,6 +8,7 @@
 mod agents;
 pub mod drivers;
 mod environment;
+mod forge;
 pub(crate) mod key;
 mod keys;
 mod layer;
@@ -26,6 +27,7 @@ mod sinks;
 
 pub use agents::{AgentConfig, AgentLimits};
 pub use environment::environment;
+pub use forge::ForgeConfig;
 pub use layer::{Layer, ServerLayer, parse};
 pub use placeholder::{PLACEHOLDERS, UnknownPlaceholder, expand};
 pub use project::ProjectLayer;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::agents::AgentConfig;
+use super::forge::ForgeConfig;
 use super::layer::{Layer, ServerLayer};
 use super::secret::SecretRef;
 use super::settings::ProjectSettings;
@@ -27,6 +28,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, SecretRef>,
     /// Who is sent events; each name once.
     pub sinks: Vec<SinkConfig>,
+    /// Where issues and pull requests are.
+    pub forge: ForgeConfig,
     /// The daemon's HTTP side.
     pub server: ServerSettings,
 }
@@ -78,6 +81,7 @@ impl Layer {
             sinks,
             prices,
             quota: self.quota.merge(over.quota),
+            forge: self.forge.merge(over.forge),
             server: ServerLayer {
                 listen: over.server.listen.or(self.server.listen),
                 http: over.server.http.or(self.server.http),
@@ -98,6 +102,7 @@ impl Config {
             agents: layer.agents,
             secrets: layer.secrets,
             sinks: layer.sinks,
+            forge: layer.forge,
             server: ServerSettings {
                 listen: layer.server.listen.unwrap_or(server.listen),
                 http: layer.server.http.unwrap_or(server.http),

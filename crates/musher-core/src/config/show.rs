@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use super::agents::AgentConfig;
+use super::forge::ForgeConfig;
 use super::project::{committer_name, style_name};
 use super::quantity::{show_bytes, show_seconds};
 use super::resolve::Config;
+use super::secret::SecretRef;
 use super::settings::ProjectSettings;
 use super::sinks::{SinkConfig, SinkTo};
 use crate::approval::Approvals;
@@ -23,6 +25,7 @@ impl Config {
         file.section("[server]");
         file.text("listen", Some(&self.server.listen));
         file.line("http", self.server.http);
+        file.forge(&self.forge);
         file.section("[secrets]");
         for (name, reference) in &self.secrets {
             file.text(&toml_string(name), Some(&reference.text()));
@@ -104,6 +107,14 @@ impl File {
         {
             self.line(key, format_args!("{:?}", micro_usd as f64 / 1e6));
         }
+    }
+
+    fn forge(&mut self, forge: &ForgeConfig) {
+        self.section("[forge]");
+        self.text("repo", forge.repo.as_deref());
+        self.text("api", forge.api.as_deref());
+        self.text("token", forge.token.as_ref().map(SecretRef::text).as_deref());
+        self.line("trust", toml_array(&forge.trust));
     }
 
     fn sink(&mut self, sink: &SinkConfig) {

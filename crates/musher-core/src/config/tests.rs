@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::key::{Key, Shape};
-use super::keys::{AGENT, LIMITS, PRICE, PROJECT, ROOT, SERVER, SINK};
+use super::keys::{AGENT, FORGE, LIMITS, PRICE, PROJECT, ROOT, SERVER, SINK};
 use super::*;
 use crate::item::Qa;
 use crate::mission::{Delivery, Policy};
@@ -94,6 +94,11 @@ kind = "file"
 path = ".musher/events.ndjson"
 max_size = "1MiB"
 keep = 0
+[forge]
+repo = "acme/shop"
+api = "https://ghe.example/api/v3"
+token = "env:FORGE_TOKEN"
+trust = ["ann", "dependabot[bot]"]
 [server]
 listen = "[::1]:8080"
 http = false
@@ -245,6 +250,14 @@ fn a_file_may_use_every_key() {
     assert!(kinds.iter().any(|k| &**k == "mission_paused") && !kinds.iter().any(|k| &**k == "item_done"), "{kinds:?}");
     assert_eq!(kinds.iter().filter(|k| &***k == "mission_completed").count(), 1);
     assert_eq!(config.sinks, [ops, log]);
+    let trust = vec!["ann".to_owned(), "dependabot[bot]".to_owned()];
+    let forge = ForgeConfig {
+        repo: Some("acme/shop".into()),
+        api: Some("https://ghe.example/api/v3".into()),
+        token: Some(SecretRef::Env("FORGE_TOKEN".into())),
+        trust,
+    };
+    assert_eq!(config.forge, forge);
     assert_eq!(config.server, ServerSettings { listen: "[::1]:8080".into(), http: false });
 }
 
@@ -262,7 +275,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `server`, `prices`, `quota`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `forge`, `server`, `prices`, `quota`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",
@@ -389,6 +402,14 @@ const REFUSED: &[(&str, &str)] = &[
       9:20: `output` must be a number of dollars, 0 or more, but it is inf",
     ),
     ("prices=3", "1:8: `prices` must be a table, but it is 3"),
+    (
+        "[forge]\nrepo='shop'\napi='ftp://x'\ntoken='hunter2'\ntrust=['@ann']",
+        "2:6: `shop` names no repository (write it as \"owner/name\")\n\
+      3:5: `ftp://x` is no address of an API (write it as \"https://HOST/api/v3\")\n\
+      4:7: the forge's `token` is no reference (put it into an environment variable and write \"env:NAME\", or into a file \
+      and write \"file:PATH\")\n\
+      5:8: `@ann` is no name of an account (write it as the forge does, without the `@`)",
+    ),
     (
         "[[sinks]]",
         "1:1: the sink has no `name` (add a short name of [a-z0-9_-], such as name = \"ops\")\n\
@@ -522,7 +543,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_reader_looks_at_every_key_of_its_table() {
-    let sections: [(&str, &[Key]); 8] = [
+    let sections: [(&str, &[Key]); 9] = [
         ("", ROOT),
         ("[project]\n", PROJECT),
         ("[policy]\n", POLICY),
@@ -531,6 +552,7 @@ fn the_reader_looks_at_every_key_of_its_table() {
         ("[[agents]]\n[agents.limits]\n", LIMITS),
         ("[prices.a]\n", PRICE),
         ("[[sinks]]\n", SINK),
+        ("[forge]\n", FORGE),
     ];
     for (section, keys) in sections {
         for key in keys {
@@ -599,6 +621,7 @@ fn the_schema_and_the_reference_name_every_key() {
         "## `[secrets]`",
         "## `[prices.NAME]`",
         "## `[[sinks]]`",
+        "## `[forge]`",
     ] {
         assert!(reference.contains(heading), "{heading}\n{reference}");
     }

@@ -22,7 +22,7 @@ pub use event::{Event, EventQuery};
 pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Wait, Words};
 pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
-    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
+    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,
 };
 pub use problem::Problem;
 pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};

@@ -307,6 +307,8 @@ pub enum Command {
     ResumeMission(MissionId),
     /// Gives the mission up; its branches are kept.
     StopMission(MissionId, Stop),
+    /// Changes the mission's share of what can be dispatched, beside other missions: 1 to 100.
+    WeighMission(MissionId, u32),
     /// A word of an operator.
     NoteMission(MissionId, Box<str>),
 

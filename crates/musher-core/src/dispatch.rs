@@ -9,7 +9,7 @@ use crate::id::{AgentId, ItemId};
 use crate::item::{self, Item, ItemEvent, ItemState, Phase, Priority, Worktree};
 use crate::quota::{self, Denied};
 use crate::run::{Outcome, Run, RunState};
-use crate::state::{Class, Rank, Standing, State};
+use crate::state::{Class, Standing, State, Turn};
 use crate::step::Context;
 use crate::wait::WaitCode;
 
@@ -25,36 +25,36 @@ pub use overlap::overlaps;
 /// How many ready items of one class are looked at for one that overlaps nothing, before musher waits for a change.
 const OVERLAP_LOOK: usize = 256;
 
-/// The next item and its agent, by priority, then age; nothing when no ready item finds one.
+/// The next item and its agent, by priority, then the shares of missions, then age; nothing when no ready item finds one.
 pub fn next(state: &State) -> Option<(ItemId, AgentId)> {
-    let mut next: Option<(Rank, AgentId)> = None;
+    let mut next: Option<(Turn, AgentId)> = None;
     for (head, class) in state.ready().order() {
         // The first of a class may be held back, and the next one of it less urgent than the first of another.
-        if next.is_some_and(|(rank, _)| rank < head) {
+        if next.is_some_and(|(turn, _)| turn < head) {
             break;
         }
         let Some(agent) = best(state, &Wish::work(class.clone())) else { continue };
-        if let Some(rank) = free_item(state, class)
-            && next.is_none_or(|(other, _)| rank < other)
+        if let Some(turn) = free_item(state, class)
+            && next.is_none_or(|(other, _)| turn < other)
         {
-            next = Some((rank, agent));
+            next = Some((turn, agent));
         }
     }
-    next.map(|(rank, agent)| (rank.item, agent))
+    next.map(|(turn, agent)| (turn.rank.item, agent))
 }
 
 /// The first item of a class, over all open missions, that nothing of its own holds back.
-fn free_item(state: &State, class: &Class) -> Option<Rank> {
+fn free_item(state: &State, class: &Class) -> Option<Turn> {
     let heads = state.ready().heads_of(class)?;
-    let mut best: Option<Rank> = None;
+    let mut best: Option<Turn> = None;
     for (head, mission) in heads {
         // In order, so that the cost does not grow with the missions: nothing behind this head comes before the best.
-        if best.is_some_and(|rank| rank < *head) {
+        if best.is_some_and(|turn| turn < *head) {
             break;
         }
         let mut queue = state.ready().queue(*mission, class).take(OVERLAP_LOOK);
         let free = queue.find(|rank| state.item(rank.item).is_some_and(|item| held_back(state, item).is_none()));
-        best = match (best, free) {
+        best = match (best, free.map(|rank| head.of(rank))) {
             (Some(best), Some(free)) => Some(best.min(free)),
             (best, free) => best.or(free),
         };

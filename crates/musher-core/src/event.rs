@@ -46,6 +46,8 @@ catalogue! {
     MissionPaused "mission_paused" { reason: Box<str> = "who and why" }
     "A person let the dispatch go on."
     MissionResumed "mission_resumed" {}
+    "A person changed the mission's share of what can be dispatched, beside other missions."
+    MissionWeighed "mission_weighed" { weight: u32 = "the new weight; 1 by default" }
     "All items are done."
     MissionCompleted "mission_completed" {}
     "The mission cannot be done any more."

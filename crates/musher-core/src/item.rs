@@ -495,6 +495,9 @@ pub struct Item {
     /// When it entered the merge queue: its place there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
+    /// The turn that its mission had when it was last dispatched ([`crate::mission::Share`]); 0 before.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub turn: u64,
     /// Its inbox: what the agents of other items have sent to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<crate::message::Message>,

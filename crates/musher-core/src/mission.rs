@@ -10,13 +10,15 @@ use crate::time::Timestamp;
 mod add;
 mod judge;
 mod operate;
+mod share;
 mod start;
 
 pub use add::AddItem;
 pub(crate) use add::add_item;
 pub use judge::judge;
 pub(crate) use operate::find;
-pub use operate::{approve, pause, resume, stop};
+pub use operate::{approve, pause, resume, stop, weigh};
+pub use share::{Share, WEIGHTS};
 pub use start::{MissionItem, StartMission, start};
 
 /// Where a mission's merged work goes.
@@ -123,6 +125,8 @@ pub struct Policy {
     pub on_rate_limit: OnRateLimit,
     /// When the mission has failed if it is not done; none = never.
     pub deadline: Option<Timestamp>,
+    /// Its share of what can be dispatched, beside other missions: 1 to 100. Default 1.
+    pub weight: u32,
 }
 
 impl Default for Policy {
@@ -139,6 +143,7 @@ impl Default for Policy {
             on_cap: OnCap::default(),
             on_rate_limit: OnRateLimit::default(),
             deadline: None,
+            weight: 1,
         }
     }
 }

@@ -153,7 +153,8 @@ pub fn of_refusal(command: &Command, refused: &Refused, actor: &Actor) -> Option
         Command::ApproveMission(id)
         | Command::PauseMission(id, ..)
         | Command::ResumeMission(id)
-        | Command::StopMission(id, _) => *id,
+        | Command::StopMission(id, _)
+        | Command::WeighMission(id, _) => *id,
         _ => return None,
     };
     let Refused::State { verb, noun, state, .. } = refused else { return None };

@@ -12,7 +12,7 @@ use crate::config::ProjectSettings;
 use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
-use crate::mission::{Counts, Mission, OnRateLimit};
+use crate::mission::{Counts, Mission, OnRateLimit, Share};
 use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota;
@@ -29,8 +29,8 @@ mod roster;
 
 pub use check::Violation;
 use nodes::Nodes;
-use ready::ReadyIndex;
-pub use ready::{Class, Rank};
+pub use ready::{Class, Rank, Turn};
+use ready::{Open, ReadyIndex};
 use roster::Roster;
 pub(crate) use roster::{Place, Squad, Standing, Trade};
 
@@ -104,6 +104,8 @@ pub struct MissionEntry {
     pub budget: Budget,
     /// When one of its items last changed.
     pub last_progress_at: Timestamp,
+    /// The last turn that it had; 0 when it had none.
+    pub last_turn: u64,
 }
 
 impl MissionEntry {
@@ -112,10 +114,20 @@ impl MissionEntry {
         self.counts.by_phase[phase as usize]
     }
 
+    /// How many of its items have an agent: assigned or running.
+    pub fn leases(&self) -> u32 {
+        self.count(Phase::Assigned) + self.count(Phase::Running)
+    }
+
     /// How many items may still be assigned, by the policy.
     pub fn free_slots(&self) -> u32 {
-        let taken = self.count(Phase::Assigned) + self.count(Phase::Running) + self.count(Phase::Verifying);
+        let taken = self.leases() + self.count(Phase::Verifying);
         self.row.policy.max_parallel_items.saturating_sub(taken)
+    }
+
+    /// Where it stands among the missions that want to dispatch.
+    pub fn share(&self) -> Share {
+        Share::of(self.row.policy.weight, self.leases(), self.last_turn)
     }
 
     /// The cap that is used up.
@@ -126,8 +138,10 @@ impl MissionEntry {
         self.budget.tokens.is_some_and(|cap| self.usage.tokens() >= cap).then_some(Denied::MissionTokens)
     }
 
-    fn is_open(&self) -> bool {
-        self.row.state.dispatches() && self.free_slots() > 0 && self.cap_reached().is_none()
+    /// What it stands among the ready items with; nothing when it may not dispatch.
+    fn standing(&self) -> Option<Open> {
+        let is_open = self.row.state.dispatches() && self.free_slots() > 0 && self.cap_reached().is_none();
+        is_open.then(|| Open { told: self.row.dispatcher.answer, share: self.share() })
     }
 }
 
@@ -176,6 +190,8 @@ pub struct State {
     effects_of: IdMap<ItemId, Vec<EffectId>>,
     timers: BTreeSet<(Timestamp, Timer)>,
     ready: ReadyIndex,
+    /// The last turn of each mission that had one.
+    turns: BTreeSet<(u64, MissionId)>,
     promotable: BTreeSet<ItemId>,
     clear: BTreeSet<ItemId>,
     unreviewed: BTreeSet<ItemId>,
@@ -444,6 +460,11 @@ impl State {
         &self.roster
     }
 
+    /// The last turn that any mission had; 0 when none had one.
+    pub(crate) fn last_turn(&self) -> u64 {
+        self.turns.last().map_or(0, |(turn, _)| *turn)
+    }
+
     pub(crate) fn ready(&self) -> &ReadyIndex {
         &self.ready
     }
@@ -602,6 +623,7 @@ impl State {
                     usage: Usage::default(),
                     budget: Budget::default(),
                     last_progress_at,
+                    last_turn: 0,
                 };
                 self.missions.insert(id, entry);
             }
@@ -661,7 +683,7 @@ impl State {
     fn ready_anew(&self) -> ReadyIndex {
         let mut ready = ReadyIndex::default();
         for (id, entry) in &self.missions {
-            ready.set_open(*id, entry.is_open(), entry.row.dispatcher.answer);
+            ready.set_open(*id, entry.standing());
         }
         let waits = |item: &Item| item.due().is_some_and(|at| self.timers.contains(&(at, Timer::Item(item.id))));
         let is_ready = |item: &Item| item.phase() == Phase::Ready && !waits(item) && !self.is_parked(item);
@@ -685,7 +707,7 @@ impl State {
             entry.budget = budget;
         }
         if let Some(entry) = self.missions.get(&id) {
-            self.ready.set_open(id, entry.is_open(), entry.row.dispatcher.answer);
+            self.ready.set_open(id, entry.standing());
         }
     }
 
@@ -729,6 +751,11 @@ impl State {
         let before = old.map_or(Usage::default(), |o| o.usage);
         entry.usage = entry.usage.plus(row.usage).since(before);
         entry.last_progress_at = entry.last_progress_at.max(row.updated_at);
+        if row.turn > entry.last_turn {
+            self.turns.remove(&(entry.last_turn, row.mission));
+            self.turns.insert((row.turn, row.mission));
+            entry.last_turn = row.turn;
+        }
     }
 
     fn index(&mut self, item: &Item) {
@@ -928,14 +955,15 @@ impl State {
         if let Some(at) = entry.row.due(self.retention()) {
             self.timers.remove(&(at, Timer::Mission(id)));
         }
-        for item in entry.items {
-            if let Some(row) = self.items.remove(&item) {
+        for item in &entry.items {
+            if let Some(row) = self.items.remove(item) {
                 self.unindex(&row);
             }
-            self.dependents.remove(&item);
+            self.dependents.remove(item);
         }
         self.unjudged.remove(&id);
-        self.ready.set_open(id, false, None);
+        self.ready.set_open(id, None);
+        self.turns.remove(&(entry.last_turn, id));
     }
 }
 

@@ -95,6 +95,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::PauseMission(id, stop, why) => mission::pause(state, *id, *stop, why, cx),
         Command::ResumeMission(id) => mission::resume(state, *id, cx),
         Command::StopMission(id, stop) => mission::stop(state, *id, *stop, cx),
+        Command::WeighMission(id, weight) => mission::weigh(state, *id, *weight, cx),
         Command::NoteMission(id, text) => note::apply(state, *id, text, cx),
 
         Command::RetryItem(id) => item::retry(state, *id, cx),

@@ -97,6 +97,7 @@ impl File {
         self.text("on_cap", Some(policy.on_cap.name()));
         self.text("on_rate_limit", Some(policy.on_rate_limit.name()));
         policy.deadline.into_iter().for_each(|moment| self.text("deadline", Some(&moment.to_string())));
+        self.line("weight", policy.weight);
     }
 
     fn price(&mut self, model: &str, price: Price) {

@@ -66,6 +66,7 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     }
     row.agent = Some(agent);
     row.run = Some(run.id);
+    row.turn = state.mission(row.mission).map_or(0, |entry| entry.share().taken(state.last_turn()));
     let mut change = Change::default();
     if let Some(limited) = item.limited.as_deref().filter(|limited| limited.agent != agent) {
         // What it still had to mend comes first, and says enough.

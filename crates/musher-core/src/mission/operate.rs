@@ -1,6 +1,6 @@
-//! What operators do to missions: approve, pause, resume, stop.
+//! What operators do to missions: approve, pause, resume, weigh, stop.
 
-use super::{Mission, MissionEvent, moved};
+use super::{Mission, MissionEvent, WEIGHTS, moved};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::dispatch;
@@ -79,6 +79,31 @@ pub fn resume(state: &State, id: MissionId, cx: &mut Context) -> Result<Change, 
     let mut row = find(state, id)?.row.clone();
     go(&mut row, MissionEvent::Resume, "resume", "only a blocked or paused mission can be resumed", cx)?;
     let event = cx.about_mission(id, Happened::MissionResumed {});
+    Ok(Change { missions: vec![row], events: vec![event], ..Change::default() })
+}
+
+/// Changes its share of what can be dispatched. What is at work goes on; the next dispatch goes by the new weight.
+pub fn weigh(state: &State, id: MissionId, weight: u32, cx: &mut Context) -> Result<Change, Refused> {
+    let mut row = find(state, id)?.row.clone();
+    if !WEIGHTS.contains(&weight) {
+        let what = format!("a mission cannot weigh {weight}");
+        let fix = format!(
+            "a whole number from {} to {}; 1 is what missions weigh by default",
+            WEIGHTS.start(),
+            WEIGHTS.end()
+        );
+        return Err(Refused::Invalid { what, fix });
+    }
+    if row.state.is_terminal() {
+        let (name, state) = (row.id.short(), row.state.name());
+        return Err(Refused::State { verb: "weigh", noun: "mission", name, state, fix: "it has ended" });
+    }
+    if row.policy.weight == weight {
+        return Ok(Change::default());
+    }
+    row.policy.weight = weight;
+    row.updated_at = cx.now;
+    let event = cx.about_mission(id, Happened::MissionWeighed { weight });
     Ok(Change { missions: vec![row], events: vec![event], ..Change::default() })
 }
 

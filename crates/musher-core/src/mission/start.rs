@@ -192,6 +192,7 @@ pub(super) fn made(
         created_at: now,
         updated_at: now,
         queued_at: None,
+        turn: 0,
         messages: Vec::new(),
         added: None,
     })

@@ -54,6 +54,12 @@ pub(crate) const POLICY: &[Key] = &[
          it, or a person is asked while it waits.",
     ),
     Key::new("deadline", Shape::Moment, "", "When the mission has failed if it is not done."),
+    Key::new(
+        "weight",
+        Shape::Whole(1, 100),
+        "1",
+        "The mission's share of what can be dispatched, beside other missions that have ready items of the same priority.",
+    ),
 ];
 
 /// An item of a plan file.

@@ -33,6 +33,8 @@ pub struct PolicyPatch {
     pub on_rate_limit: Option<OnRateLimit>,
     /// When the mission has failed if it is not done.
     pub deadline: Option<Timestamp>,
+    /// Its share of what can be dispatched, beside other missions.
+    pub weight: Option<u32>,
 }
 
 impl PolicyPatch {
@@ -51,6 +53,7 @@ impl PolicyPatch {
             on_cap: over.on_cap.or(self.on_cap),
             on_rate_limit: over.on_rate_limit.or(self.on_rate_limit),
             deadline: over.deadline.or(self.deadline),
+            weight: over.weight.or(self.weight),
         }
     }
 
@@ -69,6 +72,7 @@ impl PolicyPatch {
             on_cap: self.on_cap.unwrap_or(policy.on_cap),
             on_rate_limit: self.on_rate_limit.unwrap_or(policy.on_rate_limit),
             deadline: self.deadline.or(policy.deadline),
+            weight: self.weight.unwrap_or(policy.weight),
         }
     }
 }
@@ -87,5 +91,6 @@ pub(crate) fn read(fields: &Fields, report: &mut Report) -> PolicyPatch {
         on_cap: fields.word("on_cap", &OnCap::ALL, OnCap::name, report),
         on_rate_limit: fields.word("on_rate_limit", &OnRateLimit::ALL, OnRateLimit::name, report),
         deadline: fields.moment("deadline", report),
+        weight: fields.whole_u32("weight", report),
     }
 }

@@ -34,6 +34,7 @@ fn write_policy(file: &mut String, policy: &PolicyPatch) {
         ("on_cap", policy.on_cap.map(|v| string(v.name()))),
         ("on_rate_limit", policy.on_rate_limit.map(|v| string(v.name()))),
         ("deadline", policy.deadline.map(|v| string(&v.to_string()))),
+        ("weight", policy.weight.map(|v| v.to_string())),
     ];
     for (key, value) in values {
         value.iter().for_each(|value| line(file, key, value));

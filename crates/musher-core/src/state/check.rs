@@ -1,6 +1,6 @@
 //! The invariants: what must be true of the rows after every step. A line and a message each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::State;
 use crate::effect::EffectKind;
@@ -73,8 +73,12 @@ impl State {
                 let call = item.added.as_ref().map(|added| added.call);
                 hold!(call.is_none_or(|call| calls.insert(call)), "item {} was added twice", item.key);
             }
+            let last_turn = entry.items.iter().filter_map(|id| self.items.get(id)).map(|item| item.turn).max();
+            hold!(last_turn.unwrap_or(0) == entry.last_turn, "mission {} mistakes its turn", entry.row.id.short());
             hold!(by_phase == entry.counts.by_phase, "mission {} counts its items wrongly", entry.row.id.short());
         }
+        let turns = self.missions.iter().map(|(id, entry)| (entry.last_turn, *id)).filter(|(turn, _)| *turn > 0);
+        hold!(turns.collect::<BTreeSet<_>>() == self.turns, "the turns are not those of the missions");
         let merging = self.items.values().filter(|i| is_in_merge(i)).count();
         hold!(merging <= 1, "{merging} merges at once");
         self.check_quotas()

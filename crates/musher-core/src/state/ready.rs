@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{AgentId, ItemId, MissionId};
 use crate::item::{Fix, Item, Kind, Priority};
+use crate::mission::Share;
 use crate::time::Timestamp;
 use crate::wait::WaitCode;
 
@@ -41,7 +42,7 @@ impl Class {
     }
 }
 
-/// The order of dispatch: priority, then age, then place in the plan.
+/// The order of dispatch within a mission: priority, then age, then place in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     /// How urgent.
@@ -60,6 +61,35 @@ impl Rank {
     }
 }
 
+/// The order of dispatch over all missions: priority, then the share of the mission, then age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    priority: Priority,
+    share: Share,
+    /// The item.
+    pub rank: Rank,
+}
+
+impl Turn {
+    fn new(share: Share, rank: Rank) -> Self {
+        Self { priority: rank.priority, share, rank }
+    }
+
+    /// That of another item of the same mission.
+    pub(crate) fn of(self, rank: Rank) -> Self {
+        Self::new(self.share, rank)
+    }
+}
+
+/// What is known of a mission that may dispatch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Open {
+    /// What it was told last of its first item.
+    pub told: Option<WaitCode>,
+    /// Where it stands among the others.
+    pub share: Share,
+}
+
 /// The ready items of one mission.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Line {
@@ -74,23 +104,23 @@ struct Line {
 pub(crate) struct ReadyIndex {
     lines: BTreeMap<MissionId, Line>,
     /// The first of each queue of the open missions.
-    heads: BTreeMap<Class, BTreeSet<(Rank, MissionId)>>,
+    heads: BTreeMap<Class, BTreeSet<(Turn, MissionId)>>,
     /// The first of all these of each class.
-    order: BTreeMap<Rank, Class>,
+    order: BTreeMap<Turn, Class>,
     /// The open missions, by the class of their first item and by what they were told of it.
     leads: BTreeMap<Class, BTreeMap<Option<WaitCode>, BTreeSet<MissionId>>>,
-    /// The missions that may dispatch, each with what it was told last.
-    open: BTreeMap<MissionId, Option<WaitCode>>,
+    /// The missions that may dispatch.
+    open: BTreeMap<MissionId, Open>,
 }
 
 impl ReadyIndex {
     /// The classes that are asked for in missions that may dispatch, each with its first item, in the order of those.
-    pub(crate) fn order(&self) -> impl Iterator<Item = (Rank, &Class)> {
-        self.order.iter().map(|(rank, class)| (*rank, class))
+    pub(crate) fn order(&self) -> impl Iterator<Item = (Turn, &Class)> {
+        self.order.iter().map(|(turn, class)| (*turn, class))
     }
 
     /// The first items of a class in every mission that may dispatch, in order.
-    pub(crate) fn heads_of(&self, class: &Class) -> Option<&BTreeSet<(Rank, MissionId)>> {
+    pub(crate) fn heads_of(&self, class: &Class) -> Option<&BTreeSet<(Turn, MissionId)>> {
         self.heads.get(class)
     }
 
@@ -147,17 +177,21 @@ impl ReadyIndex {
         }
     }
 
-    /// A mission may dispatch, or may not; and what it was told last of its first item.
-    pub(crate) fn set_open(&mut self, mission: MissionId, open: bool, told: Option<WaitCode>) {
-        let was = if open { self.open.insert(mission, told) } else { self.open.remove(&mission) };
-        if was == open.then_some(told) {
+    /// A mission may dispatch, and stands so, or it may not. What of it is first in its class moves with it.
+    pub(crate) fn set_open(&mut self, mission: MissionId, open: Option<Open>) {
+        let was = match open {
+            Some(open) => self.open.insert(mission, open),
+            None => self.open.remove(&mission),
+        };
+        if was == open {
             return;
         }
-        if was.is_some() != open {
+        let (from, to) = (was.map(|open| open.share), open.map(|open| open.share));
+        if from != to {
             let firsts = self.lines.get(&mission).map(|line| line.firsts.clone()).unwrap_or_default();
             for (rank, class) in firsts {
-                let (old, new) = if open { (None, Some(rank)) } else { (Some(rank), None) };
-                self.move_head(mission, &class, old, new);
+                let turn = |share: Share| Turn::new(share, rank);
+                self.move_head(mission, &class, from.map(turn), to.map(turn));
             }
         }
         self.lead_anew(mission);
@@ -171,28 +205,30 @@ impl ReadyIndex {
             old.and_then(|old| line.firsts.remove(&old));
             new.and_then(|new| line.firsts.insert(new, class.clone()));
         }
-        if self.open.contains_key(&mission) {
+        if let Some(open) = self.open.get(&mission) {
+            let turn = |rank: Rank| Turn::new(open.share, rank);
+            let (old, new) = (old.map(turn), new.map(turn));
             self.move_head(mission, class, old, new);
             self.lead_anew(mission);
         }
     }
 
-    fn move_head(&mut self, mission: MissionId, class: &Class, old: Option<Rank>, new: Option<Rank>) {
+    fn move_head(&mut self, mission: MissionId, class: &Class, old: Option<Turn>, new: Option<Turn>) {
         let heads = self.heads.entry(class.clone()).or_default();
-        let first = heads.first().map(|(rank, _)| *rank);
+        let first = heads.first().map(|(turn, _)| *turn);
         if let Some(old) = old {
             heads.remove(&(old, mission));
         }
         if let Some(new) = new {
             heads.insert((new, mission));
         }
-        let now_first = heads.first().map(|(rank, _)| *rank);
+        let now_first = heads.first().map(|(turn, _)| *turn);
         if heads.is_empty() {
             self.heads.remove(class);
         }
         if first != now_first {
-            first.and_then(|rank| self.order.remove(&rank));
-            now_first.and_then(|rank| self.order.insert(rank, class.clone()));
+            first.and_then(|turn| self.order.remove(&turn));
+            now_first.and_then(|turn| self.order.insert(turn, class.clone()));
         }
     }
 
@@ -200,7 +236,7 @@ impl ReadyIndex {
     fn lead_anew(&mut self, mission: MissionId) {
         let Some(line) = self.lines.get_mut(&mission) else { return };
         let first = line.firsts.values().next();
-        let new = self.open.get(&mission).and_then(|told| first.map(|class| (class.clone(), *told)));
+        let new = self.open.get(&mission).and_then(|open| first.map(|class| (class.clone(), open.told)));
         if line.lead == new {
             return;
         }

@@ -11,6 +11,9 @@ use musher_core::mission::OnRateLimit;
 use musher_core::quota::{Cap, Line, Scope, allowed_models, model_of, sheet};
 use musher_core::state::State;
 
+/// What lies between two turns of a mission of weight 1.
+const LAP: u64 = 232_792_560;
+
 /// One look at everything.
 pub(crate) struct Book<'a> {
     state: &'a State,
@@ -26,7 +29,7 @@ impl<'a> Book<'a> {
     pub(crate) fn next(&self) -> Option<(&'a Item, &'a Agent)> {
         let mut all: Vec<&Item> =
             self.items().filter(|item| self.may_begin(item) && self.backoff_is_over(item)).collect();
-        all.sort_by_key(|item| place(item));
+        all.sort_by_cached_key(|item| self.place(item));
         all.into_iter().find_map(|item| self.agent_for(item).map(|agent| (item, agent)))
     }
 
@@ -38,7 +41,7 @@ impl<'a> Book<'a> {
         let chosen = self.state.agent(agent).expect("the agent");
         assert_eq!(chosen.spec.name, best.spec.name, "the agent of {}", item.key);
         if let Some((first, _)) = self.next() {
-            assert!(place(item) <= place(first), "{} is taken before {}", item.key, first.key);
+            assert!(self.place(item) <= self.place(first), "{} is taken before {}", item.key, first.key);
         }
     }
 
@@ -64,6 +67,20 @@ impl<'a> Book<'a> {
 
     fn items(&self) -> impl Iterator<Item = &'a Item> {
         self.state.missions().flat_map(|entry| &entry.items).filter_map(|id| self.state.item(*id))
+    }
+
+    /// Priority; then the mission with the fewest agents for its weight, in whole rounds; then the one whose turn it is;
+    /// then age.
+    fn place(&self, item: &Item) -> impl Ord + use<> {
+        let weight = self.state.mission(item.mission).map_or(1, |mission| mission.row.policy.weight);
+        let of_its_mission = || self.items().filter(|other| other.mission == item.mission);
+        let has_agent = |other: &&Item| matches!(other.state, ItemState::Assigned | ItemState::Running);
+        let round = of_its_mission().filter(has_agent).count() / weight as usize;
+        let turn = match of_its_mission().map(|other| other.turn).max() {
+            None | Some(0) => 0,
+            Some(last) => last + LAP / u64::from(weight),
+        };
+        (item.priority, round, turn, item.created_at, item.number, item.id)
     }
 
     fn may_begin(&self, item: &Item) -> bool {
@@ -174,8 +191,4 @@ impl<'a> Book<'a> {
 
 fn takes_a_slot(item: &Item) -> bool {
     matches!(item.state, ItemState::Assigned | ItemState::Running | ItemState::Verifying)
-}
-
-fn place(item: &Item) -> impl Ord + use<> {
-    (item.priority, item.created_at, item.number, item.id)
 }

@@ -24,6 +24,7 @@ mod retries;
 mod reviewing;
 mod routing;
 mod routing_at_random;
+mod sharing;
 mod sinks;
 mod tools;
 mod verification;

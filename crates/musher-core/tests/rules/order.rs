@@ -87,7 +87,7 @@ fn ready_items_are_taken_by_priority_then_age_then_place_in_the_plan() {
         let new = w.all_in(Phase::Assigned).into_iter().find(|k| !order.contains(k)).unwrap();
         order.push(new);
     }
-    assert_eq!(order, ["now", "high", "m1", "m2", "m3", "low"]);
+    assert_eq!(order, ["now", "high", "m1", "m2", "m3", "low"], "the second mission has two at work when m1 is taken");
 }
 
 #[test]

@@ -87,6 +87,9 @@ pub struct Policy {
     /// When the mission has failed if it is not done; none = never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub deadline: Option<Timestamp>,
+    /// Its share of what can be dispatched, beside other missions with ready items of the same priority: 1 to 100.
+    /// Default 1.
+    pub weight: u32,
 }
 
 impl Default for Policy {
@@ -109,6 +112,7 @@ impl From<CorePolicy> for Policy {
             on_cap,
             on_rate_limit,
             deadline,
+            weight,
         } = policy;
         Self {
             max_parallel_items,
@@ -122,6 +126,7 @@ impl From<CorePolicy> for Policy {
             on_cap,
             on_rate_limit,
             deadline,
+            weight,
         }
     }
 }
@@ -403,6 +408,15 @@ pub struct PauseWish {
     pub now: bool,
     /// Why, in the operator's words.
     pub reason: String,
+}
+
+/// What a mission is to weigh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WeightWish {
+    /// Its share of what can be dispatched, beside other missions: 1 to 100.
+    #[schema(minimum = 1, maximum = 100)]
+    pub weight: u32,
 }
 
 /// How a mission is given up.

@@ -23,7 +23,7 @@ pub use event::{Event, EventQuery};
 pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Wait, Words};
 pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
-    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch,
+    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,
 };
 pub use node::{AgentNode, AgentNodeDocument, AgentNodes};
 pub use problem::Problem;

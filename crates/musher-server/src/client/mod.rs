@@ -13,7 +13,7 @@ use crate::api::{
     Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items,
     LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone,
     PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Replied, Run, RunDocument, SinkTested, Sinks, StartMission,
-    Status, StopWish, Stopping, Words,
+    Status, StopWish, Stopping, WeightWish, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -164,6 +164,11 @@ impl Client {
     /// Lets a mission go on.
     pub async fn resume_mission(&self, id: &str) -> Done<Mission> {
         self.wish::<MissionDocument>(path(&["missions", id, "resume"])).await.map(|d| d.mission)
+    }
+
+    /// Changes a mission's share of what can be dispatched.
+    pub async fn weigh_mission(&self, id: &str, wish: WeightWish) -> Done<Mission> {
+        self.post::<MissionDocument>(path(&["missions", id, "weight"]), &wish).await.map(|d| d.mission)
     }
 
     /// Gives a mission up.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use musher_core::mission::WEIGHTS;
 use musher_core::nearest::nearest;
 
 use crate::api::{NewItem, Problem, StartMission};
@@ -68,6 +69,9 @@ fn policy(wish: &StartMission, problems: &mut Vec<String>) {
     ];
     for (name, _) in numbers.into_iter().filter(|(_, value)| *value == 0) {
         problems.push(format!("`policy.{name}` is 0; it is at least 1"));
+    }
+    if !WEIGHTS.contains(&policy.weight) {
+        problems.push(format!("`policy.weight` is {}; it is {} to {}", policy.weight, WEIGHTS.start(), WEIGHTS.end()));
     }
     if policy.budget_usd.is_some_and(|usd| !usd.is_finite() || usd < 0.0) {
         problems.push("`policy.budget_usd` is no sum of money".to_owned());

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::check;
 use crate::api::{
     Explanation, Graph, MissionDocument, MissionQuery, MissionShow, Missions, Note, NoteDone, PauseWish, Problem,
-    StartMission, StopWish,
+    StartMission, StopWish, WeightWish,
 };
 use crate::app::App;
 use crate::caller::Caller;
@@ -37,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(note))
         .routes(routes!(pause))
         .routes(routes!(resume))
+        .routes(routes!(weigh))
         .routes(routes!(stop))
         .routes(routes!(approve))
 }
@@ -208,6 +209,20 @@ async fn pause(
 async fn resume(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<MissionDocument> {
     let id = resolve::mission(&app, &typed).await?;
     app.send(&caller, Command::ResumeMission(id)).await?;
+    document(&app, id).await
+}
+
+/// Changes a mission's share of what can be dispatched, beside other missions
+#[utoipa::path(post, path = "/v1/missions/{id}/weight", tag = "missions", params(("id" = String, Path)),
+    request_body = WeightWish, responses((status = 200, body = MissionDocument), (status = "default", body = Problem)))]
+async fn weigh(
+    State(app): State<App>,
+    caller: Caller,
+    Name(typed): Name,
+    Json(wish): Json<WeightWish>,
+) -> Answered<MissionDocument> {
+    let id = resolve::mission(&app, &typed).await?;
+    app.send(&caller, Command::WeighMission(id, wish.weight)).await?;
     document(&app, id).await
 }
 

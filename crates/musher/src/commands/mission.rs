@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use musher_core::mission::WEIGHTS;
 use musher_core::plan::{self, Plan};
-use musher_server::api::{Mission, MissionDocument, MissionQuery, MissionShow, PauseWish, StartMission, StopWish};
+use musher_server::api::{
+    Mission, MissionDocument, MissionQuery, MissionShow, PauseWish, StartMission, StopWish, WeightWish,
+};
 
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
@@ -54,6 +57,13 @@ pub(crate) enum Command {
         /// The mission
         id: String,
     },
+    /// Change a mission's share of what can be dispatched, beside other missions
+    Weight {
+        /// The mission
+        id: String,
+        /// 1 to 100; a mission of weight 3 has three runs for each one of a mission of weight 1
+        weight: u32,
+    },
     /// Give a mission up; its branches are kept
     Stop {
         /// The mission
@@ -86,6 +96,9 @@ pub(crate) struct Start {
     /// How many items are worked on at once
     #[arg(long, value_name = "N")]
     max_parallel: Option<u32>,
+    /// Its share of what can be dispatched, beside other missions: 1 to 100
+    #[arg(long, value_name = "N")]
+    weight: Option<u32>,
     /// Merge without reviews
     #[arg(long)]
     no_reviewer: bool,
@@ -138,6 +151,11 @@ pub(crate) async fn run(command: Command, cx: &Context) -> Outcome {
             let done = cx.client().await?.resume_mission(&id).await?;
             changed(done, cx)
         }
+        Command::Weight { id, weight } => {
+            let mission = cx.client().await?.weigh_mission(&id, WeightWish { weight }).await?;
+            let done = MissionDocument { mission };
+            cx.say(&done, || output::line(&format!("mission {} weighs {weight}", done.mission.short_id)))
+        }
         Command::Stop { id, force } => {
             let done = cx.client().await?.stop_mission(&id, StopWish { force }).await?;
             changed(done, cx)
@@ -164,6 +182,16 @@ async fn start(args: Start, cx: &Context) -> Outcome {
             return Err(Failure::usage("`--max-parallel 0` would never start anything").fix("say 1 or more"));
         }
         start.policy.max_parallel_items = n;
+    }
+    if let Some(n) = args.weight {
+        if !WEIGHTS.contains(&n) {
+            return Err(Failure::usage(format!("`--weight {n}` is no weight of a mission")).fix(format!(
+                "say {} to {}",
+                WEIGHTS.start(),
+                WEIGHTS.end()
+            )));
+        }
+        start.policy.weight = n;
     }
     if args.no_reviewer {
         start.policy.reviewer_required = false;

@@ -23,6 +23,7 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::MissionUnblocked {} => plain("mission goes on".to_owned()),
         Happened::MissionPaused { reason } => plain(format!("mission paused: {}", one_line(reason, WIDE))),
         Happened::MissionResumed {} => plain("mission resumed".to_owned()),
+        Happened::MissionWeighed { weight } => plain(format!("mission weighs {weight}")),
         Happened::MissionCompleted {} => good("mission completed".to_owned()),
         Happened::MissionFailed { reason } => bad(format!("mission failed: {}", one_line(reason, WIDE))),
         Happened::MissionCancelled {} => bad("mission cancelled".to_owned()),

@@ -48,6 +48,9 @@ fn head(show: &MissionShow, now: Timestamp, width: usize) -> String {
     if !cost.is_empty() {
         facts.push_str(&format!("  {cost}"));
     }
+    if mission.policy.weight != 1 {
+        facts.push_str(&format!("  weight {}", mission.policy.weight));
+    }
     let room = width.saturating_sub(facts.chars().count() + mission.short_id.len() + 1);
     let goal = one_line(&mission.goal, room.max(8));
     format!("{} {goal}{}", paint(&mission.short_id, Tone::Strong), paint(&facts, Tone::of_state(&mission.state)))

@@ -23,6 +23,12 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(agent) = state.first_to_probe() {
         return Some(Command::ProbeDriver(agent));
     }
+    if let Some(item) = state.first_to_tend() {
+        return Some(Command::TendPull(item));
+    }
+    if let Some(watch) = state.first_to_look_at() {
+        return Some(Command::LookAtWatch(watch));
+    }
     if let Some(item) = state.first_clear() {
         return Some(Command::FinishWaiting(item));
     }

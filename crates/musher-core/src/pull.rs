@@ -12,8 +12,8 @@ mod look;
 mod mend;
 mod tend;
 
-pub use mend::{CI_FIXES_OF_ITEM, rebased};
 pub(crate) use look::{answered, refused};
+pub use mend::{CI_FIXES_OF_ITEM, rebased};
 pub(crate) use tend::{deliver, failed, hinted, pushed, tend};
 
 /// The pull request of an item, as far as musher has made it or has been told. An item has one.

@@ -27,10 +27,10 @@ mod ready;
 mod roster;
 
 pub use check::Violation;
+pub(crate) use outside::follows_pull;
 use ready::ReadyIndex;
 pub use ready::{Class, Rank};
 use roster::Roster;
-pub(crate) use outside::follows_pull;
 pub(crate) use roster::{Place, Squad, Standing, Trade};
 
 /// Hashes ids by their random half: fast, and the same in every process.

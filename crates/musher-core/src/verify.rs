@@ -181,7 +181,9 @@ fn go_on(state: &State, mut row: Item, mut change: Change, cx: &mut Context) -> 
             row.queued_at = Some(cx.now);
             change.events.push(cx.about(&row, Happened::ItemMerging {}));
         }
-        Waiting::Clear | Waiting::Watches => item::go(&mut row, ItemEvent::Wait, ItemState::Waiting(Waiting::Clear), cx)?,
+        Waiting::Clear | Waiting::Watches => {
+            item::go(&mut row, ItemEvent::Wait, ItemState::Waiting(Waiting::Clear), cx)?
+        }
         Waiting::Review | Waiting::Approval => {
             item::go(&mut row, ItemEvent::Wait, ItemState::Waiting(wait), cx)?;
             let on = if wait == Waiting::Review { "review" } else { "approval" };

@@ -210,7 +210,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Accept
             | E::Block
-            | E::Free | E::Relock => None,
+            | E::Free
+            | E::Relock => None,
         },
         P::Running => match event {
             E::Finish => Some(P::Verifying),
@@ -219,9 +220,16 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Wait | E::Enqueue | E::Land | E::MergeFail | E::Accept | E::Free | E::Relock => {
-                None
-            }
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Free
+            | E::Relock => None,
         },
         P::Verifying => match event {
             E::Wait => Some(P::Waiting),
@@ -231,7 +239,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Land | E::MergeFail | E::Accept | E::Free | E::Relock => None,
+            E::Unlock | E::Assign | E::Start | E::Finish | E::Land | E::MergeFail | E::Accept | E::Free | E::Relock => {
+                None
+            }
         },
         P::Waiting => match event {
             E::Enqueue => Some(P::Merging),
@@ -241,7 +251,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Wait | E::Land | E::MergeFail | E::Free | E::Relock => None,
+            E::Unlock | E::Assign | E::Start | E::Finish | E::Wait | E::Land | E::MergeFail | E::Free | E::Relock => {
+                None
+            }
         },
         P::Merging => match event {
             E::Land => Some(P::Done),

@@ -118,7 +118,8 @@ pub fn start(state: &State, wish: &StartMission, cx: &mut Context) -> Result<Cha
             change.texts.push((TextKey::Body(row.id), item.body.clone()));
         }
         let watches = [(&item.after, Holds::Start), (&item.then, Holds::Mission)];
-        for (kind, holds) in watches.into_iter().flat_map(|(kinds, holds)| kinds.iter().map(move |kind| (kind, holds))) {
+        for (kind, holds) in watches.into_iter().flat_map(|(kinds, holds)| kinds.iter().map(move |kind| (kind, holds)))
+        {
             if !kind.is_of_pull() && !item.skip {
                 change.watches.push(watch::new(&row, kind.clone(), holds, cx));
             }

@@ -250,9 +250,9 @@ fn watched(state: &State, item: &Item, seen: &PullSeen, change: &mut Change, cx:
         match now_seen {
             Seen::Done => {
                 row.status = WatchStatus::Done;
-                change.events.push(
-                    cx.about(item, Happened::WatchDone { watch: row.kind.name().into(), text: text.into() }),
-                );
+                change
+                    .events
+                    .push(cx.about(item, Happened::WatchDone { watch: row.kind.name().into(), text: text.into() }));
             }
             Seen::Triggered if !rests => {
                 row.status = WatchStatus::Snoozed(rest);

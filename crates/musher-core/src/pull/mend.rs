@@ -91,9 +91,8 @@ pub(super) fn words(
     seen: &PullSeen,
     cx: &mut Context,
 ) -> Result<Option<Change>, Refused> {
-    let is_open = |kind: &watch::WatchKind| {
-        state.watches_of(item.id).any(|watch| watch.kind == *kind && watch.status.is_open())
-    };
+    let is_open =
+        |kind: &watch::WatchKind| state.watches_of(item.id).any(|watch| watch.kind == *kind && watch.status.is_open());
     let told = |id: &str| pull.told.iter().any(|known| &**known == id);
     let (mut parts, mut ids, mut bots) = (Vec::new(), Vec::new(), 0u32);
     if is_open(&watch::WatchKind::ReviewComments) {
@@ -157,7 +156,9 @@ fn run(
     }
     pull.looks = Looks { looked_at: pull.looks.looked_at, ..Looks::default() };
     pull.updated_at = cx.now;
-    change.events.push(cx.about(&row, Happened::ItemRefused { class: crate::run::FailureClass::Gate, reason: message.into() }));
+    change
+        .events
+        .push(cx.about(&row, Happened::ItemRefused { class: crate::run::FailureClass::Gate, reason: message.into() }));
     change.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
     change.pulls.push(pull);
     change.items.push(row);

@@ -80,7 +80,11 @@ impl State {
         hold!(merging <= 1, "{merging} merges at once");
         for (id, entry) in &self.missions {
             let known = self.watched.get(id).cloned().unwrap_or_default();
-            hold!(known == self.watched_anew(*id), "mission {} knows other open watches than it has", entry.row.id.short());
+            hold!(
+                known == self.watched_anew(*id),
+                "mission {} knows other open watches than it has",
+                entry.row.id.short()
+            );
         }
         self.check_quotas()
     }
@@ -179,7 +183,11 @@ impl State {
             let under_way = self.effects_of(id).filter(|e| crate::watch::is_look_of(&e.kind, watch.id)).count();
             let due = watch.looks.due.is_some();
             hold!(under_way <= 1, "{name} is looked at {under_way} times at once for {}", watch.kind.name());
-            hold!(!own || due != (under_way == 1), "the {} of {name} is due: {due}, and {under_way} is under way", watch.kind.name());
+            hold!(
+                !own || due != (under_way == 1),
+                "the {} of {name} is due: {due}, and {under_way} is under way",
+                watch.kind.name()
+            );
             let armed = self.armed.contains_key(&Timer::Watch(watch.id)) || self.to_look_at.contains(&watch.id);
             hold!(armed == (own && due), "nobody looks at the {} of {name}", watch.kind.name());
             let ours = watch.kind.is_of_pull() == (watch.holds == Holds::Pull);

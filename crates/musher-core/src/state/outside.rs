@@ -81,6 +81,10 @@ impl State {
         entry.last_progress_at = entry.last_progress_at.max(row.changed_at);
         self.unjudged.insert(mission);
         let open = row.status.is_open();
+        if open && row.holds == Holds::Start {
+            // Its item may have come first, with all that it depends on.
+            self.promotable.remove(&item);
+        }
         self.watches_of.entry(item).or_default().insert(id);
         self.watches.insert(id, row);
         let watched = self.watched.entry(mission).or_default();

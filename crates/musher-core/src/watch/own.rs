@@ -92,31 +92,39 @@ pub(crate) fn look_failed(
     }
 }
 
-/// What becomes of the watches of items that end or go on: those of an ended one hold nothing up any more, and those that
-/// begin with its end are looked at from now on.
+/// What becomes of the watches of items that move: those of an ended one hold nothing up any more, and those that hold
+/// something up where it is now are looked at, also when the look was withdrawn with the item.
 pub(crate) fn settle(state: &State, change: &mut Change, cx: &Context) {
     let mut settled: Vec<Watch> = Vec::new();
-    for row in &change.items {
-        let (done, cancelled) = (row.phase() == Phase::Done, row.phase() == Phase::Cancelled);
-        if !(done || cancelled) {
+    // Of the rows of an item the last one counts.
+    for (at, row) in change.items.iter().enumerate() {
+        if change.items[at + 1..].iter().any(|later| later.id == row.id) {
             continue;
         }
-        for watch in state.watches_of(row.id).filter(|watch| watch.status.is_open()) {
-            let latest = change.watches.iter().rev().find(|w| w.id == watch.id).unwrap_or(watch);
-            if !latest.status.is_open() || settled.iter().any(|w| w.id == watch.id) {
+        let (done, cancelled) = (row.phase() == Phase::Done, row.phase() == Phase::Cancelled);
+        for old in state.watches_of(row.id) {
+            let latest = change.watches.iter().rev().find(|w| w.id == old.id).unwrap_or(old);
+            if !latest.status.is_open() {
                 continue;
             }
+            let holds_up = match latest.holds {
+                Holds::Start => row.phase() == Phase::Pending,
+                Holds::Mission => done,
+                Holds::Pull => false,
+            };
             let mut after = latest.clone();
-            if done && after.holds == Holds::Mission {
-                if after.looks.due.is_some() || state.item(row.id).is_some_and(|old| old.phase() == Phase::Done) {
+            if holds_up {
+                let mut looks = state.effects_of(row.id).filter(|effect| super::is_look_of(&effect.kind, old.id));
+                if after.looks.due.is_some() || looks.any(|effect| !change.closed.contains(&effect.id)) {
                     continue;
                 }
                 after.looks.due = Some(cx.now);
-            } else {
-                let by_hand = !matches!(cx.actor, Actor::Musher);
-                let merged = done && row.merged.is_some();
-                after.status = if merged || !by_hand { WatchStatus::Done } else { overridden(cx) };
+            } else if done || cancelled {
+                let by_hand = !matches!(cx.actor, Actor::Musher) && row.merged.is_none();
+                after.status = if by_hand { overridden(cx) } else { WatchStatus::Done };
                 after.looks = Looks { looked_at: after.looks.looked_at, ..Looks::default() };
+            } else {
+                continue;
             }
             settled.push(after);
         }

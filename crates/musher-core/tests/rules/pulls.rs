@@ -48,7 +48,14 @@ fn fails(w: &mut World, effect: &str, failure: ForgeFailure) {
 }
 
 fn check(name: &str, word: &str) -> Check {
-    Check { id: 1, name: name.into(), conclusion: Conclusion::parse(word), run: Some(2), job: Some(3), url: "https://ci/3".into() }
+    Check {
+        id: 1,
+        name: name.into(),
+        conclusion: Conclusion::parse(word),
+        run: Some(2),
+        job: Some(3),
+        url: "https://ci/3".into(),
+    }
 }
 
 /// What a look sees when the checks of the head have these words.
@@ -259,7 +266,10 @@ fn a_flaky_check_is_run_again_once_and_makes_no_fix_run() {
     let mut w = opened();
     let red = seen(&w, &["success", "failure"]);
     look(&mut w, red);
-    assert_eq!((w.effects_of("a"), state_of(&w, &WatchKind::PrChecks)), (vec!["rerun_checks"], ("snoozed", Seen::Triggered)));
+    assert_eq!(
+        (w.effects_of("a"), state_of(&w, &WatchKind::PrChecks)),
+        (vec!["rerun_checks"], ("snoozed", Seen::Triggered))
+    );
     forge(&mut w, "rerun_checks", ForgeAnswer::ChecksRerun { started: true });
     w.pass(INTERVAL);
     let green = seen(&w, &["success", "success"]);

@@ -31,7 +31,10 @@ fn closed(closed: bool) -> Report {
 fn an_item_waits_until_the_issue_that_it_depends_on_is_closed() {
     let mut w = World::with_agents(1);
     w.mission(vec![after("a", &[issue("owner/name#3")])]);
-    assert_eq!((w.phase("a"), w.waits("a"), w.effects_of("a")), (Phase::Pending, vec![WaitCode::Watch], vec!["look_at_issue"]));
+    assert_eq!(
+        (w.phase("a"), w.waits("a"), w.effects_of("a")),
+        (Phase::Pending, vec![WaitCode::Watch], vec!["look_at_issue"])
+    );
     w.report("a", "look_at_issue", closed(false));
     assert_eq!((w.phase("a"), w.state.next_due().unwrap().since(w.now)), (Phase::Pending, INTERVAL));
     w.ok(Command::HintForge(Hint::Issue("owner/name#3".parse().unwrap())));

@@ -26,6 +26,12 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(node) = state.first_silent() {
         return Some(Command::SilenceNode(node.into()));
     }
+    if let Some(item) = state.first_to_tend() {
+        return Some(Command::TendPull(item));
+    }
+    if let Some(watch) = state.first_to_look_at() {
+        return Some(Command::LookAtWatch(watch));
+    }
     if let Some(item) = state.first_clear() {
         return Some(Command::FinishWaiting(item));
     }

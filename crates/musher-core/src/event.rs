@@ -200,6 +200,29 @@ catalogue! {
     "The merge is in the target branch."
     MergeDone "merge_done" { commit: Box<str> = "the merged commit", target: Box<str> = "the branch" }
 
+    "The item's branch lies at `origin`."
+    BranchPushed "branch_pushed" { branch: Box<str> = "its name", head: Box<str> = "its tip" }
+    "The item has a pull request."
+    PullOpened "pull_opened" { number: u64 = "its number", url: Box<str> = "its page", draft: bool = "whether it is a draft" }
+    "The pull request is a draft no more."
+    PullReady "pull_ready" { number: u64 = "its number" }
+    "The forge merges the pull request when its own rules are satisfied."
+    PullQueued "pull_queued" { number: u64 = "its number" }
+    "The pull request is merged."
+    PullMerged "pull_merged" { number: u64 = "its number", commit: Box<str> = "the commit in the base" }
+    "Somebody closed the pull request without a merge."
+    PullClosed "pull_closed" { number: u64 = "its number" }
+    "Failed checks of a head commit run again, once."
+    ChecksRerun "checks_rerun" { head: Box<str> = "the commit", checks: Box<[Box<str>]> = "their names", started: bool = "whether the forge runs them" }
+    "What a watch looks for has happened; said again only when it has gone away in between."
+    WatchTriggered "watch_triggered" { watch: Box<str> = "its kind", on_trigger: Box<str> = "what follows", head: Option<Box<str>> = "the head commit that it was seen of", text: Box<str> = "what was seen" }
+    "The condition of a watch is met."
+    WatchDone "watch_done" { watch: Box<str> = "its kind", text: Box<str> = "what was seen" }
+    "A look outside has failed; it is tried again after 1, 2, 5, 5 … minutes, five times in all."
+    WatchFailed "watch_failed" { watch: Box<str> = "its kind, or `pull_request` for all of one", error: Box<str> = "why" }
+    "An operator has decided that watches hold nothing up any more."
+    WatchesOverridden "watches_overridden" { count: u32 = "how many", by: Box<str> = "who" }
+
     "An agent was defined, or its definition changed."
     AgentDefined "agent_defined" { name: Box<str> = "its name" }
     "An agent can take work."

@@ -159,6 +159,12 @@ pub enum BlockedReason {
     ConflictsUnresolved,
     /// A cap on money or tokens was reached; the text names it.
     Cap(Box<str>),
+    /// What it watches outside could not be looked at five times in a row; the text is the last error.
+    Watch(Box<str>),
+    /// Its pull request was closed without a merge, or its branch is not musher's any more; the text says what is.
+    Pull(Box<str>),
+    /// The fix runs for red checks are used up; the text names the checks.
+    Checks(Box<str>),
 }
 
 impl BlockedReason {
@@ -169,6 +175,9 @@ impl BlockedReason {
             Self::MergeFailures(last) => format!("three merge failures in a row, the last: {last}"),
             Self::ConflictsUnresolved => "three resolver runs have not resolved its conflict".to_owned(),
             Self::Cap(cap) => cap.to_string(),
+            Self::Watch(error) => format!("5 looks in a row have failed, the last: {error}"),
+            Self::Pull(what) => what.to_string(),
+            Self::Checks(what) => format!("its fix runs for red checks are used up: {what}"),
         }
     }
 }
@@ -256,6 +265,8 @@ pub enum Waiting {
     Review,
     /// A person's yes.
     Approval,
+    /// Its pull request: checks, reviews, and the merge.
+    Watches,
     /// Nothing any more: it leaves in the next pass.
     Clear,
 }

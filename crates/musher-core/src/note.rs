@@ -13,6 +13,7 @@ use crate::review;
 use crate::run::RunState;
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
+use crate::watch;
 
 /// The longest note, in bytes.
 pub const LONGEST: usize = 64 * 1024;
@@ -171,7 +172,7 @@ fn act(
     let id = entry.row.id;
     match word {
         Word::Resume => resumed(state, entry, cx),
-        Word::Continue => Ok((mission::resume(state, id, cx)?, "resumed; nothing overridden".to_owned())),
+        Word::Continue => continued(state, entry, cx),
         Word::Pause { now, text } => {
             let why = format!("Paused by {}: {}", cx.actor.text(), text.trim());
             let stop = now.then_some(Stop::Interrupt);
@@ -245,13 +246,22 @@ pub fn named<'a>(state: &'a State, entry: &MissionEntry, name: &str) -> Result<&
 /// Run again now: what is blocked is freed too, for nothing else of a blocked mission would change by itself.
 fn resumed(state: &State, entry: &MissionEntry, cx: &mut Context) -> Result<(Change, String), Refused> {
     let mut change = mission::resume(state, entry.row.id, cx)?;
+    let overridden = watch::override_all(state, entry, &mut change, cx)?;
     let blocked = entry.items.iter().filter_map(|id| state.item(*id)).filter(|i| i.phase() == Phase::Blocked);
     let mut freed = 0;
     for item in blocked {
         change.extend(crate::item::retry(state, item.id, cx)?);
         freed += 1;
     }
-    Ok((change, format!("resumed; 0 watches overridden, {freed} blocked item(s) freed")))
+    let by = if overridden > 0 { format!(" by {}", cx.actor.text()) } else { String::new() };
+    Ok((change, format!("resumed; {overridden} watches overridden{by}, {freed} blocked item(s) freed")))
+}
+
+/// Run again now, and look at everything outside at once; nothing is overridden.
+fn continued(state: &State, entry: &MissionEntry, cx: &mut Context) -> Result<(Change, String), Refused> {
+    let mut change = mission::resume(state, entry.row.id, cx)?;
+    let looks = watch::hurry_all(state, entry, &mut change, cx);
+    Ok((change, format!("resumed; {looks} watches are looked at now, nothing overridden")))
 }
 
 fn redirected(

@@ -2,10 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::forge::PullState;
+use crate::effect::EffectKind;
+use crate::forge::{ForgeWork, PullState};
 use crate::id::{ItemId, MissionId};
 use crate::time::Timestamp;
 use crate::watch::Looks;
+
+mod look;
+mod mend;
+mod tend;
+
+pub(crate) use look::{answered, refused};
+pub use mend::{CI_FIXES_OF_ITEM, rebased};
+pub(crate) use tend::{deliver, failed, hinted, pushed, tend};
 
 /// The pull request of an item, as far as musher has made it or has been told. An item has one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,9 +38,12 @@ pub struct Pull {
     /// Whether it is a draft.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub draft: bool,
-    /// Whether the forge has been asked to merge this head, or merges it by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub merging: Option<Box<str>>,
+    /// Whether the forge merges it by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queued: bool,
+    /// How often in a row the forge has seen a conflict where a rebase found none.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub empty_rebases: u32,
     /// When it is looked at.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub looks: Looks,
@@ -65,4 +77,47 @@ pub struct CiFixes {
     /// Fix runs for the item.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub in_all: u32,
+}
+
+impl Pull {
+    /// Its name in words: `#7`.
+    pub fn name(&self) -> String {
+        self.number.map_or_else(|| "the pull request".to_owned(), |number| format!("pull request #{number}"))
+    }
+}
+
+/// Whether an effect is one of the things that are done to a pull request one after the other. What is said there is not.
+pub(crate) const fn is_its_work(kind: &EffectKind) -> bool {
+    match kind {
+        EffectKind::PushBranch { .. } | EffectKind::Rebase => true,
+        EffectKind::Forge(work) => match work {
+            ForgeWork::OpenPull { .. }
+            | ForgeWork::LookAtPull { .. }
+            | ForgeWork::MarkReady { .. }
+            | ForgeWork::RerunChecks { .. }
+            | ForgeWork::FetchLog { .. }
+            | ForgeWork::MergePull { .. } => true,
+            ForgeWork::CommentPull { .. }
+            | ForgeWork::EditComment { .. }
+            | ForgeWork::React { .. }
+            | ForgeWork::LookAtIssue { .. } => false,
+        },
+        EffectKind::CreateWorktree
+        | EffectKind::StartRun(_)
+        | EffectKind::StopRun(..)
+        | EffectKind::TellRun { .. }
+        | EffectKind::AnswerRun { .. }
+        | EffectKind::Inspect
+        | EffectKind::Gate { .. }
+        | EffectKind::PrepareMerge
+        | EffectKind::Land { .. }
+        | EffectKind::RemoveWorktree { .. }
+        | EffectKind::RunCheck { .. }
+        | EffectKind::FetchUrl { .. } => false,
+    }
+}
+
+/// The beginning of a commit's id, as people write it.
+pub(crate) fn short(commit: &str) -> String {
+    commit.chars().take(10).collect()
 }

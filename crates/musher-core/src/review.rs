@@ -6,7 +6,8 @@ use crate::dispatch;
 use crate::effect::EffectKind;
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
-use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Phase, Qa, Waiting, Wants};
+use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Qa, Waiting, Wants};
+use crate::mission::Delivery;
 use crate::retry;
 use crate::run::{FailureClass, Outcome, Purpose, Verdict};
 use crate::state::State;
@@ -189,11 +190,14 @@ fn rejected(state: &State, row: Item, lesson: Option<RunId>, text: &str, cx: &mu
 /// Nothing holds the item any more: into the merge queue, or done when there is nothing to merge.
 pub fn finish_waiting(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = state.item(id).ok_or(Refused::Stale { what: "its item is archived" })?;
-    if item.phase() != Phase::Waiting {
+    if item.state != ItemState::Waiting(Waiting::Clear) {
         return Err(Refused::Stale { what: "its item does not wait" });
     }
     let mut row = item.clone();
     let mut change = Change::default();
+    if !row.no_merge && state.mission(row.mission).is_some_and(|m| m.row.delivery == Delivery::Pr) {
+        return Ok(crate::pull::deliver(state, row, cx));
+    }
     if row.no_merge {
         item::go(&mut row, ItemEvent::Accept, ItemState::Done, cx)?;
         change.extend(item::worktree_leftover(state, &mut row, None, cx));

@@ -10,7 +10,7 @@ use crate::agent::{Agent, AgentStatus};
 use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
 use crate::effect::Effect;
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
+use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
 use crate::mission::{Counts, Mission, OnRateLimit, Share};
 use crate::node::Node;
@@ -24,11 +24,13 @@ use crate::watch::Watch;
 
 mod check;
 mod nodes;
+mod outside;
 mod ready;
 mod roster;
 
 pub use check::Violation;
 use nodes::Nodes;
+pub(crate) use outside::follows_pull;
 pub use ready::{Class, Rank, Turn};
 use ready::{Open, ReadyIndex};
 use roster::Roster;
@@ -161,6 +163,9 @@ enum Timer {
     Run(RunId),
     Agent(AgentId),
     Driver(AgentId),
+    Pull(ItemId),
+    Watch(WatchId),
+    Help(MissionId),
 }
 
 /// The active world.
@@ -179,6 +184,8 @@ pub struct State {
     agent_names: BTreeMap<Box<str>, AgentId>,
     books: Books,
     effects: BTreeMap<EffectId, Effect>,
+    pulls: BTreeMap<ItemId, Pull>,
+    watches: BTreeMap<WatchId, Watch>,
     gates: BTreeMap<(Box<str>, Box<str>), GateRecord>,
     gate_order: std::collections::VecDeque<(Box<str>, Box<str>)>,
 
@@ -208,6 +215,15 @@ pub struct State {
     to_probe: BTreeSet<AgentId>,
     /// Ready items by the agent whose account their last run used up.
     limited: BTreeMap<AgentId, BTreeSet<ItemId>>,
+    watches_of: BTreeMap<ItemId, BTreeSet<WatchId>>,
+    /// The open watches of each mission.
+    watched: BTreeMap<MissionId, BTreeSet<WatchId>>,
+    /// Items whose pull request is due.
+    to_tend: BTreeSet<ItemId>,
+    /// Watches that are due.
+    to_look_at: BTreeSet<WatchId>,
+    /// The moments of those timers that have just one each.
+    armed: BTreeMap<Timer, Timestamp>,
     dispatch_due: bool,
     /// When an account that refuses now refuses no more by itself.
     heals: BTreeMap<Scope, Timestamp>,
@@ -234,6 +250,8 @@ impl State {
             state.put_item(Box::new(row));
         }
         state.apply(Change {
+            pulls: world.pulls,
+            watches: world.watches,
             runs: world.runs,
             quotas: world.quotas,
             effects: world.effects,
@@ -506,6 +524,18 @@ impl State {
                 Timer::Driver(id) => {
                     self.to_probe.insert(id);
                 }
+                Timer::Pull(id) => {
+                    self.armed.remove(&timer);
+                    self.to_tend.insert(id);
+                }
+                Timer::Watch(id) => {
+                    self.armed.remove(&timer);
+                    self.to_look_at.insert(id);
+                }
+                Timer::Help(id) => {
+                    self.armed.remove(&timer);
+                    self.unjudged.insert(id);
+                }
                 Timer::Item(id) => {
                     if let Some(item) = self.items.get(&id) {
                         match item.state {
@@ -564,6 +594,12 @@ impl State {
         }
         for row in change.items {
             self.put_item(Box::new(row));
+        }
+        for row in change.pulls {
+            self.put_pull(row);
+        }
+        for row in change.watches {
+            self.put_watch(row);
         }
         for row in change.runs {
             self.put_run(row);
@@ -733,6 +769,7 @@ impl State {
         if is_pending && old.is_some() {
             self.index_pending(id);
         }
+        self.rearm_outside(id);
         if satisfied_now {
             self.unlock_dependents(id);
         }
@@ -838,6 +875,7 @@ impl State {
         if let Some(item) = self.items.get(&id)
             && item.phase() == Phase::Pending
             && item.depends_on.iter().all(satisfied)
+            && !self.is_held_outside(id)
         {
             self.promotable.insert(id);
         }
@@ -955,6 +993,7 @@ impl State {
         if let Some(at) = entry.row.due(self.retention()) {
             self.timers.remove(&(at, Timer::Mission(id)));
         }
+        self.forget_outside(id, &entry.items);
         for item in &entry.items {
             if let Some(row) = self.items.remove(item) {
                 self.unindex(&row);

@@ -5,12 +5,13 @@ use crate::command::{Actor, Command, Refused, Report};
 use crate::effect::{Effect, EffectKind};
 use crate::entropy::Entropy;
 use crate::event::{Event, Happened};
+use crate::forge::{ForgeAnswer, ForgeWork};
 use crate::id::{EffectId, ItemId, MissionId};
 use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, help, item, merge, mission, node, note, quota, review, sink, tool, verify};
+use crate::{agent, approval, help, item, merge, mission, node, note, pull, quota, review, sink, tool, verify, watch};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -67,6 +68,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
     quota::charge(state, &mut change, cx);
     agent::settle(state, &mut change, cx);
+    watch::settle(state, &mut change, cx);
     Ok(change)
 }
 
@@ -115,7 +117,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::UseTool(run, tool) => tool::used(state, *run, tool, cx),
         Command::SetQuota(scope, setting) => quota::set(state, scope, setting, cx),
 
-        Command::HintForge(_) | Command::TendPull(_) | Command::LookAtWatch(_) => Ok(Change::default()),
+        Command::HintForge(hint) => Ok(pull::hinted(state, hint, cx)),
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 
         Command::PromoteItem(id) => item::promote(state, *id, cx),
@@ -127,6 +129,8 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::SilenceNode(name) => node::fell_silent(state, name, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
+        Command::TendPull(id) => pull::tend(state, *id, cx),
+        Command::LookAtWatch(id) => watch::look(state, *id, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),
         Command::NoteDispatch(id, code) => crate::dispatch::note_answer(state, *id, *code, cx),
     }
@@ -174,11 +178,33 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             verify::gate_finished(state, item, (on, tree, gate), verdict, cx)
         }
         (EffectKind::PrepareMerge, Report::MergePrepared(preparation)) => merge::prepared(state, item, preparation, cx),
+        (EffectKind::Rebase, Report::Rebased(rebase)) if crate::state::follows_pull(item) => {
+            pull::rebased(state, item, rebase, cx)
+        }
         (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
         (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => item::worktree_removed(item, None, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {
             item::worktree_removed(item, Some(reason), cx)
+        }
+        (EffectKind::PushBranch { head, .. }, Report::Pushed(push)) => pull::pushed(state, item.id, head, push, cx),
+        (EffectKind::Forge(ForgeWork::LookAtIssue { watch, issue }), Report::Forge(answer)) => match answer {
+            ForgeAnswer::IssueLooked { closed, title } => {
+                let text = format!("{issue} is {}: {title}", if *closed { "closed" } else { "open" });
+                watch::looked(state, *watch, *closed, &text, cx)
+            }
+            _ => return Err(Refused::Stale { what: "it answers another kind of effect" }),
+        },
+        (EffectKind::Forge(work), Report::Forge(answer)) => pull::answered(state, item.id, work, answer, cx),
+        (
+            EffectKind::Forge(ForgeWork::LookAtIssue { watch, .. })
+            | EffectKind::RunCheck { watch, .. }
+            | EffectKind::FetchUrl { watch, .. },
+            Report::ForgeFailed(failure),
+        ) => watch::look_failed(state, *watch, failure, cx),
+        (EffectKind::Forge(work), Report::ForgeFailed(failure)) => pull::refused(state, item.id, work, failure, cx),
+        (EffectKind::RunCheck { watch, .. } | EffectKind::FetchUrl { watch, .. }, Report::Probed { met, text }) => {
+            watch::looked(state, *watch, *met, text, cx)
         }
         (
             EffectKind::CreateWorktree

@@ -176,12 +176,14 @@ fn go_on(state: &State, mut row: Item, mut change: Change, cx: &mut Context) -> 
     change.events.push(cx.about(&row, Happened::ItemVerified { head: row.head.clone().unwrap_or_default() }));
     let wait = review::waits_on(state, &row);
     match wait {
-        Waiting::Clear if !row.no_merge => {
+        Waiting::Clear if !row.no_merge && !goes_to_the_forge(state, &row) => {
             item::go(&mut row, ItemEvent::Enqueue, ItemState::Merging(MergeStage::Queued), cx)?;
             row.queued_at = Some(cx.now);
             change.events.push(cx.about(&row, Happened::ItemMerging {}));
         }
-        Waiting::Clear => item::go(&mut row, ItemEvent::Wait, ItemState::Waiting(Waiting::Clear), cx)?,
+        Waiting::Clear | Waiting::Watches => {
+            item::go(&mut row, ItemEvent::Wait, ItemState::Waiting(Waiting::Clear), cx)?
+        }
         Waiting::Review | Waiting::Approval => {
             item::go(&mut row, ItemEvent::Wait, ItemState::Waiting(wait), cx)?;
             let on = if wait == Waiting::Review { "review" } else { "approval" };
@@ -190,6 +192,11 @@ fn go_on(state: &State, mut row: Item, mut change: Change, cx: &mut Context) -> 
     }
     change.items.push(row);
     Ok(change)
+}
+
+/// Whether its work goes into a pull request.
+fn goes_to_the_forge(state: &State, item: &Item) -> bool {
+    state.mission(item.mission).is_some_and(|m| m.row.delivery == Delivery::Pr)
 }
 
 /// Where merged work may go: without a gate nothing reaches the base branch.

@@ -10,6 +10,7 @@ use crate::mission::MissionState;
 use crate::node;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
+use crate::watch::{Watch, WatchKind};
 
 /// What an item waits for. The codes are stable: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -111,6 +112,7 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
     match &item.state {
         ItemState::Pending => {
             waits.extend(state.open_dependencies(item).map(dependency));
+            waits.extend(state.watches_of(id).filter(|watch| state.is_looked_at(watch)).map(outside));
             waits.extend(of_its_mission(state, item));
         }
         ItemState::Ready => {
@@ -119,6 +121,7 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         }
         ItemState::Waiting(Waiting::Approval) => waits.push(approval(item)),
         ItemState::Waiting(Waiting::Review) => waits.push(review(state, item)),
+        ItemState::Waiting(Waiting::Watches) => waits.extend(followed(state, item)),
         ItemState::Merging(stage) => waits.extend(merging(state, item, stage)),
         ItemState::Blocked(reason) => waits.push(wait(
             WaitCode::Blocked,
@@ -157,6 +160,44 @@ fn dependency(on: &Item) -> Wait {
         | Phase::Held => "",
     };
     wait(WaitCode::Dependency, format!("depends on {}, which is {}{ended}", on.key, on.phase().name()))
+}
+
+/// Something outside that it waits for, and what was last seen of it.
+fn outside(watch: &Watch) -> Wait {
+    let what = match &watch.kind {
+        WatchKind::IssueClosed(issue) => format!("waits until {issue} is closed"),
+        WatchKind::Command(argv) => format!("waits until `{}` exits 0", argv.join(" ")),
+        WatchKind::Url(url) => format!("waits until {url} answers"),
+        WatchKind::PrChecks | WatchKind::BotComments | WatchKind::ReviewComments | WatchKind::Mergeability => {
+            format!("waits for {}", watch.kind.name())
+        }
+    };
+    let last = watch.looks.error.as_deref().or(watch.text.as_deref()).map(|t| format!(" ({t})")).unwrap_or_default();
+    Wait { code: WaitCode::Watch, text: format!("{what}{last}"), until: watch.looks.due }
+}
+
+/// Its pull request, and each of its watches that is open.
+fn followed(state: &State, item: &Item) -> Vec<Wait> {
+    let Some(pull) = state.pull(item.id) else { return vec![wait(WaitCode::Watch, "its pull request is being made")] };
+    let until = pull.looks.due;
+    if let Some(error) = &pull.looks.error {
+        return vec![Wait { code: WaitCode::Watch, text: format!("{}: {error}", pull.name()), until }];
+    }
+    if pull.number.is_none() {
+        return vec![Wait { code: WaitCode::Watch, text: "its pull request is being made".to_owned(), until }];
+    }
+    let open = state.watches_of(item.id).filter(|watch| watch.kind.is_of_pull() && watch.status.is_open());
+    let mut waits: Vec<Wait> = open
+        .map(|watch| {
+            let seen = watch.text.as_deref().unwrap_or("not looked at yet");
+            Wait { code: WaitCode::Watch, text: format!("{}: {seen}", watch.kind.name()), until }
+        })
+        .collect();
+    if waits.is_empty() {
+        let who = if pull.queued { "the forge merges it" } else { "it is ready, and somebody must merge it" };
+        waits.push(Wait { code: WaitCode::Watch, text: format!("{} ({}): {who}", pull.name(), pull.url), until });
+    }
+    waits
 }
 
 fn of_its_mission(state: &State, item: &Item) -> Option<Wait> {

@@ -1,10 +1,25 @@
 //! Watches: conditions outside that musher checks for an item.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::forge::Reference;
+use crate::effect::EffectKind;
+use crate::event::{Event, Happened};
+use crate::forge::{ForgeFailure, ForgeWork, Reference};
 use crate::id::{ItemId, MissionId, WatchId};
+use crate::item::{BlockedReason, Item};
+use crate::state::State;
+use crate::step::Context;
 use crate::time::Timestamp;
+
+mod look;
+mod note;
+mod own;
+
+pub use look::{changes_requested, checks_of, failed_checks, seen_of};
+pub(crate) use note::{hurry_all, override_all};
+pub(crate) use own::{blocked_again, look, look_failed, looked, looked_at_again, overridden, settle};
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,6 +73,19 @@ impl WatchKind {
             Self::IssueClosed(_) | Self::Command(_) | Self::Url(_) => false,
         }
     }
+}
+
+/// What a watch holds up while it is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// The start of its item: a dependency outside.
+    #[default]
+    Start,
+    /// The end of its item: it is one of its pull request.
+    Pull,
+    /// The end of the mission: it is looked at from the end of its item on.
+    Mission,
 }
 
 /// What follows when a watch triggers.
@@ -159,6 +187,9 @@ pub struct Looks {
     /// Why the last one failed, or was put off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<str>>,
+    /// The forge does not want to be asked before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_until: Option<Timestamp>,
     /// Something has changed outside while a look was under way: there is one more, at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hinted: bool,
@@ -175,6 +206,9 @@ pub struct Watch {
     pub item: ItemId,
     /// What is watched.
     pub kind: WatchKind,
+    /// What it holds up.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub holds: Holds,
     /// Where it stands.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub status: WatchStatus,
@@ -194,4 +228,114 @@ pub struct Watch {
     pub created_at: Timestamp,
     /// When what was seen last changed.
     pub changed_at: Timestamp,
+}
+
+/// Failed looks in a row after which the item is blocked.
+pub const FAILURES_IN_A_ROW: u32 = 5;
+
+/// How long a look waits after the n-th failure in a row; the first is 1.
+pub fn backoff(failures: u32) -> Duration {
+    let minutes = match failures {
+        0 | 1 => 1,
+        2 => 2,
+        _ => 5,
+    };
+    Duration::from_secs(minutes * 60)
+}
+
+/// How long it is from one look to the next.
+pub(crate) fn interval(state: &State, mission: MissionId) -> Duration {
+    let secs = state.mission(mission).map_or(180, |m| m.row.policy.watch_interval_secs);
+    Duration::from_secs(secs.max(1))
+}
+
+/// The looks after one that failed, and why the item is blocked, if it is. A rate limit does not count, and is kept to.
+pub(crate) fn failed(looks: &Looks, failure: &ForgeFailure, now: Timestamp) -> (Looks, Option<BlockedReason>) {
+    let mut after = looks.clone();
+    after.hinted = false;
+    after.error = Some(failure.to_string().into());
+    match failure {
+        ForgeFailure::Limited { until } => {
+            let until = (*until).max(now.after(Duration::from_secs(1)));
+            (after.due, after.limited_until) = (Some(until), Some(until));
+            (after, None)
+        }
+        ForgeFailure::Unavailable(_) | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
+            after.limited_until = None;
+            after.failures = after.failures.saturating_add(1);
+            if after.failures >= FAILURES_IN_A_ROW {
+                after.due = None;
+                let reason = BlockedReason::Watch(failure.to_string().into());
+                return (after, Some(reason));
+            }
+            after.due = Some(now.after(backoff(after.failures)));
+            (after, None)
+        }
+    }
+}
+
+/// What is said of a look that failed; a rate limit passes by itself, and nothing is said of it.
+pub(crate) fn failure_event(item: &Item, watch: &str, failure: &ForgeFailure, cx: &Context) -> Option<Event> {
+    match failure {
+        ForgeFailure::Limited { .. } => None,
+        ForgeFailure::Unavailable(_) | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
+            Some(cx.about(item, Happened::WatchFailed { watch: watch.into(), error: failure.to_string().into() }))
+        }
+    }
+}
+
+/// The looks of something that is to be looked at at once: now, or once more after the look that is under way. Not before
+/// the forge wants to be asked again.
+pub(crate) fn hurried(looks: &Looks, now: Timestamp) -> Looks {
+    let mut after = looks.clone();
+    if looks.limited_until.is_some_and(|until| until > now) {
+        return after;
+    }
+    match looks.due {
+        Some(due) if due > now => after.due = Some(now),
+        Some(_) => {}
+        None => after.hinted = true,
+    }
+    after
+}
+
+/// A new watch of an item; one that does not wait for something else first is due at once.
+pub(crate) fn new(item: &Item, kind: WatchKind, holds: Holds, cx: &mut Context) -> Watch {
+    let due = (holds == Holds::Start).then_some(cx.now);
+    Watch {
+        id: WatchId::new(cx.now, cx.entropy),
+        mission: item.mission,
+        item: item.id,
+        kind,
+        holds,
+        status: WatchStatus::Active,
+        seen: Seen::Nothing,
+        text: None,
+        head: item.head.clone(),
+        looks: Looks { due, ..Looks::default() },
+        created_at: cx.now,
+        changed_at: cx.now,
+    }
+}
+
+/// Whether an effect is a look at this watch.
+pub(crate) fn is_look_of(kind: &EffectKind, watch: WatchId) -> bool {
+    match kind {
+        EffectKind::Forge(ForgeWork::LookAtIssue { watch: of, .. })
+        | EffectKind::RunCheck { watch: of, .. }
+        | EffectKind::FetchUrl { watch: of, .. } => *of == watch,
+        EffectKind::Forge(_)
+        | EffectKind::CreateWorktree
+        | EffectKind::StartRun(_)
+        | EffectKind::StopRun(..)
+        | EffectKind::TellRun { .. }
+        | EffectKind::AnswerRun { .. }
+        | EffectKind::Inspect
+        | EffectKind::Gate { .. }
+        | EffectKind::PrepareMerge
+        | EffectKind::Rebase
+        | EffectKind::Land { .. }
+        | EffectKind::RemoveWorktree { .. }
+        | EffectKind::PushBranch { .. } => false,
+    }
 }

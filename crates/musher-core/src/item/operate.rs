@@ -6,11 +6,12 @@ use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::effect::{Effect, EffectKind, Stop, When};
 use crate::event::Happened;
+use crate::forge::{ForgeFailure, ForgeWork};
 use crate::id::{ItemId, RunId};
 use crate::run::{FailureClass, Outcome, Run, RunState, Usage};
 use crate::state::State;
 use crate::step::Context;
-use crate::{merge, retry as retries};
+use crate::{merge, pull, retry as retries, watch};
 
 fn refuse(verb: &'static str, item: &Item, fix: &'static str) -> Refused {
     Refused::State { verb, noun: "item", name: item.key.to_string(), state: item.phase().name(), fix }
@@ -35,6 +36,9 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
     if item.satisfied {
         return Err(refuse("retry", item, "it was skipped, and what depends on it has gone on"));
     }
+    if let Some(change) = watch::looked_at_again(state, item, cx)? {
+        return Ok(change);
+    }
     let mut row = item.clone();
     go(&mut row, ItemEvent::Free, ItemState::Ready, cx)
         .map_err(|_| refuse("retry", item, "only failed and blocked items can be retried"))?;
@@ -44,7 +48,10 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
     row.merge_failures = 0;
     row.resolver_runs = 0;
     let event = cx.about(&row, Happened::ItemRetried {});
-    Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
+    // A fresh start has its fix runs anew.
+    let fresh = |pull: &pull::Pull| pull::Pull { ci: pull::CiFixes::default(), ..pull.clone() };
+    let pulls = state.pull(id).map(fresh).into_iter().collect();
+    Ok(Change { items: vec![row], pulls, events: vec![event], ..Change::default() })
 }
 
 /// Takes an item out; its run, if any, is interrupted.
@@ -104,7 +111,7 @@ pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Re
             row.queued_at = Some(cx.now);
             ItemState::Merging(MergeStage::Queued)
         }
-        Phase::Blocked => ItemState::Blocked(blocked_again(&row)),
+        Phase::Blocked => ItemState::Blocked(blocked_again(state, &row)),
         Phase::Ready
         | Phase::Assigned
         | Phase::Running
@@ -121,8 +128,11 @@ pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Re
 }
 
 /// Why an item was blocked before it was held: its counters still tell.
-fn blocked_again(row: &Item) -> BlockedReason {
+fn blocked_again(state: &State, row: &Item) -> BlockedReason {
     let last = row.last_error.clone().unwrap_or_default();
+    if let Some(reason) = watch::blocked_again(state, row) {
+        return reason;
+    }
     if row.merge_failures >= merge::FAILURES_IN_A_ROW {
         BlockedReason::MergeFailures(last)
     } else if retries::blocks_as_empty(row) {
@@ -337,6 +347,10 @@ pub fn worktree_removed(item: &Item, kept: Option<&str>, cx: &mut Context) -> Re
     Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
 }
 
+fn unavailable(error: &str) -> ForgeFailure {
+    ForgeFailure::Unavailable(error.into())
+}
+
 /// The driver itself could not work. What that means depends on what it was to do.
 pub fn driver_failed(
     state: &State,
@@ -356,14 +370,16 @@ pub fn driver_failed(
         EffectKind::Gate { .. } if item.phase() == Phase::Verifying => {
             retries::failed(state, item, item.run, &failure, cx)
         }
+        EffectKind::Rebase if crate::state::follows_pull(item) => pull::failed(state, item.id, &unavailable(error), cx),
         EffectKind::Gate { .. } | EffectKind::PrepareMerge | EffectKind::Rebase | EffectKind::Land { .. } => {
             merge::held(state, item, error, cx)
         }
         EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),
         EffectKind::StopRun(..) | EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Ok(Change::default()),
-        EffectKind::PushBranch { .. }
-        | EffectKind::Forge(_)
-        | EffectKind::RunCheck { .. }
-        | EffectKind::FetchUrl { .. } => Ok(Change::default()),
+        EffectKind::PushBranch { .. } => pull::failed(state, item.id, &unavailable(error), cx),
+        EffectKind::Forge(ForgeWork::LookAtIssue { watch, .. })
+        | EffectKind::RunCheck { watch, .. }
+        | EffectKind::FetchUrl { watch, .. } => watch::look_failed(state, *watch, &unavailable(error), cx),
+        EffectKind::Forge(work) => pull::refused(state, item.id, work, &unavailable(error), cx),
     }
 }

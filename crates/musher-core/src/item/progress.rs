@@ -41,6 +41,9 @@ pub fn promote(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Re
     if state.open_dependencies(&row).next().is_some() {
         return Err(Refused::Stale { what: "its item has dependencies that are not done" });
     }
+    if state.is_held_outside(id) {
+        return Err(Refused::Stale { what: "its item waits for something outside" });
+    }
     go(&mut row, ItemEvent::Unlock, ItemState::Ready, cx)?;
     let event = cx.about(&row, Happened::ItemReady { not_before: None });
     Ok(Change { items: vec![row], events: vec![event], ..Change::default() })

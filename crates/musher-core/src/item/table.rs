@@ -120,6 +120,8 @@ pub enum ItemEvent {
     Block,
     /// A person or a note frees it.
     Free,
+    /// A person or a note frees it, and what holds up its start is looked at again.
+    Relock,
     /// Retries are used up.
     Exhaust,
     /// An operator takes it out.
@@ -130,7 +132,7 @@ pub enum ItemEvent {
 
 impl ItemEvent {
     /// Every event, in the order of the table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unlock,
         Self::Assign,
         Self::Start,
@@ -143,6 +145,7 @@ impl ItemEvent {
         Self::Accept,
         Self::Block,
         Self::Free,
+        Self::Relock,
         Self::Exhaust,
         Self::Hold,
         Self::Cancel,
@@ -158,6 +161,7 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
     match from {
         P::Pending => match event {
             E::Unlock => Some(P::Ready),
+            E::Block => Some(P::Blocked),
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
@@ -169,8 +173,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Enqueue
             | E::Land
             | E::MergeFail
-            | E::Block
             | E::Free
+            | E::Relock
             | E::Exhaust => None,
         },
         P::Ready => match event {
@@ -188,6 +192,7 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Block
             | E::Free
+            | E::Relock
             | E::Exhaust => None,
         },
         P::Assigned => match event {
@@ -205,7 +210,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Accept
             | E::Block
-            | E::Free => None,
+            | E::Free
+            | E::Relock => None,
         },
         P::Running => match event {
             E::Finish => Some(P::Verifying),
@@ -214,9 +220,16 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Wait | E::Enqueue | E::Land | E::MergeFail | E::Accept | E::Free => {
-                None
-            }
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Free
+            | E::Relock => None,
         },
         P::Verifying => match event {
             E::Wait => Some(P::Waiting),
@@ -226,7 +239,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Land | E::MergeFail | E::Accept | E::Free => None,
+            E::Unlock | E::Assign | E::Start | E::Finish | E::Land | E::MergeFail | E::Accept | E::Free | E::Relock => {
+                None
+            }
         },
         P::Waiting => match event {
             E::Enqueue => Some(P::Merging),
@@ -236,7 +251,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Wait | E::Land | E::MergeFail | E::Free => None,
+            E::Unlock | E::Assign | E::Start | E::Finish | E::Wait | E::Land | E::MergeFail | E::Free | E::Relock => {
+                None
+            }
         },
         P::Merging => match event {
             E::Land => Some(P::Done),
@@ -253,6 +270,7 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Accept
             | E::Block
             | E::Free
+            | E::Relock
             | E::Exhaust => None,
         },
         P::MergeFailed => match event {
@@ -270,10 +288,13 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Accept
             | E::Free
+            | E::Relock
             | E::Exhaust => None,
         },
         P::Blocked => match event {
             E::Free => Some(P::Ready),
+            E::Relock => Some(P::Pending),
+            E::Wait => Some(P::Waiting),
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
@@ -282,7 +303,6 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Start
             | E::Finish
             | E::Requeue
-            | E::Wait
             | E::Enqueue
             | E::Land
             | E::MergeFail
@@ -303,6 +323,7 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Block
             | E::Free
+            | E::Relock
             | E::Exhaust
             | E::Hold => None,
         },
@@ -310,6 +331,7 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Free => Some(P::Ready),
             E::Cancel => Some(P::Cancelled),
             E::Unlock
+            | E::Relock
             | E::Assign
             | E::Start
             | E::Finish
@@ -336,6 +358,7 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Accept
             | E::Block
             | E::Free
+            | E::Relock
             | E::Exhaust
             | E::Hold
             | E::Cancel => None,
@@ -349,20 +372,20 @@ mod tests {
 
     /// `.` is refused. Two letters a state: pe re as ru ve wa me mf do bl he fa ca.
     const TABLE: &str = "
-        state unlock assign start finish requeue wait enqueue land mergefail accept block free exhaust hold cancel
-        pe    re     .      .     .      .       .    .       .    .         do     .     .    .       he   ca
-        re    .      as     .     .      .       .    .       .    .         do     .     .    .       he   ca
-        as    .      .      ru    .      re      .    .       .    .         .      .     .    fa      he   ca
-        ru    .      .      .     ve     re      .    .       .    .         .      bl    .    fa      he   ca
-        ve    .      .      .     .      re      wa   me      .    .         .      bl    .    fa      he   ca
-        wa    .      .      .     .      re      .    me      .    .         do     bl    .    fa      he   ca
-        me    .      .      .     .      .       .    .       do   mf        .      .     .    .       he   ca
-        mf    .      .      .     .      re      .    me      .    .         .      bl    .    .       he   ca
-        do    .      .      .     .      .       .    .       .    .         .      .     .    .       .    .
-        bl    .      .      .     .      .       .    .       .    .         do     .     re   .       he   ca
-        he    .      .      .     .      .       .    .       .    .         do     .     .    .       .    ca
-        fa    .      .      .     .      .       .    .       .    .         .      .     re   .       .    ca
-        ca    .      .      .     .      .       .    .       .    .         .      .     .    .       .    .";
+        state unlock assign start finish requeue wait enqueue land mergefail accept block free relock exhaust hold cancel
+        pe    re     .      .      .      .      .      .      .      .      do     bl     .      .      .      he     ca
+        re    .      as     .      .      .      .      .      .      .      do     .      .      .      .      he     ca
+        as    .      .      ru     .      re     .      .      .      .      .      .      .      .      fa     he     ca
+        ru    .      .      .      ve     re     .      .      .      .      .      bl     .      .      fa     he     ca
+        ve    .      .      .      .      re     wa     me     .      .      .      bl     .      .      fa     he     ca
+        wa    .      .      .      .      re     .      me     .      .      do     bl     .      .      fa     he     ca
+        me    .      .      .      .      .      .      .      do     mf     .      .      .      .      .      he     ca
+        mf    .      .      .      .      re     .      me     .      .      .      bl     .      .      .      he     ca
+        do    .      .      .      .      .      .      .      .      .      .      .      .      .      .      .      .
+        bl    .      .      .      .      .      wa     .      .      .      do     .      re     pe     .      he     ca
+        he    .      .      .      .      .      .      .      .      .      do     .      .      .      .      .      ca
+        fa    .      .      .      .      .      .      .      .      .      .      .      re     .      .      .      ca
+        ca    .      .      .      .      .      .      .      .      .      .      .      .      .      .      .      .";
 
     fn code(phase: Phase) -> &'static str {
         match phase {

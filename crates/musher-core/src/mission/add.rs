@@ -94,6 +94,8 @@ pub(crate) fn add_item(
         max_retries: by.max_retries,
         wants: Wants::Change,
         skip: false,
+        after: Vec::new(),
+        then: Vec::new(),
     };
     let number = items().map(|item| item.number).max().unwrap_or(0).saturating_add(1);
     let mut row = made(&asked, by.mission, number, &needed, cx.now)?;

@@ -33,6 +33,10 @@ pub fn judge(state: &State, id: MissionId, cx: &mut Context) -> Result<Change, R
         | MissionState::Failed
         | MissionState::Cancelled => return Ok(Change::default()),
     }
+    let watched = state.open_watches(id).count();
+    if is_done(entry) && watched > 0 {
+        return block(entry, format!("Waiting on {watched} active watch(es)"), cx);
+    }
     if is_done(entry) {
         let mut row = row.clone();
         go(&mut row, MissionEvent::Complete, "complete", "", cx)?;

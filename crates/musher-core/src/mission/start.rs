@@ -15,6 +15,7 @@ use crate::state::State;
 use crate::step::Context;
 use crate::time::Timestamp;
 use crate::verify::delivery_allowed;
+use crate::watch::{self, Holds, WatchKind};
 
 /// A mission as it is asked for: compiled from a plan, checked by its parser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +66,10 @@ pub struct MissionItem {
     pub max_retries: Option<u32>,
     /// Counted as done from the start.
     pub skip: bool,
+    /// What must be met outside before it starts: issues that are none of the mission's, programs, addresses.
+    pub after: Vec<WatchKind>,
+    /// What must be met outside after it is done, before the mission is.
+    pub then: Vec<WatchKind>,
 }
 
 /// Makes the mission and all its items.
@@ -112,6 +117,13 @@ pub fn start(state: &State, wish: &StartMission, cx: &mut Context) -> Result<Cha
         if !item.body.is_empty() {
             change.texts.push((TextKey::Body(row.id), item.body.clone()));
         }
+        let watches = [(&item.after, Holds::Start), (&item.then, Holds::Mission)];
+        for (kind, holds) in watches.into_iter().flat_map(|(kinds, holds)| kinds.iter().map(move |kind| (kind, holds)))
+        {
+            if !kind.is_of_pull() && !item.skip {
+                change.watches.push(watch::new(&row, kind.clone(), holds, cx));
+            }
+        }
         if row.state == ItemState::Ready {
             change.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
         }
@@ -142,7 +154,7 @@ pub(super) fn made(
         depends_on.push(*id);
     }
     let id = ids.get(&*wish.key).map(|(id, _)| *id).ok_or_else(|| invalid(format!("item `{}` has no id", wish.key)))?;
-    let state = match (wish.skip, open) {
+    let state = match (wish.skip, open || !wish.after.is_empty()) {
         (true, _) => ItemState::Done,
         (false, true) => ItemState::Pending,
         (false, false) => ItemState::Ready,

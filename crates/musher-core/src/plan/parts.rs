@@ -76,6 +76,8 @@ impl From<PlanItem> for MissionItem {
             qa: item.qa,
             max_retries: item.max_retries,
             skip: item.skip,
+            after: Vec::new(),
+            then: Vec::new(),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::State;
+use super::outside::follows_pull;
+use super::{State, Timer};
 use crate::effect::EffectKind;
 use crate::id::{AgentId, ItemId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
 use crate::quota::Scope;
 use crate::run::{Purpose, RunState};
 use crate::sink::cursor_of;
+use crate::watch::Holds;
 
 /// A broken invariant: a defect of musher.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +83,14 @@ impl State {
         hold!(turns.collect::<BTreeSet<_>>() == self.turns, "the turns are not those of the missions");
         let merging = self.items.values().filter(|i| is_in_merge(i)).count();
         hold!(merging <= 1, "{merging} merges at once");
+        for (id, entry) in &self.missions {
+            let known = self.watched.get(id).cloned().unwrap_or_default();
+            hold!(
+                known == self.watched_anew(*id),
+                "mission {} knows other open watches than it has",
+                entry.row.id.short()
+            );
+        }
         self.check_quotas()
     }
 
@@ -174,6 +184,33 @@ impl State {
         }
         if is_in_merge(item) {
             hold!(self.effects_of(id).next().is_some(), "item {name} is merging and nothing merges it");
+        }
+        if follows_pull(item) {
+            let under_way = self.effects_of(id).filter(|e| crate::pull::is_its_work(&e.kind)).count();
+            let pull = self.pulls.get(&id);
+            hold!(pull.is_some(), "item {name} waits for a pull request that nobody makes");
+            let due = pull.is_some_and(|pull| pull.looks.due.is_some());
+            hold!(under_way <= 1, "{under_way} things are done to the pull request of {name} at once");
+            hold!(due != (under_way == 1), "the pull request of {name} is due: {due}, and {under_way} is under way");
+            let armed = self.armed.contains_key(&Timer::Pull(id)) || self.to_tend.contains(&id);
+            hold!(armed == due, "nobody looks at the pull request of {name}");
+        }
+        for watch in self.watches_of(id) {
+            let own = watch.holds != Holds::Pull && self.is_looked_at(watch);
+            let under_way = self.effects_of(id).filter(|e| crate::watch::is_look_of(&e.kind, watch.id)).count();
+            let due = watch.looks.due.is_some();
+            hold!(under_way <= 1, "{name} is looked at {under_way} times at once for {}", watch.kind.name());
+            hold!(
+                !own || due != (under_way == 1),
+                "the {} of {name} is due: {due}, and {under_way} is under way",
+                watch.kind.name()
+            );
+            let armed = self.armed.contains_key(&Timer::Watch(watch.id)) || self.to_look_at.contains(&watch.id);
+            hold!(armed == (own && due), "nobody looks at the {} of {name}", watch.kind.name());
+            let ours = watch.kind.is_of_pull() == (watch.holds == Holds::Pull);
+            hold!(ours, "the {} of {name} holds up the wrong thing", watch.kind.name());
+            let ended = matches!(item.phase(), Phase::Done | Phase::Cancelled) && watch.holds != Holds::Mission;
+            hold!(!ended || !watch.status.is_open(), "{name} has ended, and its {} is open", watch.kind.name());
         }
         hold!(item.phase() != Phase::MergeFailed, "item {name} was left in merge_failed");
         if item.wants == Wants::Plan {

@@ -8,11 +8,15 @@ use musher_core::approval::{Action, Approvals, Ask, Ruled};
 use musher_core::command::{Command, GateVerdict, Inspection, Landing, Preparation, Push, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
-use musher_core::forge::ForgeFailure;
+use musher_core::forge::{
+    Check, Conclusion, Finding, ForgeAnswer, ForgeFailure, ForgeWork, Hint, PullMerge, PullSeen, PullState, Review,
+    ReviewVerdict,
+};
 use musher_core::id::{EffectId, Fence, ItemId, MissionId};
 use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wants};
-use musher_core::mission::{MissionItem, MissionState, OnRateLimit, Policy};
+use musher_core::mission::{Delivery, MissionItem, MissionState, OnRateLimit, Policy};
 use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
+use musher_core::watch::WatchKind;
 use proptest::prelude::*;
 
 use crate::world::{
@@ -76,11 +80,18 @@ fn some_item(c: &mut Choices, mission: usize, n: usize, of: usize, backwards: bo
     wish.qa = c.one_in(4).then(|| c.of(&[Qa::Human, Qa::Agent, Qa::Server]));
     wish.max_retries = c.one_in(4).then(|| c.of(&[1, 2, 10]));
     wish.skip = c.one_in(9);
+    if c.one_in(7) {
+        wish.after = vec![c.of(&[WatchKind::IssueClosed("#3".parse().unwrap()), WatchKind::Url("http://x".into())])];
+    }
+    if c.one_in(9) {
+        wish.then = vec![WatchKind::Command(words(&["true"]))];
+    }
     wish
 }
 
 fn some_world(c: &mut Choices) -> World {
-    let mut w = World::new();
+    let delivery = if c.one_in(2) { Delivery::Pr } else { Delivery::Merge };
+    let mut w = World::with_settings(ProjectSettings { delivery, require_checks: c.one_in(2), ..settings() });
     for n in 0..1 + c.below(4) {
         let spec = some_agent(c, n);
         w.agent(spec);
@@ -90,6 +101,7 @@ fn some_world(c: &mut Choices) -> World {
         let policy = Policy {
             max_parallel_items: c.of(&[2, 1, 5]),
             reviewer_required: c.one_in(2),
+            auto_merge: c.one_in(2),
             budget_tokens: c.one_in(6).then_some(60),
             on_rate_limit: c.of(&OnRateLimit::ALL),
             deadline: c.one_in(8).then(|| w.now.after(std::time::Duration::from_secs(30))),
@@ -159,10 +171,70 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             0 => Push::Moved { found: "theirs".into() },
             _ => Push::Failed { error: "no route to host".into() },
         }),
-        EffectKind::Forge(_) => Report::ForgeFailed(ForgeFailure::Unavailable("502".into())),
+        EffectKind::Forge(work) => some_forge(c, w, effect, work),
         EffectKind::RunCheck { .. } | EffectKind::FetchUrl { .. } => {
             Report::Probed { met: c.one_in(2), text: "exit 1".into() }
         }
+    }
+}
+
+/// What a forge may answer: it is down, limits us, is behind, or has changed its mind.
+fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> Report {
+    if c.one_in(4) {
+        return Report::ForgeFailed(match c.below(4) {
+            0 => ForgeFailure::Limited { until: w.now.after(std::time::Duration::from_secs(90)) },
+            1 => ForgeFailure::Refused("no".into()),
+            2 => ForgeFailure::NotFound("nothing".into()),
+            _ => ForgeFailure::Unavailable("502".into()),
+        });
+    }
+    Report::Forge(match work {
+        ForgeWork::OpenPull { draft } => {
+            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2) }
+        }
+        ForgeWork::LookAtPull { number } => ForgeAnswer::PullLooked(Box::new(some_pull(c, w, effect.item, *number))),
+        ForgeWork::MarkReady { .. } => ForgeAnswer::PullReady,
+        ForgeWork::RerunChecks { .. } => ForgeAnswer::ChecksRerun { started: c.one_in(2) },
+        ForgeWork::FetchLog { .. } => ForgeAnswer::LogFetched { tail: "it broke".into() },
+        ForgeWork::MergePull { .. } => ForgeAnswer::PullMerged(match c.below(4) {
+            0 => PullMerge::Queued,
+            1 => PullMerge::HeadMoved,
+            2 => PullMerge::Refused { why: "rules".into() },
+            _ => PullMerge::Merged { commit: "m".into() },
+        }),
+        ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. } => {
+            ForgeAnswer::Commented { id: 1 }
+        }
+        ForgeWork::LookAtIssue { .. } => ForgeAnswer::IssueLooked { closed: c.one_in(2), title: "t".into() },
+    })
+}
+
+fn some_pull(c: &mut Choices, w: &World, item: ItemId, number: u64) -> PullSeen {
+    let head = w.state.item(item).and_then(|item| item.head.clone()).unwrap_or_default();
+    let head = if c.one_in(6) { "theirs".into() } else { head };
+    let check = |word: &str, job| Check { conclusion: Conclusion::parse(word), job, ..Check::default() };
+    let of = c.below(3);
+    let words = ["success", "success", "failure", "pending", "what"];
+    let checks = (0..of).map(|_| check(c.of(&words), c.one_in(2).then_some(3))).collect();
+    let verdict = c.of(&[ReviewVerdict::ChangesRequested, ReviewVerdict::Approved]);
+    let commit = if c.one_in(3) { "old".into() } else { head.clone() };
+    let text: Box<str> = "words".into();
+    let review = Review { id: 1, author: "bob".into(), verdict, commit, text: text.clone(), trusted: c.one_in(2) };
+    let id = c.of(&["f1", "f2"]).into();
+    let (bot, resolved, trusted) = (c.one_in(2), c.one_in(2), c.one_in(2));
+    let finding = Finding { id, author: "bot".into(), bot, resolved, text, trusted };
+    PullSeen {
+        number,
+        head,
+        base: "main".into(),
+        state: c.of(&[PullState::Open, PullState::Open, PullState::Open, PullState::Closed]),
+        draft: c.one_in(2),
+        mergeable: c.of(&[Some(true), Some(true), None, Some(false)]),
+        queued: c.one_in(4),
+        checks,
+        reviews: if c.one_in(3) { vec![review] } else { Vec::new() },
+        findings: if c.one_in(3) { vec![finding] } else { Vec::new() },
+        ..PullSeen::default()
     }
 }
 
@@ -248,6 +320,7 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
             let done_retention_secs = c.of(&[4 * 3600, 60]);
             Command::Configure(Box::new(ProjectSettings { gate, done_retention_secs, ..settings() }))
         }
+        25 => Command::HintForge(c.of(&[Hint::Pull(7), Hint::Issue("#3".parse().unwrap())])),
         _ => Command::SyncAgents(vec![AgentSpec { max_load: 1, ..spec }]),
     })
 }

@@ -6,6 +6,7 @@ use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Kind, Priority, Qa, Wants};
 use musher_core::mission::{MissionItem, OnCap, OnRateLimit, Policy as CorePolicy, StartMission as CoreStart};
 use musher_core::time::Timestamp;
+use musher_core::watch::WatchKind;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -312,6 +313,15 @@ pub struct NewItem {
     /// Counted as done from the start.
     #[serde(default)]
     pub skip: bool,
+    /// What must be met outside before it starts: `{"issue_closed": {"number": 3}}` (with `"repo": "owner/name"` for one
+    /// elsewhere), `{"command": ["PROGRAM", "ARGUMENT"]}`, `{"url": "https://…"}`.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub after: Vec<WatchKind>,
+    /// What must be met outside after it is done, before the mission is; as in `after`.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub then: Vec<WatchKind>,
 }
 
 impl From<StartMission> for CoreStart {
@@ -356,6 +366,8 @@ impl From<NewItem> for MissionItem {
             qa: item.qa,
             max_retries: item.max_retries,
             skip: item.skip,
+            after: item.after,
+            then: item.then,
         }
     }
 }
@@ -379,6 +391,8 @@ impl From<MissionItem> for NewItem {
             qa: item.qa,
             max_retries: item.max_retries,
             skip: item.skip,
+            after: item.after,
+            then: item.then,
         }
     }
 }

@@ -13,7 +13,7 @@ use musher_core::quota::{Account, Cap, Scope};
 use musher_core::run::{Run, RunState, Usage};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
-use musher_core::watch::{Looks, Seen, Watch, WatchKind, WatchStatus};
+use musher_core::watch::{Holds, Looks, Seen, Watch, WatchKind, WatchStatus};
 
 use crate::store::Store;
 
@@ -140,6 +140,7 @@ pub fn watch(n: u32) -> Watch {
         mission: mission_id(n),
         item: item_id(n),
         kind: WatchKind::IssueClosed("owner/name#7".parse().unwrap()),
+        holds: Holds::Mission,
         status: WatchStatus::Snoozed(NOW),
         seen: Seen::Pending,
         text: Some("Grüße an 世界 🐑".into()),

@@ -1,0 +1,168 @@
+//! What lies outside and is followed: pull requests and watches, and when each is due.
+
+use std::collections::BTreeSet;
+
+use super::{State, Timer};
+use crate::id::{ItemId, MissionId, WatchId};
+use crate::item::{Item, ItemState, Phase, Waiting};
+use crate::pull::Pull;
+use crate::time::Timestamp;
+use crate::watch::{Holds, Watch};
+
+impl State {
+    /// The pull request of an item.
+    pub fn pull(&self, item: ItemId) -> Option<&Pull> {
+        self.pulls.get(&item)
+    }
+
+    /// All pull requests of active missions, by their items.
+    pub fn pulls(&self) -> impl Iterator<Item = &Pull> {
+        self.pulls.values()
+    }
+
+    /// A watch.
+    pub fn watch(&self, id: WatchId) -> Option<&Watch> {
+        self.watches.get(&id)
+    }
+
+    /// All watches of active missions, oldest first.
+    pub fn watches(&self) -> impl Iterator<Item = &Watch> {
+        self.watches.values()
+    }
+
+    /// The watches of an item, oldest first.
+    pub fn watches_of(&self, item: ItemId) -> impl Iterator<Item = &Watch> {
+        self.watches_of.get(&item).into_iter().flatten().filter_map(|id| self.watches.get(id))
+    }
+
+    /// The watches of a mission that are looked at now: those that are open and that something waits for.
+    pub fn open_watches(&self, mission: MissionId) -> impl Iterator<Item = &Watch> {
+        let of = self.watched.get(&mission).into_iter().flatten();
+        of.filter_map(|id| self.watches.get(id)).filter(|watch| self.is_looked_at(watch))
+    }
+
+    /// Whether a watch is looked at: it is open, and its item is where it holds it up.
+    pub fn is_looked_at(&self, watch: &Watch) -> bool {
+        let Some(item) = self.item(watch.item) else { return false };
+        watch.status.is_open()
+            && match watch.holds {
+                Holds::Start => item.phase() == Phase::Pending,
+                Holds::Pull => follows_pull(item),
+                Holds::Mission => item.phase() == Phase::Done,
+            }
+    }
+
+    /// Whether something outside still holds up the start of an item.
+    pub fn is_held_outside(&self, item: ItemId) -> bool {
+        self.watches_of(item).any(|watch| watch.holds == Holds::Start && watch.status.is_open())
+    }
+
+    pub(crate) fn first_to_tend(&self) -> Option<ItemId> {
+        self.to_tend.first().copied()
+    }
+
+    pub(crate) fn first_to_look_at(&self) -> Option<WatchId> {
+        self.to_look_at.first().copied()
+    }
+
+    pub(super) fn put_pull(&mut self, row: Pull) {
+        let item = row.item;
+        if !self.missions.contains_key(&row.mission) {
+            return;
+        }
+        self.unjudged.insert(row.mission);
+        self.pulls.insert(item, row);
+        self.rearm_pull(item);
+    }
+
+    pub(super) fn put_watch(&mut self, row: Watch) {
+        let (id, item, mission) = (row.id, row.item, row.mission);
+        let Some(entry) = self.missions.get_mut(&mission) else { return };
+        entry.last_progress_at = entry.last_progress_at.max(row.changed_at);
+        self.unjudged.insert(mission);
+        let open = row.status.is_open();
+        if open && row.holds == Holds::Start {
+            // Its item may have come first, with all that it depends on.
+            self.promotable.remove(&item);
+        }
+        self.watches_of.entry(item).or_default().insert(id);
+        self.watches.insert(id, row);
+        let watched = self.watched.entry(mission).or_default();
+        if open {
+            watched.insert(id);
+        } else {
+            watched.remove(&id);
+        }
+        if watched.is_empty() {
+            self.watched.remove(&mission);
+        }
+        self.rearm_watch(id);
+        if !open {
+            self.index_pending(item);
+        }
+    }
+
+    /// An item has moved: what is looked at for it follows.
+    pub(super) fn rearm_outside(&mut self, item: ItemId) {
+        if self.pulls.contains_key(&item) {
+            self.rearm_pull(item);
+        }
+        let watches: Vec<WatchId> = self.watches_of.get(&item).into_iter().flatten().copied().collect();
+        watches.into_iter().for_each(|id| self.rearm_watch(id));
+    }
+
+    fn rearm_pull(&mut self, item: ItemId) {
+        let follows = self.item(item).is_some_and(follows_pull);
+        let due = self.pulls.get(&item).and_then(|pull| pull.looks.due).filter(|_| follows);
+        self.to_tend.remove(&item);
+        if self.arm(Timer::Pull(item), due) {
+            self.to_tend.insert(item);
+        }
+    }
+
+    fn rearm_watch(&mut self, id: WatchId) {
+        let watch = self.watches.get(&id).filter(|watch| self.is_looked_at(watch));
+        let due = watch.filter(|watch| watch.holds != Holds::Pull).and_then(|watch| watch.looks.due);
+        self.to_look_at.remove(&id);
+        if self.arm(Timer::Watch(id), due) {
+            self.to_look_at.insert(id);
+        }
+    }
+
+    /// Sets the one moment of a timer, or none; whether it is due already, and so needs no timer.
+    pub(super) fn arm(&mut self, timer: Timer, at: Option<Timestamp>) -> bool {
+        if let Some(old) = self.armed.remove(&timer) {
+            self.timers.remove(&(old, timer));
+        }
+        let Some(at) = at else { return false };
+        if at <= self.looked_at {
+            return true;
+        }
+        self.timers.insert((at, timer));
+        self.armed.insert(timer, at);
+        false
+    }
+
+    pub(super) fn forget_outside(&mut self, mission: MissionId, items: &[ItemId]) {
+        for item in items {
+            self.pulls.remove(item);
+            self.rearm_pull(*item);
+            for id in self.watches_of.remove(item).unwrap_or_default() {
+                self.watches.remove(&id);
+                self.rearm_watch(id);
+            }
+        }
+        self.watched.remove(&mission);
+        self.arm(Timer::Help(mission), None);
+    }
+
+    /// What of the open watches is known by mission, built anew from the rows.
+    pub(super) fn watched_anew(&self, mission: MissionId) -> BTreeSet<WatchId> {
+        self.watches.values().filter(|w| w.mission == mission && w.status.is_open()).map(|w| w.id).collect()
+    }
+}
+
+/// Whether the pull request of an item is followed now.
+pub(crate) fn follows_pull(item: &Item) -> bool {
+    item.state == ItemState::Waiting(Waiting::Watches)
+}

@@ -171,3 +171,51 @@ async fn what_the_forge_sends_by_itself_is_verified_and_says_where_to_look() {
         assert!(read(&secret, forged).is_err());
     }
 }
+
+/// 60 lives of a pull request; every second request fails or loses its answer.
+#[tokio::test]
+async fn whatever_fails_at_random_nothing_is_done_twice_and_all_of_it_once() {
+    let Some(b) = Bench::new().await else { return };
+    let (fake, driver) = driven(b);
+    let mut entropy = Entropy::from_seed(5);
+    let mut lives = 0;
+    for life in 0..60_u64 {
+        let branch = format!("work-{life}");
+        let head = fake.world(|world| world.push(REPO, &branch));
+        let faults = (0..12).map(|_| match entropy.below(4) {
+            0 => Fault::Status(502, "Server Error"),
+            1 => Fault::Lost,
+            _ => Fault::Pass,
+        });
+        fake.fail(faults);
+        let mut number = 0;
+        for step in 0..3 {
+            let work = match step {
+                0 => ForgeWork::OpenPull { draft: false },
+                1 => ForgeWork::CommentPull { number, text: "noted".into() },
+                _ => ForgeWork::MergePull { number, head: head.as_str().into(), style: MergeStyle::Merge },
+            };
+            let job = ForgeJob { branch: branch.clone(), ..job(work) };
+            loop {
+                match driver.carry_out(job.clone()).await {
+                    Report::Forge(ForgeAnswer::PullOpened { number: opened, .. }) => {
+                        number = opened;
+                        break;
+                    }
+                    Report::Forge(_) => break,
+                    Report::ForgeFailed(ForgeFailure::Unavailable(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        fake.world(|world| {
+            let repo = world.repository(REPO);
+            let pulls: Vec<_> = repo.pulls.iter().filter(|(_, pull)| pull.branch == branch).collect();
+            assert_eq!(pulls.len(), 1, "{branch}");
+            assert!(pulls[0].1.merged.is_some(), "{branch}");
+            assert_eq!(repo.comments.iter().filter(|comment| comment.number == number).count(), 1, "{branch}");
+        });
+        lives += 1;
+    }
+    assert_eq!((lives, fake.violations()), (60, Vec::<String>::new()));
+}

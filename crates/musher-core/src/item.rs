@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::forge::Reference;
 use crate::id::{AgentId, CallId, Fence, ItemId, MissionId, RunId};
 use crate::run::Usage;
 use crate::time::Timestamp;
@@ -515,6 +516,9 @@ pub struct Item {
     /// The run that added it, if an agent did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added: Option<Box<Added>>,
+    /// The issue that it comes from: its pull request closes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<Reference>,
 }
 
 impl Item {

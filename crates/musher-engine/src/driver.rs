@@ -7,7 +7,7 @@ use std::sync::Arc;
 use musher_core::command::Report;
 use musher_core::effect::Stop;
 
-use crate::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd, TellJob};
+use crate::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 
 /// A future that a driver gives back.
 pub type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -40,6 +40,18 @@ pub trait Runs: Send + Sync + 'static {
     fn sweep(&self, runs: PathBuf, keep: Vec<String>) -> Work<Swept>;
 }
 
+/// Asks a forge. Idempotent by the job's effect: what an earlier try has left is found and answered with.
+pub trait Forge: Send + Sync + 'static {
+    /// Does a job that answers an effect: `Forge` or `ForgeFailed`.
+    fn carry_out(&self, job: ForgeJob) -> Work<Report>;
+}
+
+/// Asks addresses.
+pub trait Web: Send + Sync + 'static {
+    /// Whether an address answers with a status of 200 to 299: `Probed`.
+    fn fetch(&self, url: String) -> Work<Report>;
+}
+
 /// What a sweep of the run folders found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -56,6 +68,10 @@ pub struct Drivers {
     pub git: Arc<dyn Git>,
     /// For processes.
     pub runs: Arc<dyn Runs>,
+    /// For issues and pull requests.
+    pub forge: Arc<dyn Forge>,
+    /// For addresses.
+    pub web: Arc<dyn Web>,
 }
 
 impl std::fmt::Debug for Drivers {

@@ -6,6 +6,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::approval::Ruled;
 use musher_core::config::{CommitBy, MergeStyle};
 use musher_core::effect::{Effect, EffectKind, GateOn, Stop, When};
+use musher_core::forge::ForgeWork;
 use musher_core::id::{EffectId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, Wants};
 use musher_core::mission::{Delivery, Mission};
@@ -136,6 +137,39 @@ pub struct RemoveWorktree {
     pub discard: Option<String>,
 }
 
+/// Brings an item's branch to `origin`.
+#[derive(Clone, Debug)]
+pub struct PushBranch {
+    /// The repository.
+    pub root: PathBuf,
+    /// The item's branch.
+    pub branch: String,
+    /// The commit that it shall have there.
+    pub head: String,
+    /// The commit that it must still have there; none when it must not exist.
+    pub expected: Option<String>,
+}
+
+/// Something that a forge is to do for an item.
+#[derive(Clone, Debug)]
+pub struct ForgeJob {
+    /// The effect that it carries out.
+    pub effect: EffectId,
+    /// The item.
+    pub item: ItemId,
+    /// What.
+    pub work: ForgeWork,
+    /// The title of the pull request, and of the commit that it becomes.
+    pub title: String,
+    /// The text of the pull request, and of the commit that it becomes; the agent's closing words are put before it by
+    /// the runner.
+    pub body: String,
+    /// The item's branch.
+    pub branch: String,
+    /// The branch that it goes to.
+    pub base: String,
+}
+
 /// A job for the git driver.
 #[derive(Clone, Debug)]
 pub enum GitJob {
@@ -151,6 +185,8 @@ pub enum GitJob {
     Land(Land),
     /// → `WorktreeRemoved`, `WorktreeKept`
     RemoveWorktree(RemoveWorktree),
+    /// → `Pushed`
+    PushBranch(PushBranch),
 }
 
 /// Checks a commit out into the merge worktree.
@@ -313,6 +349,12 @@ pub enum Job {
     Tell(Box<TellJob>),
     /// A gate; a commit is checked out first when there is one.
     Gate(Script, Option<Checkout>),
+    /// For the forge's driver.
+    Forge(Box<ForgeJob>),
+    /// A program whose exit a watch wants to know.
+    Check(Script),
+    /// An address whose status a watch wants to know.
+    Fetch(String),
 }
 
 /// Scripts of the project around a git job.
@@ -349,10 +391,12 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
         })),
         EffectKind::StopRun(run, how) => Job::Stop(paths.run(&run.to_string()), *how),
         EffectKind::Gate { on, gate, .. } => at.gate(effect.id, on, gate),
-        EffectKind::PushBranch { .. }
-        | EffectKind::Forge(_)
-        | EffectKind::RunCheck { .. }
-        | EffectKind::FetchUrl { .. } => return None,
+        EffectKind::PushBranch { head, expected } => {
+            Job::Git(Box::new(GitJob::PushBranch(at.push(head, expected.as_deref()))), Hooks::default())
+        }
+        EffectKind::Forge(work) => Job::Forge(Box::new(at.forge(effect.id, work))),
+        EffectKind::RunCheck { argv, .. } => Job::Check(at.check(effect.id, argv)),
+        EffectKind::FetchUrl { url, .. } => Job::Fetch(url.to_string()),
     })
 }
 
@@ -538,6 +582,39 @@ impl At<'_> {
         }
     }
 
+    fn push(&self, head: &str, expected: Option<&str>) -> PushBranch {
+        PushBranch {
+            root: self.paths.root.clone(),
+            branch: self.item.branch(),
+            head: head.to_owned(),
+            expected: expected.map(str::to_owned),
+        }
+    }
+
+    fn forge(&self, effect: EffectId, work: &ForgeWork) -> ForgeJob {
+        let closes = self.item.issue.as_ref().map(|issue| format!("Closes {issue}\n\n")).unwrap_or_default();
+        let trailers: Vec<String> = self.trailers().iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        let base = self.mission.base_ref();
+        ForgeJob {
+            effect,
+            item: self.item.id,
+            work: work.clone(),
+            title: self.item.title.to_string(),
+            body: format!("{closes}{}", trailers.join("\n")),
+            branch: self.item.branch(),
+            base: base.strip_prefix("refs/heads/").unwrap_or(&base).to_owned(),
+        }
+    }
+
+    /// A watch's program runs in the user's own checkout: the item may have no worktree.
+    fn check(&self, effect: EffectId, argv: &[Box<str>]) -> Script {
+        let words: Vec<String> = argv.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+        let mut script =
+            self.script(format!("check-{effect}"), &format!("exec {}", words.join(" ")), CHECK_TIMEOUT_SECS);
+        script.cwd.clone_from(&self.paths.root);
+        script
+    }
+
     fn setup(&self, effect: EffectId) -> Hooks {
         let marker = self.paths.setup_marker(&self.item.worktree_name());
         let setup = self
@@ -556,6 +633,9 @@ impl At<'_> {
         Hooks { setup: None, teardown }
     }
 }
+
+/// Seconds that the program of a watch may take.
+const CHECK_TIMEOUT_SECS: u64 = 30;
 
 /// Seconds that a setup or a teardown may take.
 const HOOK_TIMEOUT_SECS: u64 = 30 * 60;

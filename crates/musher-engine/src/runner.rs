@@ -10,6 +10,7 @@ use musher_core::agent::Agent;
 use musher_core::change::TextKey;
 use musher_core::command::{GateVerdict, Report};
 use musher_core::effect::Stop;
+use musher_core::forge::ForgeWork;
 use musher_core::id::{EffectId, ItemId, MissionId, RunId};
 use musher_core::item::Item;
 use musher_core::prompt::{self, Parts};
@@ -22,7 +23,7 @@ use tracing::{debug, warn};
 
 use crate::driver::{Drivers, Reports};
 use crate::engine::{Engine, EngineError};
-use crate::job::{self, Diff, GitJob, Hooks, Job, RunJob, Script, ScriptEnd};
+use crate::job::{self, Diff, ForgeJob, GitJob, Hooks, Job, RunJob, Script, ScriptEnd};
 use crate::paths::Paths;
 
 /// What the writer tells the runner.
@@ -193,11 +194,11 @@ fn place_of(job: &Job) -> Option<PathBuf> {
             GitJob::Inspect(job) => Some(job.path.clone()),
             GitJob::Rebase(job) => Some(job.path.clone()),
             GitJob::RemoveWorktree(job) => Some(job.path.clone()),
-            GitJob::PrepareMerge(_) | GitJob::Land(_) => None,
+            GitJob::PrepareMerge(_) | GitJob::Land(_) | GitJob::PushBranch(_) => None,
         },
         Job::Run(job) => Some(job.worktree.clone()),
         Job::Gate(script, _) => Some(script.cwd.clone()),
-        Job::Stop(..) | Job::Tell(_) => None,
+        Job::Stop(..) | Job::Tell(_) | Job::Forge(_) | Job::Check(_) | Job::Fetch(_) => None,
     }
 }
 
@@ -206,8 +207,8 @@ fn scripts_of(job: &Job) -> Vec<PathBuf> {
     match job {
         Job::Git(_, hooks) => hooks.setup.iter().chain(&hooks.teardown).map(|(s, _)| s.folder.clone()).collect(),
         Job::Run(job) => job.setup.iter().map(|(script, _)| script.folder.clone()).collect(),
-        Job::Gate(script, _) => vec![script.folder.clone()],
-        Job::Stop(..) | Job::Tell(_) => Vec::new(),
+        Job::Gate(script, _) | Job::Check(script) => vec![script.folder.clone()],
+        Job::Stop(..) | Job::Tell(_) | Job::Forge(_) | Job::Fetch(_) => Vec::new(),
     }
 }
 
@@ -235,7 +236,28 @@ impl Worker {
                 }
                 Some(gate_report(self.drivers.runs.script(script).await))
             }
+            Job::Forge(job) => Some(self.forge(*job).await),
+            Job::Check(script) => Some(check_report(self.drivers.runs.script(script).await)),
+            Job::Fetch(url) => Some(self.drivers.web.fetch(url).await),
         }
+    }
+
+    /// A pull request says first what the agent says of it.
+    async fn forge(&self, mut job: ForgeJob) -> Report {
+        if matches!(job.work, ForgeWork::OpenPull { .. } | ForgeWork::MergePull { .. }) {
+            match self.summary(job.item).await {
+                Ok(Some(summary)) => job.body = format!("{}\n\n{}", summary.trim(), job.body),
+                Ok(None) => {}
+                Err(error) => return Report::DriverFailed { error: error.into() },
+            }
+        }
+        self.drivers.forge.carry_out(job).await
+    }
+
+    async fn summary(&self, item: ItemId) -> Result<Option<String>, String> {
+        let reader = self.engine.reader().await.map_err(|e| e.to_string())?;
+        let read = tokio::task::spawn_blocking(move || reader.text(TextKey::Summary(item)));
+        read.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
     }
 
     async fn git(&self, job: GitJob, hooks: Hooks) -> Report {
@@ -377,6 +399,16 @@ fn no_worktree(error: &str) -> Report {
         detail: Box::default(),
     };
     Report::RunFinished { outcome, usage: Usage::default() }
+}
+
+fn check_report(end: ScriptEnd) -> Report {
+    let (met, text) = match end {
+        ScriptEnd::Exited { ok, exit, .. } => (ok, exit),
+        ScriptEnd::TimedOut { .. } => (false, "it took too long and was ended".to_owned()),
+        ScriptEnd::Lost | ScriptEnd::Died => (false, "its process vanished".to_owned()),
+        ScriptEnd::Failed(error) => return Report::DriverFailed { error: error.into() },
+    };
+    Report::Probed { met, text: text.into() }
 }
 
 fn gate_report(end: ScriptEnd) -> Report {

@@ -183,9 +183,10 @@ fn pulls(repo: &Repo, request: &In) -> Vec<Value> {
 
 fn of_commit(repo: &Repo, head: &str, kind: &str, base: &str) -> Out {
     match kind {
-        "check-runs" => {
-            counted("check_runs", repo.checks.iter().filter(|c| c.head == head).map(|c| show::check(c, base)).collect())
-        }
+        "check-runs" => counted(
+            "check_runs",
+            repo.checks.iter().filter(|c| c.head == head).map(|c| show::check(repo, c, base)).collect(),
+        ),
         "check-suites" => {
             let suites = repo.suites.iter().enumerate().filter(|(_, (of, ..))| of == head);
             let shown = suites.map(|(at, (of, program, end))| show::suite(repo, at, of, program, end.as_deref()));
@@ -259,6 +260,20 @@ fn write(world: &mut World, full: &str, rest: &[&str], request: &In) -> Out {
                 comment.body = request.text("body").unwrap_or_default();
             }
             shown_comment(repo, number(id), 200, request.base)
+        }
+        ("post", ["issues", "comments", id, "reactions"]) => {
+            let repo = world.repository(full);
+            if !repo.comments.iter().any(|comment| comment.id == number(id)) {
+                return refusal(404, "Not Found");
+            }
+            let reaction = (number(id), request.text("content").unwrap_or_default());
+            let shown =
+                json!({ "id": reaction.0, "content": reaction.1, "user": show::person(&me), "created_at": MOMENT });
+            let there = repo.reactions.contains(&reaction);
+            if !there {
+                repo.reactions.push(reaction);
+            }
+            Out::One(if there { 200 } else { 201 }, shown)
         }
         ("post", ["pulls"]) => open_pull(world, full, request),
         ("patch", ["pulls", n]) => {

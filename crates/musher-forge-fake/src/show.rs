@@ -111,7 +111,8 @@ pub(crate) fn node(repo: &Repo, number: u64) -> String {
     format!("PR_{}_{number}", repo.id)
 }
 
-pub(crate) fn check(check: &Check, base: &str) -> Value {
+pub(crate) fn check(repo: &Repo, check: &Check, base: &str) -> Value {
+    let run = repo.workflows.iter().find(|run| run.head == check.head).map_or(1, |run| run.id);
     let (slug, name) = if check.actions { ("github-actions", "GitHub Actions") } else { ("other-ci", "Other CI") };
     json!({
         "id": check.id, "node_id": format!("CR_{}", check.id), "head_sha": check.head, "name": check.name,
@@ -120,7 +121,7 @@ pub(crate) fn check(check: &Check, base: &str) -> Value {
         "completed_at": check.conclusion.as_ref().map(|_| MOMENT),
         "output": { "title": check.conclusion.as_ref().map(|word| format!("{} ended: {word}", check.name)) },
         "app": { "id": 15368, "slug": slug, "name": name },
-        "html_url": format!("{base}/checks/{}", check.id), "check_suite": { "id": check.id + 1 },
+        "html_url": format!("{base}/{}/actions/runs/{run}/job/{}", repo.name, check.id), "check_suite": { "id": check.id + 1 },
     })
 }
 

@@ -58,6 +58,8 @@ pub struct Repo {
     pub pulls: BTreeMap<u64, Pull>,
     /// Comments at issues and pull requests.
     pub comments: Vec<Comment>,
+    /// Reactions to comments.
+    pub reactions: Vec<(u64, String)>,
     /// Checks by commit.
     pub checks: Vec<Check>,
     /// Suites that have no check, by commit: program, conclusion.

@@ -23,6 +23,8 @@ pub trait Forge: Send + Sync {
     fn comment<'a>(&'a self, repo: &'a RepositoryName, number: u64, body: &'a str) -> Reply<'a, Comment>;
     /// Says it otherwise.
     fn edit_comment<'a>(&'a self, repo: &'a RepositoryName, id: u64, body: &'a str) -> Reply<'a, Comment>;
+    /// Shows that a comment was read, by a pair of eyes. Once, however often.
+    fn react<'a>(&'a self, repo: &'a RepositoryName, comment: u64) -> Reply<'a, ()>;
     /// What somebody may do with the repository.
     fn permission<'a>(&'a self, repo: &'a RepositoryName, user: &'a str) -> Reply<'a, Permission>;
 
@@ -231,10 +233,14 @@ pub struct Look {
 /// A check of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
+    /// Its id; 0 where it has none.
+    pub id: u64,
     /// Its name.
     pub name: String,
     /// Its conclusion where it has one, else its status, in the forge's word: `success`, `failure`, `in_progress` …
     pub word: String,
+    /// The workflow run that it is of, where there is one.
+    pub run: Option<u64>,
     /// The job whose log tells more, where there is one.
     pub job: Option<u64>,
     /// What it says of itself, in a line.

@@ -1,9 +1,11 @@
 //! Forges: GitHub's issues, pull requests, checks, reviews, merges and webhooks, behind a trait that others can follow.
 //!
-//! [`Forge`] says what a forge can do; [`GitHub`] does it.
+//! [`Forge`] says what a forge can do; [`GitHub`] does it. [`driver`] carries out effects with it, [`webhook`] verifies what
+//! a forge sends by itself, and [`trust`] decides whose words reach an agent.
 
 mod cache;
 mod client;
+pub mod driver;
 mod error;
 mod forge;
 mod github;
@@ -12,6 +14,8 @@ mod limit;
 mod repository;
 mod tls;
 mod token;
+pub mod trust;
+pub mod webhook;
 
 pub use client::{Clock, Spent};
 pub use error::ForgeError;

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use musher_core::command::{Inspection as Inspected, Landing, Preparation, Rebase, Report};
+use musher_core::command::{Inspection as Inspected, Landing, Preparation, Push, Rebase, Report};
 use musher_core::config::{CommitBy, MergeStyle as Style};
 use musher_core::item::Prepared as Made;
 use musher_engine::driver::{Git, Work};
 use musher_engine::job::{
-    Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, PrepareMerge, RebaseBranch, RemoveWorktree,
+    Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, PrepareMerge, PushBranch, RebaseBranch, RemoveWorktree,
 };
 use tokio::sync::Mutex;
 
 use crate::{
     BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, MergeStyle,
-    Message, ObjectId, PrepareRequest, Prepared, RebaseRequest, Rebased, RemoteName, RemoveMode, RemoveRequest,
-    Removed, Repository, free_space,
+    Message, ObjectId, PrepareRequest, Prepared, PushRequest, Pushed, RebaseRequest, Rebased, RemoteName, RemoveMode,
+    RemoveRequest, Removed, Repository, free_space,
 };
 
 /// Does git jobs on blocking threads, one at a time a repository.
@@ -56,7 +56,11 @@ impl GitDriver {
 
 impl Git for GitDriver {
     fn carry_out(&self, job: GitJob) -> Work<Report> {
-        let done = self.in_turn(move || carry_out(&job));
+        let done = match job {
+            // It waits for another machine, and changes nothing that the others change.
+            GitJob::PushBranch(job) => beside(move || push(&job)),
+            job => self.in_turn(move || carry_out(&job)),
+        };
         Box::pin(async move { done.await.unwrap_or_else(|error| Report::DriverFailed { error: error.into() }) })
     }
 
@@ -69,12 +73,15 @@ impl Git for GitDriver {
 
     fn diff(&self, job: Diff) -> Work<Result<String, String>> {
         // Reads only: it waits for nobody.
-        Box::pin(async move {
-            tokio::task::spawn_blocking(move || diff(&job))
-                .await
-                .unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
-        })
+        beside(move || diff(&job))
     }
+}
+
+/// Does what waits for nobody, and for which nobody waits.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> Result<T, Words> + Send + 'static) -> Work<Result<T, Words>> {
+    Box::pin(async move {
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
+    })
 }
 
 fn carry_out(job: &GitJob) -> Result<Report, Words> {
@@ -85,6 +92,7 @@ fn carry_out(job: &GitJob) -> Result<Report, Words> {
         GitJob::Rebase(job) => rebase(job),
         GitJob::Land(job) => land(job),
         GitJob::RemoveWorktree(job) => remove(job),
+        GitJob::PushBranch(job) => push(job),
     }
 }
 
@@ -219,6 +227,21 @@ fn land(job: &Land) -> Result<Report, Words> {
             Landing::BaseDirty { why: why.into() }
         }
         Landed::Refused { said } => Landing::Refused { error: said.into() },
+    }))
+}
+
+fn push(job: &PushBranch) -> Result<Report, Words> {
+    let request = PushRequest {
+        branch: name(&job.branch)?,
+        head: id(&job.head)?,
+        expected: job.expected.as_deref().map(id).transpose()?,
+        remote: RemoteName::parse("origin").map_err(|e| words(&e, e.fix()))?,
+    };
+    let pushed = open(&job.root)?.push_branch(&request).map_err(|e| words(&e, e.fix()))?;
+    Ok(Report::Pushed(match pushed {
+        Pushed::Done => Push::Done,
+        Pushed::Moved { found } => Push::Moved { found: found.map(|id| id.as_str().into()).unwrap_or_default() },
+        Pushed::Refused { said } => Push::Failed { error: said.into() },
     }))
 }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use nix::unistd::{AccessFlags, access};
 
 use crate::git::{Answer, Git, GitError, file_error};
-use crate::names::{BranchName, Identity, ObjectId, path_from, ref_part};
+use crate::names::{BranchName, Identity, ObjectId, RemoteName, path_from, ref_part};
 
 /// The oldest git with `merge-tree --write-tree`.
 const OLDEST: Version = Version { major: 2, minor: 38 };
@@ -231,6 +231,16 @@ impl Repository {
             }
         }
         Ok(Identity::new(&name, &email))
+    }
+
+    /// The address of a remote, as it is configured; none when there is no such remote.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub fn address_of(&self, remote: &RemoteName) -> Result<Option<String>, GitError> {
+        let key = format!("remote.{}.url", remote.as_str());
+        let answer = self.git.call(["config", "--get", &key]).run()?;
+        Ok(if answer.success() { Some(answer.line()) } else { None })
     }
 
     /// Adds a line to the repository's private exclude file, once: nothing the user has committed changes.

@@ -25,9 +25,11 @@ mod tail;
 mod token;
 mod tools;
 pub mod view;
+mod web;
 
 pub use app::About;
 pub use client::{Client, ClientError};
 pub use serve::{ServeError, Server};
 pub use sink::{Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};
+pub use web::WebDriver;

@@ -219,5 +219,8 @@ fn item(chance: &mut Chance, at: i64, density: u32) -> MissionItem {
         qa: chance.one_in(10).then_some(Qa::Human),
         max_retries: None,
         skip: chance.one_in(16),
+        after: Vec::new(),
+        then: Vec::new(),
+        issue: None,
     }
 }

@@ -12,11 +12,12 @@ use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::driver::GitDriver;
-use musher_server::{About, Client, Server, SinkSetup, Sinks};
+use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver};
 use musher_store::SqliteStore;
 use tracing::{info, warn};
 
 use crate::error::{Exit, Failure};
+use crate::forge::DaemonForge;
 use crate::project::{self, Project};
 
 /// Where the API is served besides the repository's socket.
@@ -64,6 +65,7 @@ impl Daemon {
         let sinks = sink_setups(&config, &paths.root)?;
         let mut secrets =
             config.secrets.values().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?;
+        secrets.extend(config.forge.token.iter().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?);
         secrets.extend(sinks.iter().filter_map(|sink| sink.secret.clone()));
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let passes = Passes::open(&paths.passes()).map_err(|error| {
@@ -73,6 +75,8 @@ impl Daemon {
         let tools = Tools::new(host.clone(), &paths, passes.clone());
         let run_host = vec![host.into(), "run-host".into()];
         let drivers = Drivers {
+            forge: Arc::new(DaemonForge::new(config.forge.clone(), paths.root.clone())),
+            web: Arc::new(WebDriver::default()),
             git: Arc::new(GitDriver::new()),
             runs: Arc::new(ProcessDriver::new(run_host, secrets, variables.collect()).with_tools(tools)),
         };
@@ -177,7 +181,7 @@ async fn set_sinks(sinks: &Sinks, setups: Vec<SinkSetup>) -> Result<(), Failure>
     })
 }
 
-fn read_secret(reference: &SecretRef, root: &Path) -> Result<String, Failure> {
+pub(crate) fn read_secret(reference: &SecretRef, root: &Path) -> Result<String, Failure> {
     match reference {
         SecretRef::Env(name) => std::env::var(name).map_err(|_| {
             Failure::usage(format!("the secret `env:{name}` is not set"))

@@ -106,6 +106,12 @@ impl Failure {
         failure
     }
 
+    /// All of it, where there is one line for it.
+    pub(crate) fn in_one_line(&self) -> String {
+        let parts = [Some(&self.what), self.why.as_ref(), self.fix.as_ref()];
+        parts.into_iter().flatten().map(|part| part.replace('\n', " ")).collect::<Vec<_>>().join("; ")
+    }
+
     /// What went wrong and why, for a report that goes on.
     pub(crate) fn words(&self) -> (&str, &str) {
         (&self.what, self.why.as_deref().unwrap_or_default())

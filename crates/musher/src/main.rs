@@ -9,6 +9,7 @@ mod connect;
 mod daemon;
 mod demo;
 mod error;
+mod forge;
 mod live;
 mod output;
 mod project;

@@ -96,6 +96,7 @@ pub(crate) fn add_item(
         skip: false,
         after: Vec::new(),
         then: Vec::new(),
+        issue: None,
     };
     let number = items().map(|item| item.number).max().unwrap_or(0).saturating_add(1);
     let mut row = made(&asked, by.mission, number, &needed, cx.now)?;

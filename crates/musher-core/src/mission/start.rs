@@ -8,6 +8,7 @@ use super::{Delivery, Dispatcher, Mission, MissionEvent, MissionState, Policy, m
 use crate::change::{Change, TextKey};
 use crate::command::{Answer, Refused};
 use crate::event::Happened;
+use crate::forge::Reference;
 use crate::id::{Fence, ItemId, MissionId};
 use crate::item::{Item, ItemState, Kind, Priority, Qa, Wants, Worktree};
 use crate::run::Usage;
@@ -70,6 +71,8 @@ pub struct MissionItem {
     pub after: Vec<WatchKind>,
     /// What must be met outside after it is done, before the mission is.
     pub then: Vec<WatchKind>,
+    /// The issue that it comes from: its pull request closes it.
+    pub issue: Option<Reference>,
 }
 
 /// Makes the mission and all its items.
@@ -206,6 +209,7 @@ pub(super) fn made(
         queued_at: None,
         turn: 0,
         messages: Vec::new(),
+        issue: wish.issue.clone(),
         added: None,
     })
 }

@@ -6,6 +6,7 @@ use super::policy::PolicyPatch;
 use crate::forge::Reference;
 use crate::item::{Kind, Priority, Qa, Wants};
 use crate::mission::MissionItem;
+use crate::watch::WatchKind;
 
 /// A goal and the items that reach it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,8 +77,9 @@ impl From<PlanItem> for MissionItem {
             qa: item.qa,
             max_retries: item.max_retries,
             skip: item.skip,
-            after: Vec::new(),
+            after: item.external.into_iter().map(WatchKind::IssueClosed).collect(),
             then: Vec::new(),
+            issue: item.issue,
         }
     }
 }

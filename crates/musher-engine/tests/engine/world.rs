@@ -13,8 +13,8 @@ use musher_core::item::Item;
 use musher_core::mission::{MissionItem, Policy, StartMission};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
-use musher_engine::driver::{Drivers, Git, Reports, Runs, Swept, Work};
-use musher_engine::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd, TellJob};
+use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Web, Work};
+use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Engine, EngineConfig, EngineError, ManualClock, Paths};
 use musher_store::{EventFilter, SqliteStore};
 
@@ -37,6 +37,18 @@ impl Git for Silent {
     }
 
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
+        never()
+    }
+}
+
+impl Forge for Silent {
+    fn carry_out(&self, _: ForgeJob) -> Work<Report> {
+        never()
+    }
+}
+
+impl Web for Silent {
+    fn fetch(&self, _: String) -> Work<Report> {
         never()
     }
 }
@@ -157,7 +169,8 @@ async fn open(folder: &tempfile::TempDir, clock: &Arc<ManualClock>, seed: u64) -
     let paths = Paths::of(folder.path());
     std::fs::create_dir_all(&paths.state).unwrap();
     let store = SqliteStore::open(&paths.state, clock.now()).unwrap();
-    let drivers = Drivers { git: Arc::new(Silent), runs: Arc::new(Silent) };
+    let drivers =
+        Drivers { git: Arc::new(Silent), runs: Arc::new(Silent), forge: Arc::new(Silent), web: Arc::new(Silent) };
     let config = EngineConfig { store: Box::new(store), clock: clock.clone(), seed, drivers, paths, first: Vec::new() };
     Engine::start(config).await.unwrap().0
 }

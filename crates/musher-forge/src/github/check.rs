@@ -59,7 +59,9 @@ impl From<Run> for Check {
     fn from(run: Run) -> Self {
         let actions = run.app.as_ref().is_some_and(|app| app.slug.as_deref() == Some(ACTIONS));
         Self {
+            id: run.id,
             name: run.name,
+            run: run.html_url.as_deref().filter(|_| actions).and_then(workflow_of),
             // One that runs again keeps the conclusion of before on some servers: only a completed one has any.
             word: run.conclusion.filter(|_| run.status == "completed").unwrap_or(run.status),
             // A check run of GitHub Actions and its job have the same id.
@@ -68,6 +70,12 @@ impl From<Run> for Check {
             url: run.html_url.unwrap_or_default(),
         }
     }
+}
+
+/// The run's number in a page such as `…/actions/runs/12/job/34`: the API says it nowhere else.
+fn workflow_of(page: &str) -> Option<u64> {
+    let (_, rest) = page.split_once("/actions/runs/")?;
+    rest.split('/').next()?.parse().ok()
 }
 
 #[derive(Deserialize)]
@@ -92,7 +100,9 @@ impl Suite {
         let word = self.conclusion.filter(|_| self.latest_check_runs_count == 0)?;
         let name = self.app.map(|app| app.name).filter(|name| !name.is_empty());
         Some(Check {
+            id: self.id,
             name: name.unwrap_or_else(|| format!("check suite {}", self.id)),
+            run: None,
             word,
             job: None,
             summary: "the suite ended without any check".to_owned(),
@@ -121,7 +131,9 @@ impl From<Status> for Check {
         // The words of statuses are fewer: `error` is a failure that is not the change's own.
         let word = if status.state == "error" { "failure".to_owned() } else { status.state };
         Self {
+            id: 0,
             name: status.context,
+            run: None,
             word,
             job: None,
             summary: status.description.unwrap_or_default(),

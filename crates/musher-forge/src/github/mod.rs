@@ -74,6 +74,10 @@ impl Forge for GitHub {
         Box::pin(talk::write(&self.client, Verb::PATCH, format!("comment {id} of `{repo}`"), path, body))
     }
 
+    fn react<'a>(&'a self, repo: &'a RepositoryName, comment: u64) -> Reply<'a, ()> {
+        Box::pin(talk::react(&self.client, repo, comment))
+    }
+
     fn permission<'a>(&'a self, repo: &'a RepositoryName, user: &'a str) -> Reply<'a, Permission> {
         Box::pin(talk::permission(&self.client, repo, user))
     }

@@ -47,6 +47,14 @@ pub(super) async fn write(
     Ok(written.into())
 }
 
+/// A second pair of eyes of the same account is the first one: the forge answers with that.
+pub(super) async fn react(client: &Client, repo: &RepositoryName, comment: u64) -> Result<(), ForgeError> {
+    let path = at(repo, &format!("/issues/comments/{comment}/reactions"));
+    let what = format!("comment {comment} of `{repo}`");
+    let eyes = serde_json::json!({ "content": "eyes" });
+    client.send::<serde::de::IgnoredAny>(Verb::POST, &what, &path, &eyes).await.map(drop)
+}
+
 pub(super) async fn permission(client: &Client, repo: &RepositoryName, user: &str) -> Result<Permission, ForgeError> {
     #[derive(Deserialize)]
     struct Found {

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by its panic")]
 
 mod bench;
+mod driven;
 mod faults;
 mod lists;
 mod merges;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use musher_core::forge::Reference;
 use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Kind, Priority, Qa, Wants};
 use musher_core::mission::{MissionItem, OnCap, OnRateLimit, Policy as CorePolicy, StartMission as CoreStart};
@@ -322,6 +323,10 @@ pub struct NewItem {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub then: Vec<WatchKind>,
+    /// The issue that it comes from, as `{"repo": "owner/name", "number": 12}`: its pull request closes it.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub issue: Option<Reference>,
 }
 
 impl From<StartMission> for CoreStart {
@@ -368,6 +373,7 @@ impl From<NewItem> for MissionItem {
             skip: item.skip,
             after: item.after,
             then: item.then,
+            issue: item.issue,
         }
     }
 }
@@ -393,6 +399,7 @@ impl From<MissionItem> for NewItem {
             skip: item.skip,
             after: item.after,
             then: item.then,
+            issue: item.issue,
         }
     }
 }

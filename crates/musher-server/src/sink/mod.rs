@@ -28,8 +28,9 @@ use crate::api::{self, Problem};
 use crate::problem;
 use crate::readers::Readers;
 use target::Target;
-use tls::Trust;
-use webhook::{Failed, Post};
+pub(crate) use tls::Trust;
+use webhook::Post;
+pub(crate) use webhook::{Failed, connect, with_causes};
 pub use worker::Rest;
 use worker::{Signals, Worker};
 

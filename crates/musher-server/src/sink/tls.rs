@@ -14,7 +14,7 @@ use super::webhook::Failed;
 
 /// Whom webhooks may be sent to. Read when the first is sent: most projects have none.
 #[derive(Clone, Default)]
-pub(super) struct Trust(Arc<OnceCell<Arc<ClientConfig>>>);
+pub(crate) struct Trust(Arc<OnceCell<Arc<ClientConfig>>>);
 
 impl std::fmt::Debug for Trust {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -37,15 +37,15 @@ pub(super) struct Post {
 
 /// Why it was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failed {
+pub(crate) struct Failed {
     /// In one line.
-    pub(super) error: String,
+    pub(crate) error: String,
     /// The seconds that the receiver asks to be left alone.
-    pub(super) retry_after_secs: Option<u64>,
+    pub(crate) retry_after_secs: Option<u64>,
 }
 
 impl Failed {
-    pub(super) fn because(what: impl Display) -> Self {
+    pub(crate) fn because(what: impl Display) -> Self {
         Self { error: what.to_string(), retry_after_secs: None }
     }
 }
@@ -91,7 +91,7 @@ impl Webhook {
         {
             return self.understood(answer).await;
         }
-        let new = self.connect().await?;
+        let new = connect(&self.uri, &self.trust).await?;
         let answer = self.send(new, post).await.map_err(|error| Failed::because(with_causes(&error)))?;
         self.understood(answer).await
     }
@@ -125,17 +125,6 @@ impl Webhook {
         request
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failed> {
-        let host = self.uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let encrypted = self.uri.scheme_str() == Some("https");
-        let port = self.uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-        let refused = |error| Failed::because(format_args!("`{host}:{port}` cannot be reached: {error}"));
-        let stream = TcpStream::connect((bare, port)).await.map_err(refused)?;
-        let _ = stream.set_nodelay(true);
-        if encrypted { shake_hands(self.trust.encrypt(bare, stream).await?).await } else { shake_hands(stream).await }
-    }
-
     async fn understood(&mut self, answer: Answer) -> Result<StatusCode, Failed> {
         let Answer { response, sender } = answer;
         let status = response.status();
@@ -165,6 +154,18 @@ struct Answer {
     sender: SendRequest<Full<Bytes>>,
 }
 
+/// A connection to the host of an address.
+pub(crate) async fn connect(uri: &Uri, trust: &Trust) -> Result<SendRequest<Full<Bytes>>, Failed> {
+    let host = uri.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let encrypted = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+    let refused = |error| Failed::because(format_args!("`{host}:{port}` cannot be reached: {error}"));
+    let stream = TcpStream::connect((bare, port)).await.map_err(refused)?;
+    let _ = stream.set_nodelay(true);
+    if encrypted { shake_hands(trust.encrypt(bare, stream).await?).await } else { shake_hands(stream).await }
+}
+
 async fn shake_hands(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Result<SendRequest<Full<Bytes>>, Failed> {
@@ -192,7 +193,7 @@ fn one_line(bytes: &[u8]) -> String {
     words.join(" ").chars().filter(|c| !c.is_control()).take(SHOWN).collect()
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Rebase, Report};
+use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Push, Rebase, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
+use musher_core::forge::ForgeFailure;
 use musher_core::item::Prepared;
 use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
-use musher_engine::driver::{Drivers, Git, Reports, Runs, Swept, Work};
-use musher_engine::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd, TellJob};
+use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Work};
+use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
 use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
-use musher_server::{About, Client, Server};
+use musher_server::{About, Client, Server, WebDriver};
 use musher_store::SqliteStore;
 use tokio::sync::{Notify, Semaphore};
 
@@ -39,6 +40,7 @@ impl Git for FakeGit {
             })),
             GitJob::Rebase(_) => Report::Rebased(Rebase::Done { head: "head2".into() }),
             GitJob::Land(_) => Report::LandingFinished(Landing::Landed),
+            GitJob::PushBranch(_) => Report::Pushed(Push::Done),
             GitJob::RemoveWorktree(_) => Report::WorktreeKept { reason: "notes.txt is nowhere else".into() },
         };
         Box::pin(async move { report })
@@ -50,6 +52,15 @@ impl Git for FakeGit {
 
     fn diff(&self, job: Diff) -> Work<Result<String, String>> {
         Box::pin(async move { Ok(format!("diff --git {}\n", job.branch)) })
+    }
+}
+
+/// A forge that nobody is let into.
+struct NoForge;
+
+impl Forge for NoForge {
+    fn carry_out(&self, _: ForgeJob) -> Work<Report> {
+        Box::pin(async { Report::ForgeFailed(ForgeFailure::Refused("there is no token".into())) })
     }
 }
 
@@ -153,7 +164,12 @@ impl World {
         let paths = Paths::of(folder.path().join(path));
         std::fs::create_dir_all(&paths.state).unwrap();
         let runs = Arc::new(FakeRuns::default());
-        let drivers = Drivers { git: Arc::new(FakeGit), runs: runs.clone() };
+        let drivers = Drivers {
+            git: Arc::new(FakeGit),
+            runs: runs.clone(),
+            forge: Arc::new(NoForge),
+            web: Arc::new(WebDriver::default()),
+        };
         let store = SqliteStore::open(&paths.state, SystemClock.now()).unwrap();
         let socket = paths.socket();
         let config = EngineConfig { store: Box::new(store), clock, seed: 7, drivers, paths, first: Vec::new() };

@@ -7,8 +7,8 @@ use std::time::Instant;
 use musher_core::command::{Actor, Command, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
-use musher_engine::driver::{Drivers, Git, Reports, Runs, Swept, Work};
-use musher_engine::job::{Checkout, Diff, GitJob, RunJob, Script, ScriptEnd, TellJob};
+use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Web, Work};
+use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Engine, EngineConfig, Paths, SystemClock};
 use musher_server::{About, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,7 +66,12 @@ async fn daemon(folder: &Path) -> Result<(Engine, Server), BenchError> {
         store: Box::new(open(&paths.state)?),
         clock: Arc::new(SystemClock),
         seed: 23,
-        drivers: Drivers { git: Arc::new(Nobody), runs: Arc::new(Nobody) },
+        drivers: Drivers {
+            git: Arc::new(Nobody),
+            runs: Arc::new(Nobody),
+            forge: Arc::new(Nobody),
+            web: Arc::new(Nobody),
+        },
         paths: paths.clone(),
         first: Vec::new(),
     };
@@ -156,6 +161,18 @@ impl Git for Nobody {
     }
 
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl Forge for Nobody {
+    fn carry_out(&self, _: ForgeJob) -> Work<Report> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl Web for Nobody {
+    fn fetch(&self, _: String) -> Work<Report> {
         Box::pin(std::future::pending())
     }
 }

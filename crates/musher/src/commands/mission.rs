@@ -3,16 +3,18 @@
 use std::path::PathBuf;
 
 use musher_core::mission::WEIGHTS;
-use musher_core::plan::{self, Plan};
+use musher_core::plan::{self, Compiled, Plan};
 use musher_server::api::{
     Mission, MissionDocument, MissionQuery, MissionShow, PauseWish, StartMission, StopWish, WeightWish,
 };
 
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
+use crate::forge::{IssueArgs, ProjectForge};
 use crate::live::follow::{self, Audience, End};
 use crate::live::{self, Screen};
 use crate::output::{self, Table, Tone};
+use crate::project::Project;
 
 mod compile;
 
@@ -79,7 +81,7 @@ pub(crate) enum Command {
     },
 }
 
-/// Start a mission from a plan file, a document or a text
+/// Start a mission from issues, a plan file, a document or a text
 #[derive(Debug, clap::Args)]
 pub(crate) struct Start {
     /// A plan file (TOML) or a Markdown document; `-` reads standard input
@@ -90,6 +92,8 @@ pub(crate) struct Start {
     /// A text: one item
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["file", "doc"])]
     text: Option<String>,
+    #[command(flatten)]
+    issues: IssueArgs,
     /// The base branch, instead of the configured or checked-out one
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
@@ -175,7 +179,7 @@ fn changed(mission: Mission, cx: &Context) -> Outcome {
 
 async fn start(args: Start, cx: &Context) -> Outcome {
     let project = cx.project()?;
-    let plan = plan_of(&args)?;
+    let plan = plan_of(&args, &project, cx).await?;
     let mut start = start_of(&project, plan, args.base.as_deref())?;
     if let Some(n) = args.max_parallel {
         if n == 0 {
@@ -204,7 +208,18 @@ async fn start(args: Start, cx: &Context) -> Outcome {
     if args.wait { wait(&start, cx).await } else { post(&start, cx).await }
 }
 
-fn plan_of(args: &Start) -> Result<Plan, Failure> {
+async fn plan_of(args: &Start, project: &Project, cx: &Context) -> Result<Plan, Failure> {
+    if !args.issues.issues.is_empty() {
+        if args.file.is_some() || args.doc.is_some() || args.text.is_some() {
+            return Err(Failure::usage("issues and something else to do").fix("start a mission for each"));
+        }
+        let compiled =
+            ProjectForge::find(&project.config.forge, &project.paths.root).await?.compile(&args.issues).await?;
+        if !cx.json {
+            show(&compiled);
+        }
+        return Ok(compiled.plan);
+    }
     match (&args.file, &args.doc, &args.text) {
         (Some(file), None, None) => super::plan::read(file),
         (None, Some(path), None) => {
@@ -217,8 +232,16 @@ fn plan_of(args: &Start) -> Result<Plan, Failure> {
         }
         (None, None, Some(text)) => text_plan(text),
         _ => Err(Failure::usage("a mission needs something to do")
-            .fix("name a plan file, `--doc PATH` or `--text TEXT`; `musher plan schema` says what a plan file holds")),
+            .fix("name a plan file, `--issue N`, `--doc PATH` or `--text TEXT`; `musher plan schema` says what a plan file holds")),
     }
+}
+
+/// Shows what issues were compiled into, before anything starts; to where it is in the way of nothing.
+pub(crate) fn show(compiled: &Compiled) {
+    for remark in &compiled.remarks {
+        eprintln!("{}", output::harmless(remark));
+    }
+    live::plan_lines(&compiled.plan, Screen::size().0).iter().for_each(|line| eprintln!("{line}"));
 }
 
 /// Starts a mission with the daemon and comes back at once.

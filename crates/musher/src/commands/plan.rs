@@ -7,11 +7,15 @@ use musher_core::plan::{self, Plan};
 
 use crate::connect::Context;
 use crate::error::{Failure, Outcome};
+use crate::forge::IssueArgs;
 use crate::output;
 
 mod planner;
 
 /// Have an agent plan a mission, and look at its plan; or `plan check FILE`, `plan schema`
+///
+/// With `--issue`, nothing is asked of an agent: the issues are compiled into a plan, which is printed, or written to
+/// a file with `-o`.
 ///
 /// An agent looks around in the repository and divides the goal into items. Its plan is checked, shown as a graph, and
 /// starts when you say so. A goal that is one of the words `check` and `schema` comes after `--`.
@@ -28,6 +32,8 @@ pub(crate) struct Args {
     /// Replace the file, if there is one
     #[arg(long, requires = "output")]
     force: bool,
+    #[command(flatten)]
+    issues: IssueArgs,
     /// The agent that plans
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
@@ -45,6 +51,9 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
+    if !args.issues.issues.is_empty() {
+        return planner::of_issues(args, cx).await;
+    }
     match (&args.command, &args.goal) {
         (Some(Command::Check { file }), _) => check(file, cx),
         (Some(Command::Schema), _) => {

@@ -137,6 +137,25 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::DeliveryDeadLettered { sink, event, error, .. } => {
             bad(format!("sink {sink} never took event {}: {}", event.0, one_line(error, WIDE)))
         }
+        Happened::BranchPushed { branch, .. } => quiet(format!("{} is pushed", one_line(branch, WIDE))),
+        Happened::PullOpened { url, draft, .. } => {
+            let draft = if *draft { ", a draft" } else { "" };
+            plain(format!("has a pull request{draft}: {}", one_line(url, WIDE)))
+        }
+        Happened::PullReady { number } => plain(format!("pull request #{number} is ready")),
+        Happened::PullQueued { number } => plain(format!("the forge merges #{number} when its rules are satisfied")),
+        Happened::PullMerged { number, .. } => good(format!("pull request #{number} is merged")),
+        Happened::PullClosed { number } => bad(format!("pull request #{number} was closed without a merge")),
+        Happened::ChecksRerun { checks, started: true, .. } => {
+            plain(format!("failed checks run again: {}", one_line(&checks.join(", "), WIDE)))
+        }
+        Happened::ChecksRerun { started: false, .. } => None,
+        Happened::WatchTriggered { watch, text, .. } => bad(format!("{watch}: {}", one_line(text, WIDE))),
+        Happened::WatchDone { watch, text } => good(format!("{watch}: {}", one_line(text, WIDE))),
+        Happened::WatchFailed { watch, error } => bad(format!("a look at {watch} failed: {}", one_line(error, WIDE))),
+        Happened::WatchesOverridden { count, by } => {
+            plain(format!("{count} watch(es) overridden by {}", one_line(by, WIDE)))
+        }
         Happened::AgentOnline { name } => plain(format!("agent {name} takes work")),
         Happened::ItemMerging {}
         | Happened::RunStarted { .. }

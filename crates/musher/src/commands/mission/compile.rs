@@ -1,6 +1,6 @@
 //! From a plan to a mission that can be started: the repository is looked at first, so that nothing starts half.
 
-use musher_core::item::Wants;
+use musher_core::mission::MissionItem;
 use musher_core::plan::{self, Plan};
 use musher_git::{PreflightError, preflight};
 use musher_server::api::{NewItem, StartMission};
@@ -28,27 +28,7 @@ pub(crate) fn start_of(project: &Project, plan: Plan, base: Option<&str>) -> Res
         policy,
         base: checked.base.as_str().to_owned(),
         ask: false,
-        items: plan
-            .items
-            .into_iter()
-            .map(|item| NewItem {
-                key: item.id,
-                title: item.title,
-                body: item.body,
-                kind: item.kind,
-                wants: Wants::Change,
-                role: item.role,
-                priority: item.priority,
-                labels: item.labels,
-                depends_on: item.depends_on,
-                touches: item.touches,
-                agent: item.agent,
-                gate: item.gate,
-                qa: item.qa,
-                max_retries: item.max_retries,
-                skip: item.skip,
-            })
-            .collect(),
+        items: plan.items.into_iter().map(MissionItem::from).map(NewItem::from).collect(),
     })
 }
 

@@ -14,6 +14,7 @@ use super::Args;
 use crate::commands::mission;
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
+use crate::forge::ProjectForge;
 use crate::live::follow::{self, Audience, End};
 use crate::live::{self, Screen};
 use crate::output;
@@ -214,7 +215,44 @@ fn there_already(file: &Path) -> Failure {
         .fix("`--force` replaces it; or name another file")
 }
 
+/// Compiles issues and writes the plan: to a file, or to standard output as it would stand there.
+pub(super) async fn of_issues(args: &Args, cx: &Context) -> Outcome {
+    if args.goal.is_some() || args.agent.is_some() {
+        return Err(Failure::usage("issues need no agent that plans").fix("leave the goal and `--agent` out"));
+    }
+    if let Some(file) = &args.output {
+        may_be_written(file, args.force)?;
+    }
+    let project = cx.project()?;
+    let compiled = ProjectForge::find(&project.config.forge, &project.paths.root).await?.compile(&args.issues).await?;
+    let file = plan::to_toml(&compiled.plan);
+    if let Some(path) = &args.output {
+        save(path, args.force, &file)?;
+    }
+    if cx.json {
+        output::json(&serde_json::json!({
+            "plan": file, "items": compiled.plan.items, "remarks": compiled.remarks,
+            "file": args.output.as_ref().map(|path| path.display().to_string()),
+        }))?;
+        return Ok(0);
+    }
+    mission::show(&compiled);
+    match &args.output {
+        Some(path) => {
+            let path = path.display();
+            output::line(&format!("wrote {path}; `musher mission start {path}` starts it"));
+        }
+        // To the byte: it may become a file.
+        None => std::io::stdout().lock().write_all(file.as_bytes())?,
+    }
+    Ok(0)
+}
+
 fn write(file: &Path, force: bool, made: &Made) -> Result<(), Failure> {
+    save(file, force, &made.file).map_err(|failure| failure.fix(&made.again))
+}
+
+fn save(file: &Path, force: bool, text: &str) -> Result<(), Failure> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
     if force {
@@ -222,13 +260,10 @@ fn write(file: &Path, force: bool, made: &Made) -> Result<(), Failure> {
     } else {
         options.create_new(true)
     };
-    let written = options.open(file).and_then(|mut file| file.write_all(made.file.as_bytes()));
-    written.map_err(|error| {
-        let failure = match error.kind() {
-            std::io::ErrorKind::AlreadyExists => there_already(file),
-            _ => Failure::failed(format!("`{}` cannot be written", file.display())).why(error.to_string()),
-        };
-        failure.fix(&made.again)
+    let written = options.open(file).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => there_already(file),
+        _ => Failure::failed(format!("`{}` cannot be written", file.display())).why(error.to_string()),
     })
 }
 

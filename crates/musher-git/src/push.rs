@@ -1,0 +1,69 @@
+//! Brings an item's branch to a remote, if nobody else has moved it there.
+
+use crate::git::GitError;
+use crate::names::{BranchName, ObjectId, RemoteName};
+use crate::repository::Repository;
+
+/// Which commit a branch is to have at a remote.
+#[derive(Debug, Clone)]
+pub struct PushRequest {
+    /// The branch, of the same name here and there.
+    pub branch: BranchName,
+    /// The commit.
+    pub head: ObjectId,
+    /// The commit that it must still have there; none when it must not exist.
+    pub expected: Option<ObjectId>,
+    /// Where.
+    pub remote: RemoteName,
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pushed {
+    /// The branch has the commit there, now or already.
+    Done,
+    /// Somebody else has moved it.
+    Moved {
+        /// What it has there; none if it is gone.
+        found: Option<ObjectId>,
+    },
+    /// git, a hook or the remote refused.
+    Refused {
+        /// The words.
+        said: String,
+    },
+}
+
+impl Repository {
+    /// Pushes a branch with a lease on what it must still have there.
+    ///
+    /// # Errors
+    /// When git cannot be run, or answers what it never should.
+    pub fn push_branch(&self, request: &PushRequest) -> Result<Pushed, GitError> {
+        let full = request.branch.full();
+        // An empty value is git's word for "must not exist".
+        let expected = request.expected.as_ref().map(ObjectId::as_str).unwrap_or_default();
+        let lease = format!("--force-with-lease={full}:{expected}");
+        let spec = format!("{}:{full}", request.head);
+        let git = self.git().global("-c").global("credential.interactive=false");
+        let call = git.call(["push", "--quiet", "--no-signed", &lease, "--", request.remote.as_str(), &spec]);
+        let answer = call.with_hooks().without_terminal().run()?;
+        if answer.success() {
+            return Ok(Pushed::Done);
+        }
+        // Why it was refused is looked up, not read from words: they are in the user's language.
+        let git = self.git().global("-c").global("credential.interactive=false");
+        let listed =
+            git.call(["ls-remote", "--quiet", "--", request.remote.as_str(), &full]).without_terminal().run()?;
+        if !listed.success() {
+            return Ok(Pushed::Refused { said: answer.said() });
+        }
+        let line = listed.line();
+        let found = line.split_whitespace().next().and_then(|id| ObjectId::parse(id).ok());
+        Ok(match found {
+            Some(found) if found == request.head => Pushed::Done,
+            found if found == request.expected => Pushed::Refused { said: answer.said() },
+            found => Pushed::Moved { found },
+        })
+    }
+}

@@ -426,6 +426,9 @@ pub struct Item {
     /// Not dispatched before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// The disk had no room for its worktree; `not_before` is when musher looks again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_room: bool,
     /// The account that its last run used up, while it is ready again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<Box<Limited>>,

@@ -59,9 +59,11 @@ fn release(w: &mut World, key: &str) {
 }
 
 /// Why `key` waits, if it does: the code, the words, and until when.
+/// The first wait of an item, without what would help: `explain.rs` holds those words.
 fn waits(w: &World, key: &str) -> Option<(WaitCode, String, Option<Timestamp>)> {
     let wait = wait::of_item(&w.state, w.id(key)).into_iter().next()?;
-    Some((wait.code, wait.text, wait.until))
+    let help = ["; `musher quota", "; it starts"].iter().filter_map(|help| wait.text.find(help)).min();
+    Some((wait.code, wait.text[..help.unwrap_or(wait.text.len())].to_owned(), wait.until))
 }
 
 fn used(w: &World, scope: &Scope, cap: Cap) -> (u64, i64) {

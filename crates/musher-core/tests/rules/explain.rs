@@ -38,7 +38,6 @@ const fn after(code: WaitCode) -> Option<WaitCode> {
 
 /// A world in which the item `x` waits for this, and the words of it: what is the matter, and what helps. `ID` is the
 /// item's id, `MISSION` its mission's, `UNTIL` the moment told.
-#[expect(clippy::too_many_lines, reason = "a table: a code, a world and its words each")]
 fn world_of(code: WaitCode) -> (World, Vec<&'static str>) {
     let mut w = World::with_agents(1);
     let roomy = Policy { max_parallel_items: 9, ..policy() };

@@ -58,8 +58,7 @@ fn release(w: &mut World, key: &str) {
     w.ok(Command::ReleaseItem(id));
 }
 
-/// Why `key` waits, if it does: the code, the words, and until when.
-/// The first wait of an item, without what would help: `explain.rs` holds those words.
+/// Why `key` waits, if it does: the code, the words without what would help (`explain.rs` holds those), and until when.
 fn waits(w: &World, key: &str) -> Option<(WaitCode, String, Option<Timestamp>)> {
     let wait = wait::of_item(&w.state, w.id(key)).into_iter().next()?;
     let help = ["; `musher quota", "; it starts"].iter().filter_map(|help| wait.text.find(help)).min();

@@ -9,6 +9,7 @@ use crate::review;
 use crate::run::Run;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
+use crate::wait::resting;
 
 /// What sort of answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,6 +180,13 @@ fn asks_for_another(state: &State, item: &Item) -> bool {
     item.limited.as_deref().is_some_and(|limited| limited.then == OnRateLimit::Ask) && state.is_parked(item)
 }
 
+/// Whose account is used up, and until when.
+fn rest(state: &State, item: &Item) -> String {
+    let (name, until) = item.limited.as_deref().map_or(("its reviewer", None), |limited| resting(state, limited));
+    let until = until.map(|at| format!(" until {at}")).unwrap_or_default();
+    format!("the account of {name} is used up{until}")
+}
+
 fn of_item(state: &State, item: &Item) -> Option<Request> {
     let id = item.id.short();
     let (ask, text, replies) = match &item.state {
@@ -197,6 +205,20 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
             vec![
                 format!("musher item failover {id}"),
                 format!("musher mission note {} \"redirect {} to AGENT\"", item.mission.short(), item.key),
+                format!("musher explain {id}"),
+            ],
+        ),
+        ItemState::Waiting(_) if asks_for_another(state, item) => (
+            Ask::RateLimit,
+            format!(
+                "The review of {} waits: {}. Nothing has to be said: it is made anew then",
+                item.key,
+                rest(state, item)
+            ),
+            vec![
+                format!("musher item failover {id}"),
+                format!("musher approve {id}"),
+                format!("musher reject {id} \"WHY\""),
                 format!("musher explain {id}"),
             ],
         ),

@@ -5,11 +5,15 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentStatus;
 use crate::dispatch;
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, ItemState, Limited, MergeStage, Phase, Waiting, Worktree};
+use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
 use crate::quota::Denied;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
+
+mod limited;
+
+pub(crate) use limited::resting;
 
 /// What an item waits for. The codes are stable: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -212,7 +216,7 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
         ));
     }
     if let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) {
-        waits.push(rate_limited(state, item, limited));
+        waits.push(limited::of_work(state, item, limited));
     } else if let Some((code, removed)) = dispatch::no_agent(state, item) {
         let until = if code == WaitCode::RateLimited {
             state.agents().filter(|a| !a.removed).filter_map(|a| a.limited_until).min()
@@ -222,20 +226,6 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
         waits.push(Wait { code, text: no_agent_text(state, code, &removed), until });
     }
     waits
-}
-
-/// It waits for the account of its own agent, though others may be free.
-fn rate_limited(state: &State, item: &Item, limited: &Limited) -> Wait {
-    let agent = state.agent(limited.agent);
-    let name = agent.map(|agent| &*agent.spec.name).unwrap_or_default();
-    let until = agent.and_then(|agent| agent.limited_until);
-    let rests = until.map(|until| format!(" until {until}")).unwrap_or_default();
-    let id = item.id.short();
-    let text = format!(
-        "the account of {name} rests{rests}, and it goes on in its session then; `musher item failover {id}` gives it to \
-         another account now"
-    );
-    Wait { code: WaitCode::RateLimited, text, until }
 }
 
 fn no_agent_text(state: &State, code: WaitCode, removed: &dispatch::Removed) -> String {
@@ -305,6 +295,9 @@ fn review(state: &State, item: &Item) -> Wait {
     if let Some(run) = item.review_run.and_then(|r| state.run(r)) {
         let name = state.agent(run.agent).map(|a| a.spec.name.to_string()).unwrap_or_default();
         return wait(WaitCode::Review, format!("{name} is reviewing it; a person may decide first: {yes}"));
+    }
+    if let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) {
+        return limited::of_review(state, item, limited);
     }
     let removed = dispatch::no_reviewer(state, item).filter(|removed| !removed.denied.is_empty());
     if let Some(removed) = removed {

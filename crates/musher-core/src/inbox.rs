@@ -1,7 +1,10 @@
 //! The inbox: what waits for a person now. Derived from the state, never stored, gone when its cause is gone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{Agent, Suspended};
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase};
 use crate::mission::{MissionState, OnRateLimit};
@@ -27,6 +30,8 @@ pub enum Ask {
     Blocked,
     /// An agent cannot start.
     Agent,
+    /// A driver is paused, for it cannot be set up.
+    Driver,
     /// An item waits for a used up account, and another could take it.
     RateLimit,
     /// A running agent asks before it does something.
@@ -100,8 +105,41 @@ pub fn requests(state: &State) -> Vec<Request> {
             });
         }
     }
+    requests.extend(paused_drivers(state));
     requests.sort_by_key(|r| r.since);
     requests
+}
+
+/// The drivers that rest after the same failure of their agents, each once: what is to be mended, and who waits for it.
+fn paused_drivers(state: &State) -> impl Iterator<Item = Request> {
+    let mut drivers: BTreeMap<&str, Vec<(&Agent, &Suspended)>> = BTreeMap::new();
+    for agent in state.agents().filter(|agent| !agent.removed) {
+        if let Some(suspended) = agent.suspended.as_deref() {
+            drivers.entry(&agent.spec.driver).or_default().push((agent, suspended));
+        }
+    }
+    drivers.into_iter().filter_map(|(driver, resting)| {
+        let (first, suspended) = *resting.first()?;
+        let until = match (suspended.until, suspended.canary) {
+            (Some(at), _) => format!("until {at}, when one run tries it"),
+            (None, Some(run)) => format!("while run {} tries it", run.short()),
+            (None, None) => "until the next run has tried it".to_owned(),
+        };
+        let names: Vec<&str> = resting.iter().map(|(agent, _)| &*agent.spec.name).collect();
+        Some(Request {
+            ask: Ask::Driver,
+            mission: None,
+            item: None,
+            text: format!(
+                "Driver {driver} is paused {until}: {}\nIts agents take nothing: {}. Once it is mended, a resume lets one \
+                 take work at once",
+                suspended.why,
+                names.join(", ")
+            ),
+            replies: names.iter().map(|name| format!("musher agent resume {name}")).collect(),
+            since: resting.iter().map(|(agent, _)| agent.updated_at).min().unwrap_or(first.updated_at),
+        })
+    })
 }
 
 /// What a running agent asks, whole: a person must see what a yes would let happen.

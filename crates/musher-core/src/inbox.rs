@@ -1,7 +1,10 @@
 //! The inbox: what waits for a person now. Derived from the state, never stored, gone when its cause is gone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::agent::{Agent, Suspended};
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase};
 use crate::mission::{MissionState, OnRateLimit};
@@ -9,6 +12,7 @@ use crate::review;
 use crate::run::Run;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
+use crate::wait::resting;
 
 /// What sort of answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,8 @@ pub enum Ask {
     Blocked,
     /// An agent cannot start.
     Agent,
+    /// A driver is paused, for it cannot be set up.
+    Driver,
     /// An item waits for a used up account, and another could take it.
     RateLimit,
     /// A running agent asks before it does something.
@@ -99,8 +105,41 @@ pub fn requests(state: &State) -> Vec<Request> {
             });
         }
     }
+    requests.extend(paused_drivers(state));
     requests.sort_by_key(|r| r.since);
     requests
+}
+
+/// The drivers that rest after the same failure of their agents, each once: what is to be mended, and who waits for it.
+fn paused_drivers(state: &State) -> impl Iterator<Item = Request> {
+    let mut drivers: BTreeMap<&str, Vec<(&Agent, &Suspended)>> = BTreeMap::new();
+    for agent in state.agents().filter(|agent| !agent.removed) {
+        if let Some(suspended) = agent.suspended.as_deref() {
+            drivers.entry(&agent.spec.driver).or_default().push((agent, suspended));
+        }
+    }
+    drivers.into_iter().filter_map(|(driver, resting)| {
+        let (first, suspended) = *resting.first()?;
+        let until = match (suspended.until, suspended.canary) {
+            (Some(at), _) => format!("until {at}, when one run tries it"),
+            (None, Some(run)) => format!("while run {} tries it", run.short()),
+            (None, None) => "until the next run has tried it".to_owned(),
+        };
+        let names: Vec<&str> = resting.iter().map(|(agent, _)| &*agent.spec.name).collect();
+        Some(Request {
+            ask: Ask::Driver,
+            mission: None,
+            item: None,
+            text: format!(
+                "Driver {driver} is paused {until}: {}\nIts agents take nothing: {}. Once it is mended, a resume lets one \
+                 take work at once",
+                suspended.why,
+                names.join(", ")
+            ),
+            replies: names.iter().map(|name| format!("musher agent resume {name}")).collect(),
+            since: resting.iter().map(|(agent, _)| agent.updated_at).min().unwrap_or(first.updated_at),
+        })
+    })
 }
 
 /// What a running agent asks, whole: a person must see what a yes would let happen.
@@ -179,6 +218,13 @@ fn asks_for_another(state: &State, item: &Item) -> bool {
     item.limited.as_deref().is_some_and(|limited| limited.then == OnRateLimit::Ask) && state.is_parked(item)
 }
 
+/// Whose account is used up, and until when.
+fn rest(state: &State, item: &Item) -> String {
+    let (name, until) = item.limited.as_deref().map_or(("its reviewer", None), |limited| resting(state, limited));
+    let until = until.map(|at| format!(" until {at}")).unwrap_or_default();
+    format!("the account of {name} is used up{until}")
+}
+
 fn of_item(state: &State, item: &Item) -> Option<Request> {
     let id = item.id.short();
     let (ask, text, replies) = match &item.state {
@@ -197,6 +243,20 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
             vec![
                 format!("musher item failover {id}"),
                 format!("musher mission note {} \"redirect {} to AGENT\"", item.mission.short(), item.key),
+                format!("musher explain {id}"),
+            ],
+        ),
+        ItemState::Waiting(_) if asks_for_another(state, item) => (
+            Ask::RateLimit,
+            format!(
+                "The review of {} waits: {}. Nothing has to be said: it is made anew then",
+                item.key,
+                rest(state, item)
+            ),
+            vec![
+                format!("musher item failover {id}"),
+                format!("musher approve {id}"),
+                format!("musher reject {id} \"WHY\""),
                 format!("musher explain {id}"),
             ],
         ),

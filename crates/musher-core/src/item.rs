@@ -14,6 +14,7 @@ mod progress;
 mod table;
 
 pub use limited::fail_over;
+pub(crate) use limited::limited_by;
 pub use operate::{
     LONGEST_MESSAGE, cancel, discard, driver_failed, hold, release, retry, skip, stop_run, tell_run, told,
     worktree_removed,
@@ -362,10 +363,10 @@ pub struct Approval {
     pub head: Box<str>,
 }
 
-/// An item whose agent's account is used up for now.
+/// An item whose agent's account, or whose reviewer's, is used up for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
-    /// The agent, whose session goes on when it takes the item again.
+    /// The agent, whose session goes on when it takes the item again; or the reviewer.
     pub agent: AgentId,
     /// The run that was cut short; what it had done is stored with it.
     pub run: RunId,
@@ -438,7 +439,10 @@ pub struct Item {
     /// Not dispatched before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// The account that its last run used up, while it is ready again.
+    /// The disk had no room for its worktree; `not_before` is when musher looks again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_room: bool,
+    /// The account that its last run used up, while it is ready again; or its review, while it waits for another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited: Option<Box<Limited>>,
     /// Grows with every assignment; a report with an older one is refused.
@@ -557,6 +561,11 @@ impl Item {
     /// Whether an agent's process may be at work on it.
     pub fn is_live(&self) -> bool {
         matches!(self.phase(), Phase::Assigned | Phase::Running)
+    }
+
+    /// Whether it waits for a review that nobody makes yet.
+    pub fn wants_reviewer(&self) -> bool {
+        self.state == ItemState::Waiting(Waiting::Review) && self.review_run.is_none()
     }
 
     /// The one moment at which it wants to be looked at again, if any.

@@ -282,7 +282,9 @@ fn redirected(
     let mut row: Item = item.clone();
     row.pin = Some(agent.into());
     // Who names an agent does not want to wait for the account of another.
-    if let Some(limited) = &mut row.limited {
+    if row.phase() == Phase::Ready
+        && let Some(limited) = &mut row.limited
+    {
         limited.then = mission::OnRateLimit::Failover;
     }
     row.updated_at = cx.now;

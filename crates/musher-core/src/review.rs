@@ -50,8 +50,12 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
         return Err(Refused::Stale { what: "its item waits for no review" });
     }
     let reviewer = state.agent(agent).ok_or(Refused::Stale { what: "its reviewer is gone" })?;
+    if state.is_parked(item) {
+        return Err(Refused::Stale { what: "it waits for the account of its reviewer" });
+    }
     dispatch::permitted(state, reviewer, item)?;
     let mut row = item.clone();
+    row.limited = None;
     let run = item::new_run(&mut row, agent, Purpose::Review, cx);
     row.review_run = Some(run.id);
     let name = state.agent(agent).map(|a| a.spec.name.clone()).unwrap_or_default();
@@ -81,6 +85,9 @@ pub fn run_finished(
     }
     if let Some(why) = unjudged(state, id, outcome, cx) {
         row.updated_at = cx.now;
+        if row.review_run.is_none() && matches!(outcome, Outcome::RateLimited { .. }) {
+            row.limited = item::limited_by(state, &row, id);
+        }
         change.items.push(row);
         change.extend(why);
         return Ok(change);
@@ -102,7 +109,8 @@ pub fn run_finished(
 }
 
 /// What follows when the reviewer is not to blame for an end without a verdict; another review is then made. One whose
-/// program cannot start is marked, so that the next reviewer is asked, or a person when there is none.
+/// program cannot start is marked, so that the next reviewer is asked, or a person when there is none. One whose account
+/// is used up is waited for, or not, as the policy says.
 fn unjudged(state: &State, id: RunId, outcome: &Outcome, cx: &mut Context) -> Option<Change> {
     let run = state.run(id)?;
     match outcome {
@@ -159,6 +167,7 @@ fn approved(mut row: Item, by: &str, text: &str, cx: &mut Context) -> Result<Cha
     row.approval = Some(Approval { by: by.into(), head: row.head.clone().unwrap_or_default() });
     row.state = ItemState::Waiting(Waiting::Clear);
     row.updated_at = cx.now;
+    row.limited = None;
     let event = cx.about(&row, Happened::ReviewApproved { text: text.into() });
     Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::Request;
 use crate::help::HelpRequest;
 use crate::id::{AgentId, Fence, ItemId, MissionId, RunId};
+use crate::price::Tokens;
 use crate::time::Timestamp;
 use crate::tool::Submitted;
 
@@ -123,9 +124,15 @@ pub struct Session {
 /// What was used. Always a difference or a sum, never a level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens read, from a cache or not.
     #[serde(default)]
     pub input_tokens: u64,
+    /// What of the tokens read came from a cache, as far as the agent tells.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache_read_tokens: u64,
+    /// What of the tokens read was put into a cache, as far as the agent tells.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cache_write_tokens: u64,
     /// Tokens written.
     #[serde(default)]
     pub output_tokens: u64,
@@ -138,9 +145,18 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Both kinds of tokens.
+    /// All tokens, read and written: what quotas count. One from a cache counts as much as any other.
     pub const fn tokens(self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// The tokens by what they are priced as. An agent may say that more came from a cache than it read; never more than
+    /// was read is priced.
+    pub fn priced_as(self) -> Tokens {
+        let cache_read = self.cache_read_tokens.min(self.input_tokens);
+        let cache_write = self.cache_write_tokens.min(self.input_tokens - cache_read);
+        let input = self.input_tokens - cache_read - cache_write;
+        Tokens { input, output: self.output_tokens, cache_read, cache_write }
     }
 
     /// US dollars, for people and the API.
@@ -153,6 +169,8 @@ impl Usage {
     pub const fn plus(self, other: Self) -> Self {
         Self {
             input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            cache_read_tokens: self.cache_read_tokens.saturating_add(other.cache_read_tokens),
+            cache_write_tokens: self.cache_write_tokens.saturating_add(other.cache_write_tokens),
             output_tokens: self.output_tokens.saturating_add(other.output_tokens),
             cost_micro_usd: self.cost_micro_usd.saturating_add(other.cost_micro_usd),
             estimated_micro_usd: self.estimated_micro_usd.saturating_add(other.estimated_micro_usd),
@@ -164,6 +182,8 @@ impl Usage {
     pub const fn since(self, before: Self) -> Self {
         Self {
             input_tokens: self.input_tokens.saturating_sub(before.input_tokens),
+            cache_read_tokens: self.cache_read_tokens.saturating_sub(before.cache_read_tokens),
+            cache_write_tokens: self.cache_write_tokens.saturating_sub(before.cache_write_tokens),
             output_tokens: self.output_tokens.saturating_sub(before.output_tokens),
             cost_micro_usd: self.cost_micro_usd.saturating_sub(before.cost_micro_usd),
             estimated_micro_usd: self.estimated_micro_usd.saturating_sub(before.estimated_micro_usd),

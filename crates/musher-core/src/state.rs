@@ -451,9 +451,11 @@ impl State {
         self.rested.first().copied()
     }
 
-    /// Whether a ready item waits for the account of its last run, whoever else could take it.
+    /// Whether a ready item waits for the account of its last run, or one to be reviewed for that of its reviewer,
+    /// whoever else could take it.
     pub fn is_parked(&self, item: &Item) -> bool {
-        let waits = item.limited.as_deref().filter(|_| item.phase() == Phase::Ready);
+        let may_begin = item.phase() == Phase::Ready || item.wants_reviewer();
+        let waits = item.limited.as_deref().filter(|_| may_begin);
         waits.is_some_and(|limited| match limited.then {
             OnRateLimit::Wait | OnRateLimit::Ask => {
                 self.agent(limited.agent).is_some_and(|agent| !agent.removed && agent.limited_until.is_some())
@@ -805,9 +807,7 @@ impl State {
         }
         match &item.state {
             ItemState::Ready if item.not_before.is_none() => {
-                if let Some(limited) = &item.limited {
-                    self.limited.entry(limited.agent).or_default().insert(item.id);
-                }
+                self.index_limited(item);
                 if !self.is_parked(item) {
                     self.ready.insert(item);
                 }
@@ -817,7 +817,10 @@ impl State {
                 self.clear.insert(item.id);
             }
             ItemState::Waiting(Waiting::Review) if item.review_run.is_none() => {
-                self.unreviewed.insert(item.id);
+                self.index_limited(item);
+                if !self.is_parked(item) {
+                    self.unreviewed.insert(item.id);
+                }
                 self.dispatch_due = true;
             }
             ItemState::Merging(MergeStage::Queued) => {
@@ -842,19 +845,13 @@ impl State {
                 self.promotable.remove(&item.id);
             }
             ItemState::Ready => {
-                if let Some(agent) = item.limited.as_ref().map(|limited| limited.agent)
-                    && let Some(items) = self.limited.get_mut(&agent)
-                {
-                    items.remove(&item.id);
-                    if items.is_empty() {
-                        self.limited.remove(&agent);
-                    }
-                }
+                self.unindex_limited(item);
                 self.ready.remove(item);
                 // Another one is the first now, and why that one finds no agent may have to be said.
                 self.dispatch_due = true;
             }
             ItemState::Waiting(_) => {
+                self.unindex_limited(item);
                 self.clear.remove(&item.id);
                 self.unreviewed.remove(&item.id);
             }
@@ -866,6 +863,23 @@ impl State {
             }
             ItemState::Assigned | ItemState::Running | ItemState::Verifying => self.dispatch_due = true,
             _ => {}
+        }
+    }
+
+    fn index_limited(&mut self, item: &Item) {
+        if let Some(limited) = &item.limited {
+            self.limited.entry(limited.agent).or_default().insert(item.id);
+        }
+    }
+
+    fn unindex_limited(&mut self, item: &Item) {
+        if let Some(agent) = item.limited.as_ref().map(|limited| limited.agent)
+            && let Some(items) = self.limited.get_mut(&agent)
+        {
+            items.remove(&item.id);
+            if items.is_empty() {
+                self.limited.remove(&agent);
+            }
         }
     }
 
@@ -924,10 +938,15 @@ impl State {
     /// The account of this agent may be used up now, or not any more: what waits for it follows.
     fn repark(&mut self, agent: AgentId) {
         for item in self.limited.get(&agent).into_iter().flatten().filter_map(|id| self.items.get(id)) {
-            if self.is_parked(item) {
-                self.ready.remove(item);
-            } else {
-                self.ready.insert(item);
+            match (item.phase() == Phase::Ready, self.is_parked(item)) {
+                (true, true) => self.ready.remove(item),
+                (true, false) => self.ready.insert(item),
+                (false, true) => {
+                    self.unreviewed.remove(&item.id);
+                }
+                (false, false) => {
+                    self.unreviewed.insert(item.id);
+                }
             }
             self.unjudged.insert(item.mission);
         }

@@ -5,12 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentStatus;
 use crate::dispatch;
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, ItemState, Limited, MergeStage, Phase, Waiting, Worktree};
+use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
 use crate::node;
+use crate::quota::Denied;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 use crate::watch::{Watch, WatchKind};
+
+mod limited;
+
+pub(crate) use limited::resting;
 
 /// What an item waits for. The codes are stable: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -40,14 +45,12 @@ pub enum WaitCode {
     Review,
     /// A person's yes.
     Approval,
-    /// A condition outside.
+    /// Something outside: its pull request, an issue, a program, an address.
     Watch,
     /// Its turn in the merge queue.
     MergeQueue,
     /// The checkout of the base is not clean.
     BaseDirty,
-    /// The base moved; the merge is made anew.
-    BaseMoved,
     /// An operator took it out.
     Held,
     /// Its mission is paused, or awaits a yes.
@@ -79,7 +82,6 @@ impl WaitCode {
             Self::Watch => "watch",
             Self::MergeQueue => "merge_queue",
             Self::BaseDirty => "base_dirty",
-            Self::BaseMoved => "base_moved",
             Self::Held => "held",
             Self::Paused => "paused",
             Self::Blocked => "blocked",
@@ -94,7 +96,7 @@ impl WaitCode {
 pub struct Wait {
     /// Which.
     pub code: WaitCode,
-    /// In words, with names and numbers.
+    /// In words, with names and numbers; what would help, if anything does, follows the first semicolon.
     pub text: String,
     /// When it ends by itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,8 +147,12 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
 }
 
 fn dependency(on: &Item) -> Wait {
-    let ended = match on.phase() {
-        Phase::Failed | Phase::Cancelled => ", so it will not be done; `musher item skip` counts it as done",
+    let id = on.id.short();
+    let then = match on.phase() {
+        Phase::Failed | Phase::Cancelled => {
+            format!(", so it will not be done; `musher item skip {id}` counts it as done")
+        }
+        Phase::Blocked | Phase::Held => format!("; `musher explain {id}` says why"),
         Phase::Pending
         | Phase::Ready
         | Phase::Assigned
@@ -155,11 +161,9 @@ fn dependency(on: &Item) -> Wait {
         | Phase::Waiting
         | Phase::Merging
         | Phase::MergeFailed
-        | Phase::Done
-        | Phase::Blocked
-        | Phase::Held => "",
+        | Phase::Done => String::new(),
     };
-    wait(WaitCode::Dependency, format!("depends on {}, which is {}{ended}", on.key, on.phase().name()))
+    wait(WaitCode::Dependency, format!("depends on {}, which is {}{then}", on.key, on.phase().name()))
 }
 
 /// Something outside that it waits for, and what was last seen of it.
@@ -173,7 +177,8 @@ fn outside(watch: &Watch) -> Wait {
         }
     };
     let last = watch.looks.error.as_deref().or(watch.text.as_deref()).map(|t| format!(" ({t})")).unwrap_or_default();
-    Wait { code: WaitCode::Watch, text: format!("{what}{last}"), until: watch.looks.due }
+    let help = format!("; `musher mission note {} resume` goes on without that", watch.mission.short());
+    Wait { code: WaitCode::Watch, text: format!("{what}{last}{help}"), until: watch.looks.due }
 }
 
 /// Its pull request, and each of its watches that is open.
@@ -202,78 +207,77 @@ fn followed(state: &State, item: &Item) -> Vec<Wait> {
 
 fn of_its_mission(state: &State, item: &Item) -> Option<Wait> {
     let mission = state.mission(item.mission)?;
-    match mission.row.state {
-        MissionState::Paused | MissionState::AwaitingApproval | MissionState::Planning => Some(wait(
-            WaitCode::Paused,
-            format!(
-                "its mission is {}{}",
-                mission.row.state.name(),
-                mission.row.blocked_reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default()
-            ),
-        )),
+    let id = mission.row.id.short();
+    let help = match mission.row.state {
+        MissionState::Paused => format!("; `musher mission resume {id}` lets it go on"),
+        MissionState::AwaitingApproval => format!("; `musher mission approve {id}` starts it"),
+        MissionState::Planning => "; it begins once its plan is made".to_owned(),
         MissionState::Running
         | MissionState::Blocked
         | MissionState::Completed
         | MissionState::Failed
-        | MissionState::Cancelled => None,
-    }
+        | MissionState::Cancelled => return None,
+    };
+    let why = mission.row.blocked_reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    Some(wait(WaitCode::Paused, format!("its mission is {}{why}{help}", mission.row.state.name().replace('_', " "))))
 }
 
 fn ready(state: &State, item: &Item) -> Vec<Wait> {
     let mut waits = Vec::new();
     if let Some(until) = item.not_before.filter(|_| !dispatch::is_in_ready_index(state, item)) {
         let why = item.last_error.as_deref().unwrap_or("its last run failed");
-        let text = format!("attempt {} starts at {until}, after: {why}", item.attempts + 1);
-        waits.push(Wait { code: WaitCode::NotBefore, text, until: Some(until) });
+        let (code, text) = if item.no_room {
+            (WaitCode::Disk, format!("{why}; musher looks again at {until}"))
+        } else {
+            (WaitCode::NotBefore, format!("attempt {} starts at {until}; after: {why}", item.attempts + 1))
+        };
+        waits.push(Wait { code, text, until: Some(until) });
     }
     if let Some(mission) = state.mission(item.mission) {
         if mission.free_slots() == 0 {
             let n = mission.row.policy.max_parallel_items;
-            waits
-                .push(wait(WaitCode::ParallelLimit, format!("its mission has {n} item(s) at work, as many as it may")));
+            let text = format!(
+                "its mission has {n} item(s) at work, as many as it may; it starts when one of them ends, and \
+                 `max_parallel_items` of the next plan may be higher"
+            );
+            waits.push(wait(WaitCode::ParallelLimit, text));
         }
         if let Some(cap) = mission.cap_reached() {
-            waits.push(wait(WaitCode::Quota, cap.to_string()));
+            let id = mission.row.id.short();
+            let key = if cap == Denied::MissionUsd { "usd" } else { "tokens" };
+            let text = format!("{cap}; `musher quota set mission:{id} {key} LIMIT` allows more");
+            waits.push(wait(WaitCode::Quota, text));
         }
     }
     if !state.runs_of(item.id).is_empty() {
-        waits.push(wait(WaitCode::Lease, "its earlier run is not ended yet"));
+        waits.push(wait(WaitCode::Lease, "its earlier run is not ended yet; it goes on by itself then"));
     }
     if item.worktree == Worktree::Removing {
-        waits.push(wait(WaitCode::Lease, "its earlier worktree is being removed"));
+        waits.push(wait(WaitCode::Lease, "its earlier worktree is being removed; it goes on by itself then"));
     }
     if let Some(other) = dispatch::overlapping(state, item) {
-        waits.push(wait(WaitCode::TouchesOverlap, format!("{} is at work on the same files", other.key)));
+        waits.push(wait(
+            WaitCode::TouchesOverlap,
+            format!("{} is at work on the same files; it starts when that one is done", other.key),
+        ));
     }
     if let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) {
-        waits.push(rate_limited(state, item, limited));
+        waits.push(limited::of_work(state, item, limited));
     } else if let Some((code, removed)) = dispatch::no_agent(state, item) {
         let until = if code == WaitCode::RateLimited {
             state.agents().filter(|a| !a.removed).filter_map(|a| a.limited_until).min()
         } else {
             removed.denied.values().flatten().min().copied().filter(|_| code == WaitCode::Quota)
         };
-        waits.push(Wait { code, text: no_agent_text(state, &removed), until });
+        waits.push(Wait { code, text: no_agent_text(state, code, &removed), until });
     }
     waits
 }
 
-/// It waits for the account of its own agent, though others may be free.
-fn rate_limited(state: &State, item: &Item, limited: &Limited) -> Wait {
-    let agent = state.agent(limited.agent);
-    let name = agent.map(|agent| &*agent.spec.name).unwrap_or_default();
-    let until = agent.and_then(|agent| agent.limited_until);
-    let rests = until.map(|until| format!(" until {until}")).unwrap_or_default();
-    let id = item.id.short();
-    let text = format!(
-        "the account of {name} rests{rests}, and it goes on in its session then; `musher item failover {id}` gives it to \
-         another account now"
-    );
-    Wait { code: WaitCode::RateLimited, text, until }
-}
-
-fn no_agent_text(state: &State, removed: &dispatch::Removed) -> String {
+fn no_agent_text(state: &State, code: WaitCode, removed: &dispatch::Removed) -> String {
     let mut text = removed.text();
+    let help = if removed.of == 0 { Some(ADD_AGENT) } else { agent_help(code) };
+    text.extend(help.map(|help| format!("; {help}")));
     let mut told = std::collections::BTreeSet::new();
     for agent in state.agents().filter(|a| !a.removed) {
         if state.status(agent.id) == Some(AgentStatus::Error)
@@ -297,22 +301,57 @@ fn no_agent_text(state: &State, removed: &dispatch::Removed) -> String {
     text
 }
 
+const ADD_AGENT: &str = "`musher agent add` or an `[[agents]]` in `musher.toml` adds one";
+
+/// What helps an item that finds no agent for this reason.
+const fn agent_help(code: WaitCode) -> Option<&'static str> {
+    match code {
+        WaitCode::AgentsBusy => Some("it starts when one of them is free; a higher `max_load` gives them more"),
+        WaitCode::RateLimited => {
+            Some("it goes on when the account is free again; `musher agent resume NAME` tries it now")
+        }
+        WaitCode::Quota => Some("`musher quota` shows what is used, and `musher quota set` allows more"),
+        WaitCode::AgentPaused => Some("`musher agent resume NAME` lets it take work again"),
+        WaitCode::AgentOffline => Some("mend what is said here, then `musher agent resume NAME`"),
+        WaitCode::NoAgent => {
+            Some("`musher agent list` shows their roles and capabilities; an agent that fits can be added")
+        }
+        WaitCode::Dependency
+        | WaitCode::NotBefore
+        | WaitCode::ParallelLimit
+        | WaitCode::TouchesOverlap
+        | WaitCode::Review
+        | WaitCode::Approval
+        | WaitCode::MergeQueue
+        | WaitCode::BaseDirty
+        | WaitCode::Held
+        | WaitCode::Paused
+        | WaitCode::Blocked
+        | WaitCode::Disk
+        | WaitCode::Lease
+        | WaitCode::Watch => None,
+    }
+}
+
 fn approval(item: &Item) -> Wait {
     let id = item.id.short();
     let why = item.last_error.as_deref().map(|e| format!(" ({e})")).unwrap_or_default();
     wait(
         WaitCode::Approval,
-        format!("a person must say yes{why}: `musher approve {id}` or `musher reject {id} \"WHY\"`"),
+        format!("a person must say yes{why}; `musher approve {id}` or `musher reject {id} \"WHY\"`"),
     )
 }
 
 fn review(state: &State, item: &Item) -> Wait {
     let id = item.id.short();
+    let yes = format!("`musher approve {id}` or `musher reject {id} \"WHY\"`");
     if let Some(run) = item.review_run.and_then(|r| state.run(r)) {
         let name = state.agent(run.agent).map(|a| a.spec.name.to_string()).unwrap_or_default();
-        return wait(WaitCode::Review, format!("{name} is reviewing it"));
+        return wait(WaitCode::Review, format!("{name} is reviewing it; a person may decide first: {yes}"));
     }
-    let yes = format!("`musher approve {id}` or `musher reject {id} \"WHY\"`");
+    if let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) {
+        return limited::of_review(state, item, limited);
+    }
     let removed = dispatch::no_reviewer(state, item).filter(|removed| !removed.denied.is_empty());
     if let Some(removed) = removed {
         let text = format!("no reviewer is free ({}); a person may decide: {yes}", removed.text());
@@ -330,7 +369,7 @@ fn merging(state: &State, item: &Item, stage: &MergeStage) -> Option<Wait> {
     match stage {
         MergeStage::Queued => {
             let before = state.queue().take_while(|id| *id != item.id).count() + usize::from(state.merging().is_some());
-            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it")))
+            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it; its turn comes by itself")))
         }
         MergeStage::Held { until, why } => {
             Some(Wait { code: WaitCode::BaseDirty, text: why.to_string(), until: Some(*until) })
@@ -347,9 +386,11 @@ pub fn of_mission(state: &State, id: MissionId) -> Vec<Wait> {
         MissionState::AwaitingApproval => {
             vec![wait(WaitCode::Approval, format!("`musher mission approve {}` starts it", id.short()))]
         }
-        MissionState::Paused => vec![wait(WaitCode::Paused, reason)],
+        MissionState::Paused => {
+            vec![wait(WaitCode::Paused, format!("{reason}; `musher mission resume {}` lets it go on", id.short()))]
+        }
         MissionState::Blocked => {
-            let mut waits = vec![wait(WaitCode::Blocked, reason)];
+            let mut waits = vec![wait(WaitCode::Blocked, format!("{reason}; `musher inbox` has what would help"))];
             waits.extend(of_its_items(state, entry));
             waits
         }

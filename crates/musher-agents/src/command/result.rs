@@ -47,8 +47,12 @@ pub struct AgentResult {
 /// What an agent says that it used in this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Tokens read.
+    /// Tokens read, from a cache or not.
     pub input_tokens: u64,
+    /// What of them came from a cache.
+    pub cache_read_tokens: u64,
+    /// What of them was put into a cache.
+    pub cache_write_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
     /// US dollars, in millionths; none = it does not say.
@@ -203,6 +207,8 @@ struct Raw {
 #[derive(Default, Deserialize)]
 struct RawUsed {
     input_tokens: Option<u64>,
+    cache_read_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
     output_tokens: Option<u64>,
     cost_usd: Option<f64>,
 }
@@ -235,6 +241,8 @@ impl RawUsed {
         }
         Ok(Used {
             input_tokens: tokens(self.input_tokens, "input_tokens")?,
+            cache_read_tokens: tokens(self.cache_read_tokens, "cache_read_tokens")?,
+            cache_write_tokens: tokens(self.cache_write_tokens, "cache_write_tokens")?,
             output_tokens: tokens(self.output_tokens, "output_tokens")?,
             // In range, as just checked.
             cost_micro_usd: self.cost_usd.map(|cost| (cost * 1e6).round() as u64),
@@ -265,12 +273,18 @@ mod tests {
 
     #[test]
     fn a_whole_result_is_read() {
-        let text = r#"{"summary":" did it ","usage":{"input_tokens":5,"output_tokens":7,"cost_usd":0.012345},
+        let text = r#"{"summary":" did it ","usage":{"input_tokens":5,"cache_read_tokens":3,"output_tokens":7,"cost_usd":0.012345},
             "no_change_needed":"it was there","review":"Rejected: no tests","artifacts":["a.log"],"class":"setup","more":{}}"#;
         let expected = AgentResult {
             summary: Some("did it".into()),
             plan: None,
-            usage: Used { input_tokens: 5, output_tokens: 7, cost_micro_usd: Some(12_345) },
+            usage: Used {
+                input_tokens: 5,
+                cache_read_tokens: 3,
+                output_tokens: 7,
+                cost_micro_usd: Some(12_345),
+                ..Used::default()
+            },
             no_change_needed: Some("it was there".into()),
             review: Some(Review::Rejected("no tests".into())),
             artifacts: vec!["a.log".into()],
@@ -285,6 +299,8 @@ mod tests {
         let cases = [
             r#"{"usage":{"input_tokens":-1}}"#,
             r#"{"usage":{"input_tokens":1.5}}"#,
+            r#"{"usage":{"cache_read_tokens":-1}}"#,
+            r#"{"usage":{"cache_write_tokens":18446744073709551615}}"#,
             r#"{"usage":{"output_tokens":18446744073709551615}}"#,
             r#"{"usage":{"cost_usd":-0.01}}"#,
             r#"{"usage":{"cost_usd":1e300}}"#,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use musher_core::agent::Limits;
-use musher_core::price::{Estimated, Price, Tokens};
+use musher_core::price::{Estimated, Price};
 use musher_core::run::{LOOPS, Limit, Usage};
 
 use crate::protocol::Observation;
@@ -37,13 +37,11 @@ impl Meter {
         self.priced.plus(self.unpriced).plus(self.estimate())
     }
 
-    /// The cost of what the agent did not price. How much was read from a cache is not known, and all of it counts as
-    /// input: where caches are cheaper, this is the most that it can have cost.
+    /// The cost of what the agent did not price. What it does not say of caches counts as input: where those are cheaper,
+    /// this is the most that it can have cost.
     fn estimate(&self) -> Usage {
-        let tokens =
-            Tokens { input: self.unpriced.input_tokens, output: self.unpriced.output_tokens, ..Tokens::default() };
         let Some((price, Estimated(estimated))) = self.price else { return Usage::default() };
-        let cost_micro_usd = price.cost_micro_usd(tokens);
+        let cost_micro_usd = price.cost_micro_usd(self.unpriced.priced_as());
         Usage { cost_micro_usd, estimated_micro_usd: if estimated { cost_micro_usd } else { 0 }, ..Usage::default() }
     }
 
@@ -174,6 +172,35 @@ mod tests {
             Usage { input_tokens: 1000, output_tokens: 100, cost_micro_usd: 0, ..Usage::default() },
             "no price known"
         );
+    }
+
+    #[test]
+    fn what_came_from_a_cache_costs_the_price_of_that_and_counts_once() {
+        // 1, 10, 0.1 and 1.25 dollars for a million tokens.
+        let price = Price { input: 1_000_000, output: 10_000_000, cache_read: 100_000, cache_write: 1_250_000 };
+        let used = |input_tokens, cache_read_tokens, cache_write_tokens, output_tokens| Usage {
+            input_tokens,
+            cache_read_tokens,
+            cache_write_tokens,
+            output_tokens,
+            ..Usage::default()
+        };
+        let table = [
+            (used(1000, 0, 0, 0), 1000),
+            (used(1000, 900, 0, 0), 100 + 90),
+            (used(1000, 0, 400, 0), 600 + 500),
+            (used(1000, 500, 400, 7), 100 + 50 + 500 + 70),
+            (used(1000, 1000, 0, 0), 100),
+            // More than was read cannot have come from a cache.
+            (used(1000, 5000, 5000, 0), 100),
+            (used(1000, 900, 5000, 0), 90 + 125),
+        ];
+        for (used, cost_micro_usd) in table {
+            let mut meter = Meter::new(Some((price, Estimated(false))));
+            meter.count(&Observation::Usage { used, priced: false });
+            assert_eq!(meter.used(), Usage { cost_micro_usd, ..used });
+            assert_eq!(meter.used().tokens(), used.input_tokens + used.output_tokens, "quotas count as they did");
+        }
     }
 
     #[test]

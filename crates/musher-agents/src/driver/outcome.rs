@@ -135,9 +135,15 @@ fn exited(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usag
 
 /// What it says that it used, at the price of its model where it does not say the cost.
 fn used(result: &AgentResult, price: Option<(Price, Estimated)>) -> Usage {
-    let Used { input_tokens, output_tokens, cost_micro_usd } = result.usage;
-    let used =
-        Usage { input_tokens, output_tokens, cost_micro_usd: cost_micro_usd.unwrap_or_default(), ..Usage::default() };
+    let Used { input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, cost_micro_usd } = result.usage;
+    let used = Usage {
+        input_tokens,
+        cache_read_tokens,
+        cache_write_tokens,
+        output_tokens,
+        cost_micro_usd: cost_micro_usd.unwrap_or_default(),
+        estimated_micro_usd: 0,
+    };
     let mut meter = Meter::new(price);
     meter.count(&Observation::Usage { used, priced: cost_micro_usd.is_some() });
     meter.used()

@@ -187,7 +187,8 @@ fn used(stats: &Value) -> Option<Observation> {
     let input_tokens = count("input_tokens");
     // The thoughts are only in the total.
     let output_tokens = count("output_tokens").max(count("total_tokens").saturating_sub(input_tokens));
-    let used = Usage { input_tokens, output_tokens, cost_micro_usd: 0, ..Usage::default() };
+    let cache_read_tokens = count("cached");
+    let used = Usage { input_tokens, cache_read_tokens, output_tokens, ..Usage::default() };
     (used != Usage::default()).then_some(Observation::Usage { used, priced: false })
 }
 

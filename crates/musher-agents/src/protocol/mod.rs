@@ -170,7 +170,7 @@ pub enum Observation {
     },
     /// Its plan, an entry a line.
     Plan(Vec<String>),
-    /// What it used since it last told. Input counts all that was read, from a cache or not.
+    /// What it used since it last told. Input counts all that was read, from a cache or not; what of it was, counts besides.
     Usage {
         /// The difference.
         used: Usage,

@@ -198,9 +198,12 @@ fn text(part: &Value) -> Option<String> {
 fn used(part: &Value) -> Option<Observation> {
     let tokens = &part["tokens"];
     let count = |value: &Value| value.as_u64().unwrap_or_default();
-    let cached = count(&tokens["cache"]["read"]).saturating_add(count(&tokens["cache"]["write"]));
+    let (cache_read_tokens, cache_write_tokens) = (count(&tokens["cache"]["read"]), count(&tokens["cache"]["write"]));
+    let cached = cache_read_tokens.saturating_add(cache_write_tokens);
     let used = Usage {
         input_tokens: count(&tokens["input"]).saturating_add(cached),
+        cache_read_tokens,
+        cache_write_tokens,
         output_tokens: count(&tokens["output"]).saturating_add(count(&tokens["reasoning"])),
         cost_micro_usd: micro_usd(part["cost"].as_f64().unwrap_or_default()),
         ..Usage::default()

@@ -92,12 +92,7 @@ impl Qwen {
     /// no known start, so of that the messages are all that is told.
     fn meter_total(&mut self, event: &Value, seen: &mut Vec<Observation>) {
         let total = usage(&event["usage"]);
-        let rest = Usage {
-            input_tokens: total.input_tokens.saturating_sub(self.used.input_tokens),
-            output_tokens: total.output_tokens.saturating_sub(self.used.output_tokens),
-            cost_micro_usd: 0,
-            ..Usage::default()
-        };
+        let rest = total.since(self.used);
         if !self.is_resumed && rest != Usage::default() {
             self.meter(rest, seen);
         }
@@ -187,8 +182,9 @@ fn usage(counts: &Value) -> Usage {
     let count = |field: &str| counts[field].as_u64().unwrap_or_default();
     Usage {
         input_tokens: count("input_tokens"),
+        cache_read_tokens: count("cache_read_input_tokens"),
+        cache_write_tokens: count("cache_creation_input_tokens"),
         output_tokens: count("output_tokens"),
-        cost_micro_usd: 0,
         ..Usage::default()
     }
 }

@@ -1,4 +1,4 @@
-//! An item whose agent's account is used up for now: it waits for that account, or another one takes it.
+//! An item whose agent's or reviewer's account is used up for now: it waits for that account, or another one takes it.
 
 use super::progress::{find, go};
 use super::{Item, ItemEvent, ItemState, Limited};
@@ -26,14 +26,20 @@ pub(super) fn used_up(
     go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
     if let Some(run) = state.run(id) {
         change.extend(crate::agent::rate_limited(state, run.agent, resets_at, cx));
-        let then = state.mission(row.mission).map(|m| m.row.policy.on_rate_limit).unwrap_or_default();
-        row.limited = Some(Box::new(Limited { agent: run.agent, run: id, then }));
+        row.limited = limited_by(state, &row, id);
         let name = state.agent(run.agent).map(|agent| &*agent.spec.name).unwrap_or("another agent");
         change.texts.push((TextKey::Lesson(id), brief(name, run.progress.as_deref()).into()));
     }
     change.events.push(cx.about(&row, Happened::ItemReady { not_before: None }));
     change.items.push(row);
     Ok(change)
+}
+
+/// What an item waits for whose run or review used its account up; whether another may take it is for the policy to say.
+pub(crate) fn limited_by(state: &State, row: &Item, run: RunId) -> Option<Box<Limited>> {
+    let agent = state.run(run)?.agent;
+    let then = state.mission(row.mission).map(|m| m.row.policy.on_rate_limit).unwrap_or_default();
+    Some(Box::new(Limited { agent, run, then }))
 }
 
 /// What an agent of another account is told of what was done before it.
@@ -46,7 +52,7 @@ fn brief(name: &str, progress: Option<&str>) -> String {
     )
 }
 
-/// A person lets another account take an item that waits for its own.
+/// A person lets another account take an item, or its review, that waits for its own.
 pub fn fail_over(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = find(state, id)?;
     let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) else {

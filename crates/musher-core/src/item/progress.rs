@@ -26,6 +26,7 @@ pub(crate) fn go(row: &mut Item, event: ItemEvent, to: ItemState, cx: &Context) 
     row.state = to;
     row.updated_at = cx.now;
     row.not_before = None;
+    row.no_room = false;
     row.limited = None;
     Ok(())
 }
@@ -169,6 +170,7 @@ pub fn worktree_failed(
         if disk {
             go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
             row.not_before = Some(cx.now.after(DISK_LOOK));
+            row.no_room = true;
         } else {
             let failure = Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
             change.extend(retry::failed(state, &row, row.run, &failure, cx)?);

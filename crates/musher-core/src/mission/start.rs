@@ -183,6 +183,7 @@ pub(super) fn made(
         satisfied: false,
         attempts: 0,
         not_before: None,
+        no_room: false,
         limited: None,
         fence: Fence::default(),
         agent: None,

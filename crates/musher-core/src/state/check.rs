@@ -175,7 +175,11 @@ impl State {
         let may_be = item.phase() == Phase::Ready && !parked;
         hold!(!listed || may_be, "item {name} is to be dispatched, and is {}", item.phase().name());
         hold!(listed || !may_be || item.not_before.is_some(), "item {name} is ready, and nobody looks for an agent");
-        hold!(item.limited.is_none() || item.phase() == Phase::Ready, "item {name} waits for an account at work");
+        let may_wait = item.phase() == Phase::Ready || item.wants_reviewer();
+        hold!(item.limited.is_none() || may_wait, "item {name} waits for an account at work");
+        let sought = self.unreviewed.contains(&id);
+        let may_be = item.wants_reviewer() && !parked;
+        hold!(sought == may_be, "item {name} is {}, and a reviewer of it is sought: {sought}", item.phase().name());
         if item.phase() == Phase::Verifying {
             hold!(
                 self.effects_of(id).any(|e| matches!(e.kind, EffectKind::Inspect | EffectKind::Gate { .. })),

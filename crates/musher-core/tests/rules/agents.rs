@@ -2,12 +2,12 @@
 
 use musher_core::agent::{AgentSpec, AgentStatus};
 use musher_core::command::{Command, Report};
-use musher_core::inbox;
+use musher_core::inbox::{self, Ask};
 use musher_core::item::Phase;
 use musher_core::run::FailureClass;
 use musher_core::wait::WaitCode;
 
-use crate::world::{World, agent, failed, item};
+use crate::world::{World, agent, failed, finished, item};
 
 fn status(w: &World, name: &str) -> AgentStatus {
     w.state.status(w.agent_id(name)).unwrap()
@@ -247,6 +247,48 @@ fn one_canary_ends_the_pause_or_lengthens_it() {
         w.end(&canary, end);
     }
     assert_eq!((w.said("driver_resumed"), w.all_in(Phase::Assigned).len()), (1, 4), "all others at once");
+}
+
+/// What the inbox says of drivers: the text, and what to type.
+fn asked_of_drivers(w: &World) -> Vec<(String, Vec<String>)> {
+    let requests = inbox::requests(&w.state).into_iter().filter(|request| request.ask == Ask::Driver);
+    requests.map(|request| (request.text, request.replies)).collect()
+}
+
+#[test]
+fn the_inbox_says_of_a_paused_driver_why_until_when_and_what_to_type_until_it_works() {
+    let hour = std::time::Duration::from_secs(3600);
+    let told = |until: &str, names: &[&str]| {
+        let text = format!(
+            "Driver command is paused {until}: {NO_LOGIN}\nIts agents take nothing: {}. Once it is mended, a resume lets one \
+             take work at once",
+            names.join(", ")
+        );
+        vec![(text, names.iter().map(|name| format!("musher agent resume {name}")).collect::<Vec<_>>())]
+    };
+    let all = ["a1", "a2", "a3", "a4", "a5"];
+    assert_eq!(asked_of_drivers(&failing(6, 4)), [], "four failures pause nothing");
+    let mut w = failing(5, 5);
+    w.agent(AgentSpec { driver: "claude".into(), ..agent("other") });
+    let at = w.now.after(hour);
+    assert_eq!(asked_of_drivers(&w), told(&format!("until {at}, when one run tries it"), &all));
+    w.restart_and_compare();
+    w.pass(hour);
+    let canary = w.all_in(Phase::Assigned).into_iter().find(|key| w.agent_of(key) != "other").expect("one tries");
+    let trying = told(&format!("while run {} tries it", w.run_of(&canary).short()), &all);
+    assert_eq!(asked_of_drivers(&w), trying);
+    w.start(&canary);
+    w.end(&canary, finished("done"));
+    assert_eq!(asked_of_drivers(&w), [], "it works again");
+
+    let mut w = failing(5, 5);
+    for (n, name) in all.iter().enumerate() {
+        let id = w.agent_id(name);
+        let at = w.now.after(hour);
+        assert_eq!(asked_of_drivers(&w), told(&format!("until {at}, when one run tries it"), &all[n..]));
+        w.ok(if n % 2 == 0 { Command::ResumeAgent(id) } else { Command::RemoveAgent(id) });
+    }
+    assert_eq!(asked_of_drivers(&w), [], "nobody waits for it");
 }
 
 #[test]

@@ -48,6 +48,7 @@ impl<'a> Book<'a> {
     /// Panics unless this agent reviews this item by the rules.
     pub(crate) fn hold_review(&self, item: ItemId, agent: AgentId) {
         let item = self.state.item(item).expect("the item");
+        assert!(self.may_be_reviewed(item), "{} may not be reviewed", item.key);
         let best = self.reviewer_for(item).expect("a reviewer that may take it");
         let chosen = self.state.agent(agent).expect("the agent");
         assert_eq!(chosen.spec.name, best.spec.name, "the reviewer of {}", item.key);
@@ -96,7 +97,7 @@ impl<'a> Book<'a> {
             && !self.items().any(|other| takes_a_slot(other) && overlaps(&item.touches, &other.touches))
     }
 
-    /// A rate limited item goes on with the account that it was worked on with, unless it may be handed over.
+    /// A rate limited item goes on with the account that it was worked on with, or reviewed, unless it may be handed over.
     fn waits_for_its_account(&self, item: &Item) -> bool {
         let Some(limited) = &item.limited else { return false };
         let rests = |agent: &Agent| !agent.removed && agent.limited_until.is_some();
@@ -110,6 +111,7 @@ impl<'a> Book<'a> {
     fn may_be_reviewed(&self, item: &Item) -> bool {
         item.state == ItemState::Waiting(Waiting::Review)
             && item.review_run.is_none()
+            && !self.waits_for_its_account(item)
             && self.state.mission(item.mission).is_some_and(|mission| mission.row.state.dispatches())
             && !self.is_used_up(&Scope::Mission(item.mission))
             && !self.state.runs().iter().any(|run| run.item == item.id)

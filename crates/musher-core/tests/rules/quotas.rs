@@ -58,10 +58,11 @@ fn release(w: &mut World, key: &str) {
     w.ok(Command::ReleaseItem(id));
 }
 
-/// Why `key` waits, if it does: the code, the words, and until when.
+/// Why `key` waits, if it does: the code, the words without what would help (`explain.rs` holds those), and until when.
 fn waits(w: &World, key: &str) -> Option<(WaitCode, String, Option<Timestamp>)> {
     let wait = wait::of_item(&w.state, w.id(key)).into_iter().next()?;
-    Some((wait.code, wait.text, wait.until))
+    let help = ["; `musher quota", "; it starts"].iter().filter_map(|help| wait.text.find(help)).min();
+    Some((wait.code, wait.text[..help.unwrap_or(wait.text.len())].to_owned(), wait.until))
 }
 
 fn used(w: &World, scope: &Scope, cap: Cap) -> (u64, i64) {

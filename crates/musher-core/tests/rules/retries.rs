@@ -307,3 +307,13 @@ fn what_a_run_used_is_counted_once_and_said_in_differences() {
     assert_eq!(w.state.mission(mission).unwrap().usage, crate::world::tokens(42));
     assert_eq!(Usage::default().tokens(), 0);
 }
+
+#[test]
+fn a_row_that_says_nothing_of_caches_opens_and_one_that_does_keeps_it() {
+    let old = r#"{"input_tokens":9,"output_tokens":2,"cost_micro_usd":5}"#;
+    let usage: Usage = serde_json::from_str(old).unwrap();
+    assert_eq!((usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens), (9, 0, 0));
+    assert_eq!(serde_json::to_string(&usage).unwrap(), old);
+    let cached = Usage { cache_read_tokens: 4, cache_write_tokens: 1, ..usage };
+    assert_eq!(serde_json::from_str::<Usage>(&serde_json::to_string(&cached).unwrap()).unwrap(), cached);
+}

@@ -88,7 +88,7 @@ pub struct Queue {
 /// Something that waits for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InboxEntry {
-    /// `graph`, `approval`, `stuck`, `checkout`, `blocked` or `agent`.
+    /// `graph`, `approval`, `stuck`, `checkout`, `blocked`, `agent`, `driver`, `rate_limit`, `permission` or `question`.
     pub ask: String,
     /// The mission, if it is about one.
     #[schema(value_type = Option<String>, format = "uuid")]

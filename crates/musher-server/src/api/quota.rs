@@ -86,8 +86,14 @@ pub struct CostEntry {
     pub id: String,
     /// Its name: a goal, `MISSION/key`, an agent's or a model's name, a day.
     pub name: String,
-    /// Tokens read.
+    /// Tokens read, from a cache or not.
     pub input_tokens: u64,
+    /// What of them came from a cache, as far as the agent told.
+    #[serde(default)]
+    pub cache_read_tokens: u64,
+    /// What of them was put into a cache, as far as the agent told.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
     /// US dollars.

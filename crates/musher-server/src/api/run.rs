@@ -8,8 +8,14 @@ use utoipa::{IntoParams, ToSchema};
 /// What was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens read, from a cache or not.
     pub input_tokens: u64,
+    /// What of them came from a cache, as far as the agent told.
+    #[serde(default)]
+    pub cache_read_tokens: u64,
+    /// What of them was put into a cache, as far as the agent told.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
     /// US dollars.

@@ -49,7 +49,23 @@ fn quota(line: &Line) -> api::Quota {
 
 /// What was used of one.
 pub fn entry(id: String, name: String, usage: Usage) -> api::CostEntry {
-    let Usage { input_tokens, output_tokens, cost_micro_usd, estimated_micro_usd } = usage;
-    let cost_usd = usage.cost_usd();
-    api::CostEntry { id, name, input_tokens, output_tokens, cost_usd, cost_micro_usd, estimated_micro_usd }
+    let Usage {
+        input_tokens,
+        cache_read_tokens,
+        cache_write_tokens,
+        output_tokens,
+        cost_micro_usd,
+        estimated_micro_usd,
+    } = usage;
+    api::CostEntry {
+        id,
+        name,
+        input_tokens,
+        cache_read_tokens,
+        cache_write_tokens,
+        output_tokens,
+        cost_usd: usage.cost_usd(),
+        cost_micro_usd,
+        estimated_micro_usd,
+    }
 }

@@ -54,7 +54,9 @@ pub fn speech_to_be(row: &Run, spec: &AgentSpec) -> Option<api::Speech> {
 
 /// What was used.
 pub fn usage(usage: Usage) -> api::Usage {
-    api::Usage { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens, cost_usd: usage.cost_usd() }
+    let cost_usd = usage.cost_usd();
+    let Usage { input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, .. } = usage;
+    api::Usage { input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, cost_usd }
 }
 
 fn message(outcome: &Outcome) -> Option<String> {

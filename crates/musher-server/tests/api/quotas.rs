@@ -47,6 +47,7 @@ async fn what_is_used_is_shown_and_what_it_cost_is_added_up_by_everything() {
         found.sort();
         assert_eq!(found, names, "{by}");
         assert_eq!((cost.total.cost_micro_usd, cost.total.input_tokens, cost.total.output_tokens), (500_000, 20, 10));
+        assert_eq!((cost.total.cache_read_tokens, cost.total.cache_write_tokens), (8, 6), "{by}");
         assert_eq!(cost.total.estimated_micro_usd, 0);
     }
     let days = world.client.cost("day").await.unwrap();

@@ -55,7 +55,7 @@ async fn an_item_is_shown_with_its_runs_and_waits() {
     let document = to_value(world.client.item(&id).await.unwrap()).unwrap();
     has(&document, "item runs waits body");
     has(&document["runs"][0], "id agent state outcome class attempt started_at finished_at usage");
-    has(&document["runs"][0]["usage"], "input_tokens output_tokens cost_usd");
+    has(&document["runs"][0]["usage"], "input_tokens cache_read_tokens cache_write_tokens output_tokens cost_usd");
     assert_eq!(document["item"]["state"], "running");
     assert_eq!(document["item"]["agent"], "ann-1");
     assert_eq!(document["runs"][0]["agent"], "ann-1");

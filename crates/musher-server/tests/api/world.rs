@@ -103,7 +103,8 @@ impl Runs for FakeRuns {
             say(&job.folder, 1, "one");
             say(&job.folder, 2, "two");
             reports(Report::RunStarted);
-            let usage = Usage { input_tokens: 10, output_tokens: 5, cost_micro_usd: 250_000, ..Usage::default() };
+            let read = Usage { input_tokens: 10, cache_read_tokens: 4, cache_write_tokens: 3, ..Usage::default() };
+            let usage = Usage { output_tokens: 5, cost_micro_usd: 250_000, ..read };
             let outcome = tokio::select! {
                 () = stop.notified() => Outcome::Cancelled,
                 permit = ends.acquire() => {

@@ -188,8 +188,14 @@ pub(super) fn runs_are_read_oldest_first(fixture: &dyn Fixture) {
 pub(super) fn what_was_used_is_added_up_by_everything_it_is_asked_by(fixture: &dyn Fixture) {
     let mut store = fixture.open();
     assert_eq!(store.reader().unwrap().spent(By::Mission).unwrap(), []);
-    let used =
-        |n: u64| Usage { input_tokens: n, output_tokens: 10 * n, cost_micro_usd: 100 * n, estimated_micro_usd: n % 2 };
+    let used = |n: u64| Usage {
+        input_tokens: n,
+        cache_read_tokens: n / 2,
+        cache_write_tokens: n / 4,
+        output_tokens: 10 * n,
+        cost_micro_usd: 100 * n,
+        estimated_micro_usd: n % 2,
+    };
     let event = |mission: u32, item: u32, agent: u32, model: Option<&str>, minutes: u64, n: u64| Event {
         at: NOW.after(Duration::from_secs(60 * minutes)),
         agent: Some(AgentId::from_bytes(sample::id_bytes(agent))),
@@ -218,6 +224,20 @@ pub(super) fn what_was_used_is_added_up_by_everything_it_is_asked_by(fixture: &d
     assert_eq!(spent(By::Agent), [(agent(5), 14, 2), (agent(6), 2, 0)]);
     assert_eq!(spent(By::Model), [(model("m"), 5, 1), (model("n"), 2, 0), (SpentOn::Unknown, 9, 1)]);
     assert_eq!(spent(By::Quarter), [(quarter(0), 3, 1), (quarter(15), 4, 0), (quarter(45), 9, 1)]);
+    let whole = |sums: [u64; 6]| {
+        let [input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, cost_micro_usd, estimated_micro_usd] =
+            sums;
+        Usage {
+            input_tokens,
+            cache_read_tokens,
+            cache_write_tokens,
+            output_tokens,
+            cost_micro_usd,
+            estimated_micro_usd,
+        }
+    };
+    let all: Vec<_> = reader.spent(By::Mission).unwrap().into_iter().map(|row| row.usage).collect();
+    assert_eq!(all, [whole([3, 1, 0, 30, 300, 1]), whole([13, 6, 3, 130, 1300, 1])]);
     // To the millionth, also where a sum is more than 32 bits can hold.
     let much = event(1, 1, 5, Some("m"), 0, u64::from(u32::MAX));
     commit(&mut *store, &[Change { events: vec![much], ..Change::default() }]);

@@ -172,9 +172,10 @@ impl Reader for SqliteReader {
             By::Quarter => "at - ((at % 900000000) + 900000000) % 900000000",
         };
         let sum = |name: &str| format!("sum(coalesce(body ->> '$.usage.{name}', 0))");
-        let sums = ["input_tokens", "output_tokens", "cost_micro_usd", "estimated_micro_usd"].map(sum).join(", ");
+        let tokens = ["input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens"].map(sum).join(", ");
+        let costs = ["cost_micro_usd", "estimated_micro_usd"].map(sum).join(", ");
         let mut select = self.conn.prepare_cached(&format!(
-            "SELECT {key}, {sums} FROM events INDEXED BY events_usage WHERE kind = 'usage_recorded' GROUP BY 1 ORDER BY 1"
+            "SELECT {key}, {tokens}, {costs} FROM events INDEXED BY events_usage WHERE kind = 'usage_recorded' GROUP BY 1 ORDER BY 1"
         ))?;
         let mut rows = select.query(())?;
         let mut spent = Vec::new();
@@ -189,9 +190,11 @@ impl Reader for SqliteReader {
             let count = |column| row.get::<_, i64>(column).map(|sum| u64::try_from(sum).unwrap_or(0));
             let usage = Usage {
                 input_tokens: count(1)?,
-                output_tokens: count(2)?,
-                cost_micro_usd: count(3)?,
-                estimated_micro_usd: count(4)?,
+                cache_read_tokens: count(2)?,
+                cache_write_tokens: count(3)?,
+                output_tokens: count(4)?,
+                cost_micro_usd: count(5)?,
+                estimated_micro_usd: count(6)?,
             };
             spent.push(Spent { on: on.unwrap_or(SpentOn::Unknown), usage });
         }

@@ -44,7 +44,8 @@ fn a_used_up_quota_is_shown_explained_and_lifted() {
     let explained = repo.musher(&["explain", &format!("{mission}/two"), "--json"]).ok().json();
     let wait = &explained["waits"][0];
     assert_eq!(wait["code"], "quota", "{explained}");
-    assert_eq!(wait["text"], "1 agent(s): 1 out of quota (daily token limit exceeded)");
+    let text = wait["text"].as_str().unwrap();
+    assert!(text.starts_with("1 agent(s): 1 out of quota (daily token limit exceeded); `musher quota`"), "{text}");
     assert!(wait["until"].is_string(), "{explained}");
 
     let shown = repo.musher(&["quota"]).ok().out;

@@ -126,7 +126,11 @@ fn shown(seen: &[Observation]) -> Vec<String> {
             }
             Observation::ToolFinished { id, ok } => format!("finish {} {ok}", number(id)),
             Observation::Usage { used, priced } => {
-                format!("usage {} {} {} {priced}", used.input_tokens, used.output_tokens, used.cost_micro_usd)
+                let cached = format!("{}+{}", used.cache_read_tokens, used.cache_write_tokens);
+                format!(
+                    "usage {} ({cached}) {} {} {priced}",
+                    used.input_tokens, used.output_tokens, used.cost_micro_usd
+                )
             }
             Observation::PermissionAsked(Ask { action, .. }) => format!("ask {action:?}"),
             Observation::PermissionGone(reference) => format!("gone {reference}"),

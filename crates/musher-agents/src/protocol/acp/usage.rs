@@ -51,13 +51,13 @@ impl Meter {
     /// A prompt's result: what was used since the last one, and whether its cost was told; nothing when nothing was.
     pub(super) fn turn(&mut self, result: &Value) -> Option<(Usage, bool)> {
         let cancelled = result["stopReason"] == "cancelled";
-        let (input_tokens, output_tokens) = match told(result) {
+        let tokens = match told(result) {
             Some(told) => told,
             // claude is silent then, and has the cost of this turn in that of the next.
-            None if cancelled => (0, 0),
+            None if cancelled => Usage::default(),
             // Read or written is not told apart. Of a level, the growth is the least that was read: too little, but
             // nothing twice.
-            None => (self.used_now.saturating_sub(self.used_from), 0),
+            None => read(self.used_now.saturating_sub(self.used_from), 0),
         };
         if !cancelled {
             self.used_from = self.used_from.max(self.used_now);
@@ -68,25 +68,31 @@ impl Meter {
         };
         // A level that falls, as a cancelled turn of opencode shows, was counted already.
         self.cost_from = self.cost_from.max(self.cost_now);
-        let used = Usage { input_tokens, output_tokens, cost_micro_usd: cost.unwrap_or_default(), ..Usage::default() };
+        let used = Usage { cost_micro_usd: cost.unwrap_or_default(), ..tokens };
         (used != Usage::default()).then_some((used, cost.is_some()))
     }
 }
 
-fn told(result: &Value) -> Option<(u64, u64)> {
+fn read(input_tokens: u64, output_tokens: u64) -> Usage {
+    Usage { input_tokens, output_tokens, ..Usage::default() }
+}
+
+fn told(result: &Value) -> Option<Usage> {
     let count = |value: &Value| value.as_u64();
     let quota = &result["_meta"]["quota"]["token_count"];
     if let (Some(input), Some(output)) = (count(&quota["input_tokens"]), count(&quota["output_tokens"])) {
-        return Some((input, output));
+        return Some(read(input, output));
     }
     let usage = &result["usage"];
     let input = count(&usage["inputTokens"])?;
     let part = |name: &str| count(&usage[name]).unwrap_or_default();
-    let (output, cached) = (part("outputTokens"), part("cachedReadTokens").saturating_add(part("cachedWriteTokens")));
-    let apart = input.saturating_add(cached);
+    let output = part("outputTokens");
+    let (cache_read_tokens, cache_write_tokens) = (part("cachedReadTokens"), part("cachedWriteTokens"));
+    let of_all = |input, output| Usage { cache_read_tokens, cache_write_tokens, ..read(input, output) };
+    let apart = input.saturating_add(cache_read_tokens).saturating_add(cache_write_tokens);
     // The total tells whether the input has the cached tokens in it, and the output the thoughts.
-    let Some(total) = count(&usage["totalTokens"]) else { return Some((apart, output)) };
-    let read = if total < apart.saturating_add(output) { input } else { apart };
-    let thoughts = part("thoughtTokens").min(total.saturating_sub(read).saturating_sub(output));
-    Some((read, output.saturating_add(thoughts)))
+    let Some(total) = count(&usage["totalTokens"]) else { return Some(of_all(apart, output)) };
+    let input = if total < apart.saturating_add(output) { input } else { apart };
+    let thoughts = part("thoughtTokens").min(total.saturating_sub(input).saturating_sub(output));
+    Some(of_all(input, output.saturating_add(thoughts)))
 }

@@ -225,12 +225,7 @@ impl Claude {
     /// Tells what was used since the last result. Its `usage` is no help: zero after a broken stream, and of one turn.
     fn meter(&mut self, event: &Value, seen: &mut Vec<Observation>) {
         let level = outcome::level(event);
-        let used = Usage {
-            input_tokens: level.input_tokens.saturating_sub(self.used.input_tokens),
-            output_tokens: level.output_tokens.saturating_sub(self.used.output_tokens),
-            cost_micro_usd: level.cost_micro_usd.saturating_sub(self.used.cost_micro_usd),
-            ..Usage::default()
-        };
+        let used = level.since(self.used);
         // A level that falls is a lie or a new count; either way what was told stays told.
         self.used = self.used.plus(used);
         if used != Usage::default() {

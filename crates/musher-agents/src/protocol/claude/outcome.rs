@@ -50,6 +50,8 @@ pub(super) fn level(event: &Value) -> Usage {
     };
     Usage {
         input_tokens: sum(&["inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens"]),
+        cache_read_tokens: sum(&["cacheReadInputTokens"]),
+        cache_write_tokens: sum(&["cacheCreationInputTokens"]),
         output_tokens: sum(&["outputTokens"]),
         cost_micro_usd: event["total_cost_usd"].as_f64().map_or(0, micro_usd),
         ..Usage::default()

@@ -149,7 +149,8 @@ fn shown(observation: &Observation) -> String {
         Observation::Plan(entries) => format!("plan {}", entries.join(" / ")),
         Observation::Usage { used, priced } => {
             let Usage { input_tokens, output_tokens, cost_micro_usd, .. } = used;
-            format!("usage {input_tokens} {output_tokens} {cost_micro_usd} priced={priced}")
+            let cached = format!("cached={}+{}", used.cache_read_tokens, used.cache_write_tokens);
+            format!("usage {input_tokens} {output_tokens} {cost_micro_usd} {cached} priced={priced}")
         }
         Observation::PermissionAsked(ask) => format!("asks {:?}", ask.action),
         Observation::PermissionGone(_) => "asks no more".to_owned(),

@@ -53,18 +53,18 @@ impl Counts {
 
 /// A sum that fell was begun anew.
 fn difference(sum: Usage, before: Usage) -> Option<Usage> {
-    let input_tokens = sum.input_tokens.checked_sub(before.input_tokens)?;
-    let output_tokens = sum.output_tokens.checked_sub(before.output_tokens)?;
-    Some(Usage { input_tokens, output_tokens, cost_micro_usd: 0, ..Usage::default() })
+    let fell = sum.input_tokens < before.input_tokens || sum.output_tokens < before.output_tokens;
+    (!fell).then(|| sum.since(before))
 }
 
-/// Usage as OpenAI counts it: what was read from a cache is part of the input.
+/// Usage as OpenAI counts it: what was read from a cache, or put into one, is part of the input.
 fn usage(counts: &Value) -> Option<Usage> {
     let count = |name: &str| counts[name].as_u64();
     Some(Usage {
         input_tokens: count("inputTokens")?,
+        cache_read_tokens: count("cachedInputTokens").unwrap_or_default(),
+        cache_write_tokens: count("cacheWriteInputTokens").unwrap_or_default(),
         output_tokens: count("outputTokens")?,
-        cost_micro_usd: 0,
         ..Usage::default()
     })
 }

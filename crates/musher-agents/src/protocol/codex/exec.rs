@@ -152,8 +152,9 @@ impl Exec {
         let count = |name: &str| counts[name].as_u64().unwrap_or_default();
         let used = Usage {
             input_tokens: count("input_tokens"),
+            cache_read_tokens: count("cached_input_tokens"),
+            cache_write_tokens: count("cache_write_input_tokens"),
             output_tokens: count("output_tokens"),
-            cost_micro_usd: 0,
             ..Usage::default()
         };
         (used.tokens() > 0).then_some(Observation::Usage { used, priced: false })

@@ -180,7 +180,11 @@ fn shown(observation: &Observation) -> String {
         Observation::ToolFinished { ok, .. } => format!("tool done ok={ok}"),
         Observation::Plan(entries) => format!("plan {}", entries.join(" / ")),
         Observation::Usage { used, priced } => {
-            format!("usage {} {} {} priced={priced}", used.input_tokens, used.output_tokens, used.cost_micro_usd)
+            let cached = format!("cached={}+{}", used.cache_read_tokens, used.cache_write_tokens);
+            format!(
+                "usage {} {} {} {cached} priced={priced}",
+                used.input_tokens, used.output_tokens, used.cost_micro_usd
+            )
         }
         Observation::PermissionAsked(ask) => format!("asks {} {:?}", ask.reference, ask.action),
         Observation::PermissionGone(reference) => format!("gone {reference}"),

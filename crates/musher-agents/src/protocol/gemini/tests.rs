@@ -61,7 +61,7 @@ fn a_run(call: &str, input_tokens: u64) -> (Vec<Observation>, Ended) {
         Observation::ToolFinished { id: id(), ok: true },
     ];
     seen.extend(WORDS.map(|word| Observation::Text(word.to_owned())));
-    let used = Usage { input_tokens, output_tokens: 84, cost_micro_usd: 0, ..Usage::default() };
+    let used = Usage { input_tokens, cache_read_tokens: 200, output_tokens: 84, ..Usage::default() };
     seen.push(Observation::Usage { used, priced: false });
     (seen, Ended::Finished { summary: "Done: hello.txt was written by the fake model.".to_owned() })
 }
@@ -116,7 +116,7 @@ fn a_result_counts_once() {
 fn thoughts_are_written_tokens_that_only_the_total_has() {
     let stats = json!({"total_tokens": 2102, "input_tokens": 2004, "output_tokens": 84, "cached": 200});
     let line = json!({"type": "result", "status": "success", "stats": stats}).to_string();
-    let used = Usage { input_tokens: 2004, output_tokens: 98, cost_micro_usd: 0, ..Usage::default() };
+    let used = Usage { input_tokens: 2004, cache_read_tokens: 200, output_tokens: 98, ..Usage::default() };
     assert_eq!(heard(&Brief::default(), [Heard::Out(&line)]).0, [Observation::Usage { used, priced: false }]);
 }
 

@@ -42,7 +42,11 @@ fn resuming() -> Brief {
 }
 
 fn usage(input_tokens: u64, output_tokens: u64, cost_micro_usd: u64) -> Observation {
-    Observation::Usage { used: Usage { input_tokens, output_tokens, cost_micro_usd, ..Usage::default() }, priced: true }
+    cached(100, 0, Usage { input_tokens, output_tokens, cost_micro_usd, ..Usage::default() })
+}
+
+fn cached(cache_read_tokens: u64, cache_write_tokens: u64, used: Usage) -> Observation {
+    Observation::Usage { used: Usage { cache_read_tokens, cache_write_tokens, ..used }, priced: true }
 }
 
 /// The observations of a run with one tool.
@@ -114,7 +118,9 @@ fn thoughts_are_written_tokens_beside_the_output() {
     let tokens = json!({"total": 1044, "input": 902, "output": 35, "reasoning": 7, "cache": {"write": 20, "read": 80}});
     let part = json!({"reason": "tool-calls", "tokens": tokens, "cost": 0.000_996});
     let line = json!({"type": "step_finish", "part": part}).to_string();
-    assert_eq!(heard(&Brief::default(), [Heard::Out(&line)]).0, [usage(1002, 42, 996)]);
+    let all = Usage { input_tokens: 1002, output_tokens: 42, cost_micro_usd: 996, ..Usage::default() };
+    let wanted = cached(80, 20, all);
+    assert_eq!(heard(&Brief::default(), [Heard::Out(&line)]).0, [wanted]);
 }
 
 #[test]

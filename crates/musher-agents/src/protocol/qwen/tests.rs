@@ -34,7 +34,7 @@ fn started(id: &str) -> Observation {
 }
 
 fn used(input_tokens: u64) -> Observation {
-    let used = Usage { input_tokens, output_tokens: 42, cost_micro_usd: 0, ..Usage::default() };
+    let used = Usage { input_tokens, cache_read_tokens: 100, output_tokens: 42, ..Usage::default() };
     Observation::Usage { used, priced: false }
 }
 
@@ -120,9 +120,9 @@ fn a_failure_has_the_class_of_its_cause() {
 #[test]
 fn requests_beside_the_messages_are_in_the_total() {
     let message = json!({"type": "assistant", "message": {"id": "m1", "content": [],
-        "usage": {"input_tokens": 1004, "output_tokens": 42}}});
+        "usage": {"input_tokens": 1004, "output_tokens": 42, "cache_read_input_tokens": 100}}});
     let result = json!({"type": "result", "is_error": false, "result": "ok",
-        "usage": {"input_tokens": 2010, "output_tokens": 84}});
+        "usage": {"input_tokens": 2010, "output_tokens": 84, "cache_read_input_tokens": 200}});
     let lines = [message.to_string(), message.to_string(), result.to_string()];
     assert_eq!(hear(&mut Qwen::new(&brief(None)), &lines), [used(1004), used(1006)]);
     assert_eq!(hear(&mut Qwen::new(&brief(Some("s1"))), &lines), [used(1004)]);

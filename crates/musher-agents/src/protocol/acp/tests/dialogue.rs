@@ -304,7 +304,8 @@ fn two_turns_count_each_token_and_cent_once() {
     run.key();
     run.update(&level(0.005));
     run.result(11, &json!({"stopReason": "end_turn", "usage": usage}));
-    let used = |cost_micro_usd| Usage { input_tokens: 1004, output_tokens: 42, cost_micro_usd, ..Usage::default() };
+    let tokens = Usage { input_tokens: 1004, cache_read_tokens: 100, output_tokens: 42, ..Usage::default() };
+    let used = |cost_micro_usd| Usage { cost_micro_usd, ..tokens };
     let usages: Vec<_> = run.seen.iter().filter(|seen| matches!(seen, Observation::Usage { .. })).collect();
     let expected = [2000, 3000].map(|cost| Observation::Usage { used: used(cost), priced: true });
     assert_eq!(usages, expected.iter().collect::<Vec<_>>());

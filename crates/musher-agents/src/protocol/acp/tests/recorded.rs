@@ -88,7 +88,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2604 84 8832 true
+    usage 2604 (200+400) 84 8832 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("claude-cancel", r#"
@@ -102,7 +102,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 false
     text Done: hello.txt was written by the fake model.
-    usage 2604 84 8832 true
+    usage 2604 (200+400) 84 8832 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("claude-l-allow", r#"
@@ -111,7 +111,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2604 84 8832 true
+    usage 2604 (200+400) 84 8832 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("claude-l-load", r#"
@@ -120,7 +120,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2612 84 8856 true
+    usage 2612 (200+400) 84 8856 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("claude-mcp", r#"
@@ -129,7 +129,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Other("mcp__fk__fake_ping", "{\"text\":\"write hello.txt\"}")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2604 84 8832 true
+    usage 2604 (200+400) 84 8832 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("claude-old-allow", r#"
@@ -146,7 +146,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 execute {"command":["/bin/bash","-lc","echo 'hello from
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2092 0 0 false
+    usage 2092 (0+0) 0 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("codex-cancel", r#"
@@ -168,7 +168,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 execute {"command":["/bin/bash","-lc","echo 'hello from
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2092 0 0 false
+    usage 2092 (0+0) 0 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("codex-l-load", r#"
@@ -177,7 +177,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 execute {"command":["/bin/bash","-lc","echo 'hello from
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2100 0 0 false
+    usage 2100 (0+0) 0 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("codex-mcp", r#"
@@ -186,7 +186,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 Tool: fk/fake_ping {"arguments":{"text":"write hello.txt"},"server"
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2092 0 0 false
+    usage 2092 (0+0) 0 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("codex-native-allow", r#"
@@ -195,7 +195,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 execute {"command":["/bin/bash","-lc","echo 'hello from
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2092 0 0 false
+    usage 2092 (0+0) 0 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("gemini-allow", r#"
@@ -204,7 +204,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2004 84 0 false
+    usage 2004 (0+0) 84 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("gemini-cancel", r#"
@@ -217,7 +217,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 execute "echo 'hello from fake model' > hello.txt && cat
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     text Done: hello.txt was written by the fake model.
-    usage 2004 84 0 false
+    usage 2004 (0+0) 84 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("gemini-l-allow", r#"
@@ -226,7 +226,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2004 84 0 false
+    usage 2004 (0+0) 84 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("gemini-l-load", r#"
@@ -239,7 +239,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Other("fake_ping (fk MCP Server)", "\"fake_ping (fk MCP Server)\"")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 2004 84 0 false
+    usage 2004 (0+0) 84 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("opencode-allow", r#"
@@ -248,7 +248,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 1004 42 1994 true
+    usage 1004 (100+0) 42 1994 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("opencode-cancel", r#"
@@ -261,7 +261,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 bash {"command":"echo 'hello from fake model' > hello
     ask Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
     finish 1 false
-    usage 1002 42 996 true
+    usage 1002 (100+0) 42 996 true
     end Some(Finished { summary: "" })
 "#),
 ("opencode-l-allow", r#"
@@ -269,7 +269,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 bash {"command":"echo 'hello from fake model' > hello
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 1004 42 1994 true
+    usage 1004 (100+0) 42 1994 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("opencode-l-load", r#"
@@ -277,7 +277,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 bash {"command":"echo 'hello from fake model' > hello
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 1008 42 0 false
+    usage 1008 (100+0) 42 0 false
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("opencode-mcp", r#"
@@ -285,7 +285,7 @@ pub(super) const EXPECTED: &[(&str, &str)] = &[
     start 1 fk_fake_ping {"text":"write hello.txt"}
     finish 1 true
     text Done: hello.txt was written by the fake model.
-    usage 1004 42 1994 true
+    usage 1004 (100+0) 42 1994 true
     end Some(Finished { summary: "Done: hello.txt was written by the fake model." })
 "#),
 ("qwen-allow", r#"

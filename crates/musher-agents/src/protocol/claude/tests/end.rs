@@ -135,21 +135,28 @@ fn a_lost_session_is_told_as_such_by_its_result() {
 #[test]
 fn usage_is_counted_once_over_turns() {
     let (mut claude, _) = begun(true);
-    let level = |input: u64, usd: f64| {
+    let level = |input: u64, cached: u64, usd: f64| {
         let models = json!({
-            "a": {"inputTokens": input, "outputTokens": 5, "cacheReadInputTokens": 10, "cacheCreationInputTokens": 1},
+            "a": {"inputTokens": input, "outputTokens": 5, "cacheReadInputTokens": cached, "cacheCreationInputTokens": 1},
             "b": {"inputTokens": 1, "outputTokens": 1}});
         result(&json!({"is_error": false, "result": "ok", "total_cost_usd": usd, "modelUsage": models}))
     };
-    let usage = |input_tokens, output_tokens, cost_micro_usd| {
-        let used = Usage { input_tokens, output_tokens, cost_micro_usd, ..Usage::default() };
+    let usage = |input_tokens, (cache_read_tokens, cache_write_tokens), output_tokens, cost_micro_usd| {
+        let used = Usage {
+            input_tokens,
+            cache_read_tokens,
+            cache_write_tokens,
+            output_tokens,
+            cost_micro_usd,
+            ..Usage::default()
+        };
         [Observation::Usage { used, priced: true }]
     };
-    assert_eq!(hear(&mut claude, &[level(100, 0.000_001_4)]), usage(112, 6, 1));
-    assert_eq!(hear(&mut claude, &[level(150, 0.000_002_8)]), usage(50, 0, 2));
-    assert_eq!(hear(&mut claude, &[level(150, 0.000_002_8)]), []);
-    assert_eq!(hear(&mut claude, &[level(50, 0.0)]), []);
-    assert_eq!(hear(&mut claude, &[level(151, 0.000_002_8)]), usage(1, 0, 0));
+    assert_eq!(hear(&mut claude, &[level(100, 10, 0.000_001_4)]), usage(112, (10, 1), 6, 1));
+    assert_eq!(hear(&mut claude, &[level(150, 17, 0.000_002_8)]), usage(57, (7, 0), 0, 2));
+    assert_eq!(hear(&mut claude, &[level(150, 17, 0.000_002_8)]), []);
+    assert_eq!(hear(&mut claude, &[level(50, 10, 0.0)]), []);
+    assert_eq!(hear(&mut claude, &[level(151, 17, 0.000_002_8)]), usage(1, (0, 0), 0, 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         r#"
         session c6a1ed97 resumable=true
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
-        usage 1301 42 4413 priced=true
+        usage 1301 42 4413 cached=100+200 priced=true
         Some(Failed { class: Limit, message: "Reached maximum budget ($0.001)" })
         "#,
     ),
@@ -18,12 +18,12 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         asks Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
         asks Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2612 84 8856 priced=true
+        usage 2612 84 8856 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -35,7 +35,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         asks Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
         tool done ok=false
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -55,7 +55,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         asks Shell("echo 'hello from fake model' > hello.txt && cat hello.txt")
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -66,7 +66,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -106,7 +106,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         session 896bf620 resumable=true
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
         tool done ok=true
-        usage 1301 42 4413 priced=true
+        usage 1301 42 4413 cached=100+200 priced=true
         Some(Failed { class: Limit, message: "Reached maximum number of turns (1)" })
         "#,
     ),
@@ -117,7 +117,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         tool mcp__fk__fake_ping {"text":"write hello.txt"}
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -128,7 +128,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -139,7 +139,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
         tool done ok=false
         text Done: hello.txt was written by the fake model.
-        usage 2604 84 8832 priced=true
+        usage 2604 84 8832 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),
@@ -150,7 +150,7 @@ pub(super) const STORIES: &[(&str, &str)] = &[
         tool Bash {"command":"echo 'hello from fake model' > hello.txt && cat hello.txt"}
         tool done ok=true
         text Done: hello.txt was written by the fake model.
-        usage 2612 84 8856 priced=true
+        usage 2612 84 8856 cached=200+400 priced=true
         Some(Finished { summary: "Done: hello.txt was written by the fake model." })
         "#,
     ),

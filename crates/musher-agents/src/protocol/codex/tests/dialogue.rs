@@ -82,7 +82,7 @@ fn a_lost_session_is_a_warning_and_a_new_thread() {
     assert!(matches!(seen[..], [Observation::SessionStarted { resumable: true, .. }]), "{seen:?}");
     assert_eq!(say_all(&mut codex), ["prompt turn/start"]);
     let seen = hear(&mut codex, &[turn("prompt", "u1"), sum("u1", [10, 1], [10, 1])]);
-    assert_eq!(seen.iter().map(shown).collect::<Vec<_>>(), ["usage 10 1 0 priced=false"]);
+    assert_eq!(seen.iter().map(shown).collect::<Vec<_>>(), ["usage 10 1 0 cached=0+0 priced=false"]);
 }
 
 #[test]

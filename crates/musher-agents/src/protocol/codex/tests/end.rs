@@ -116,6 +116,32 @@ fn a_tool_that_outlives_its_turn_is_done() {
 }
 
 #[test]
+fn what_came_from_a_cache_is_a_difference_too() {
+    let mut codex = running(&brief(false));
+    let tokens = |[input, read, written, output]: [u64; 4]| json!({"inputTokens": input, "cachedInputTokens": read, "cacheWriteInputTokens": written, "outputTokens": output});
+    let sum = |total, last| {
+        let usage = json!({"total": tokens(total), "last": tokens(last)});
+        note("thread/tokenUsage/updated", &json!({"turnId": "u1", "tokenUsage": usage}))
+    };
+    let told = [
+        sum([1004, 100, 9, 42], [1004, 100, 9, 42]),
+        sum([2010, 800, 12, 84], [1006, 700, 3, 42]),
+        // One that was begun anew.
+        sum([500, 400, 1, 2], [500, 400, 1, 2]),
+    ];
+    let cached: Vec<_> = hear(&mut codex, &told)
+        .iter()
+        .filter_map(|seen| match seen {
+            Observation::Usage { used, .. } => {
+                Some((used.input_tokens, used.cache_read_tokens, used.cache_write_tokens, used.output_tokens))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(cached, [(1004, 100, 9, 42), (1006, 700, 3, 42), (500, 400, 1, 2)]);
+}
+
+#[test]
 fn a_start_that_fails_is_the_setup() {
     for key in ["initialize", "thread"] {
         let mut codex = Codex::new(&brief(false));

@@ -18,7 +18,7 @@ fn failed(class: FailureClass, message: &str) -> Ended {
 /// What each recorded stream means, as far as it is not the same for all of a sort.
 fn meaning(name: &str) -> (Vec<&'static str>, Ended) {
     let session = "session 01a1fce7 resumable=true";
-    let [first, second] = ["usage 1004 42 0 priced=false", "usage 1006 42 0 priced=false"];
+    let [first, second] = ["usage 1004 42 0 cached=100+0 priced=false", "usage 1006 42 0 cached=100+0 priced=false"];
     match name {
         "codex-appserver-allow.jsonl" => (
             vec!["session 01a1fcff resumable=true", NO_MODEL, SHELL, ASKS, "tool done ok=true", first, TEXT, second],
@@ -45,11 +45,11 @@ fn meaning(name: &str) -> (Vec<&'static str>, Ended) {
         }
         "codex-mcp-stdio.ndjson" => {
             let tool = r#"tool fk.fake_ping {"text":"write hello.txt"}"#;
-            let usage = "usage 2010 84 0 priced=false";
+            let usage = "usage 2010 84 0 cached=200+0 priced=false";
             (vec![session, NO_MODEL, tool, "tool done ok=true", TEXT, usage], finished(DONE))
         }
         "codex-ok.ndjson" => {
-            let usage = "usage 2010 84 0 priced=false";
+            let usage = "usage 2010 84 0 cached=200+0 priced=false";
             let session = "session 01a1fce6 resumable=true";
             (vec![session, NO_MODEL, SHELL, "tool done ok=true", TEXT, usage], finished(DONE))
         }

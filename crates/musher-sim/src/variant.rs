@@ -26,11 +26,13 @@ pub enum Variant {
     ForgetsLimits,
     /// A restart forgets what was used, and what operators have set.
     ForgetsQuotas,
+    /// The cursor of a sink is moved before the delivery, and not after it.
+    AdvancesFirst,
 }
 
 impl Variant {
     /// The broken ones.
-    pub const BROKEN: [Self; 9] = [
+    pub const BROKEN: [Self; 10] = [
         Self::NoFence,
         Self::EffectBeforeCommit,
         Self::LostOutbox,
@@ -40,6 +42,7 @@ impl Variant {
         Self::ForgetsDependencies,
         Self::ForgetsLimits,
         Self::ForgetsQuotas,
+        Self::AdvancesFirst,
     ];
 
     /// Whether its rows differ from those on disk by design, so that only what is seen from outside can judge it.
@@ -60,6 +63,7 @@ impl Variant {
             Self::ForgetsDependencies => "forgets-dependencies",
             Self::ForgetsLimits => "forgets-limits",
             Self::ForgetsQuotas => "forgets-quotas",
+            Self::AdvancesFirst => "advances-first",
         }
     }
 }

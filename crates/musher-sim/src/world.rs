@@ -10,6 +10,7 @@ use musher_core::time::Timestamp;
 use crate::chance::Chance;
 use crate::night::EVENING;
 use crate::quotas;
+use crate::sinks;
 
 /// How often what goes wrong: once in so many, 0 = never this night.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct World {
     pub agents: Vec<AgentSpec>,
     /// The missions, in the order in which they are started.
     pub missions: Vec<StartMission>,
+    /// Who outside is told of events.
+    pub sinks: Vec<sinks::Plan>,
     /// What goes wrong.
     pub odds: Odds,
     /// How long operators and faults go on, in µs.
@@ -57,6 +60,7 @@ impl World {
         let missions = chance.between(1, 4);
         // Drawn apart, so that a night without quotas is the night that it was before there were any.
         let mut own = Chance::new(chance.clone().any());
+        let sinks = sinks::draw(&mut Chance::new(own.clone().any()));
         let mut settings = settings(chance);
         settings.quota = quotas::of_project(&mut own);
         let mut agents = agents(chance);
@@ -67,6 +71,7 @@ impl World {
             settings,
             agents,
             missions: (0..missions).map(|n| mission(chance, n)).collect(),
+            sinks,
             odds: odds(chance),
             night_us: chance.between(1, 10) * 3_600_000_000,
             wishes: u32::try_from(chance.between(5, 40)).unwrap_or(5),
@@ -78,10 +83,11 @@ impl World {
         let items: usize = self.missions.iter().map(|m| m.items.len()).sum();
         let o = &self.odds;
         format!(
-            "{} agents, {} missions, {items} items, {} wishes, crash 1/{}, store 1/{}, reports 1/{}, runs 1/{}, \
+            "{} agents, {} missions, {items} items, {} sinks, {} wishes, crash 1/{}, store 1/{}, reports 1/{}, runs 1/{}, \
              gate 1/{}, conflicts 1/{}, base 1/{}, drivers 1/{}, clock 1/{}",
             self.agents.len(),
             self.missions.len(),
+            self.sinks.len(),
             self.wishes,
             o.crash,
             o.store,

@@ -24,6 +24,7 @@ mod reviewing;
 mod routing;
 mod routing_at_random;
 mod sinks;
+mod sinks_at_random;
 mod tools;
 mod verification;
 mod worktrees;

@@ -46,6 +46,11 @@ impl History {
         self.log.last().map_or(Seq(0), |l| l.seq)
     }
 
+    /// The whole log.
+    pub fn log(&self) -> &[Logged] {
+        &self.log
+    }
+
     /// The last events of an item, or of all.
     pub fn tail(&self, item: Option<ItemId>, count: usize) -> Vec<Logged> {
         let mut tail: Vec<Logged> =

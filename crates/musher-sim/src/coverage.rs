@@ -66,6 +66,18 @@ faults! {
     DriverFailed "driver_failed"
     /// A node fell silent.
     NodeSilent "node_silent"
+    /// A receiver did not take what it was sent.
+    FailedDelivery "failed_delivery"
+    /// A receiver took what it was sent, and its answer never came.
+    LostAnswer "lost_answer"
+    /// A receiver took minutes.
+    SlowDelivery "slow_delivery"
+    /// A receiver was not there.
+    ReceiverAway "receiver_away"
+    /// A receiver takes others, but not this one.
+    EventRefused "event_refused"
+    /// A receiver was sent again what it had.
+    RepeatedDelivery "repeated_delivery"
 }
 
 /// Counters.

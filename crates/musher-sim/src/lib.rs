@@ -23,5 +23,6 @@ pub mod operator;
 pub mod outside;
 mod quotas;
 pub mod seen;
+pub mod sinks;
 pub mod variant;
 pub mod world;

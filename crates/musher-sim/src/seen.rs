@@ -2,11 +2,12 @@
 
 use musher_core::agent::Agent;
 use musher_core::effect::Effect;
-use musher_core::id::{AgentId, ItemId};
+use musher_core::id::{AgentId, ItemId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::{Counts, Mission};
 use musher_core::node::Node;
 use musher_core::run::{Run, Usage};
+use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
 use musher_core::wait::{self, Wait};
@@ -33,6 +34,7 @@ pub struct Seen {
     live: Vec<ItemId>,
     merging: Option<ItemId>,
     slot: u32,
+    sinks: Vec<(Sink, Seq)>,
     /// What depends on the moment at which the state last looked at the clock.
     timed: Option<Timed>,
 }
@@ -65,6 +67,7 @@ impl Seen {
             live: state.live_items().map(|i| i.id).collect(),
             merging: state.merging(),
             slot: state.lowest_free_slot(),
+            sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             timed: timed.then(|| Timed {
                 queue: state.queue().collect(),
                 waits: ids.iter().map(|id| (*id, wait::of_item(state, *id))).collect(),
@@ -94,6 +97,7 @@ impl Seen {
             .or_else(|| one(&self.live, &other.live, "live items"))
             .or_else(|| one(&self.merging, &other.merging, "merging item"))
             .or_else(|| one(&self.slot, &other.slot, "lowest free slot"))
+            .or_else(|| first(&self.sinks, &other.sinks, "sink"))
             .or_else(|| match (&self.timed, &other.timed) {
                 (Some(a), Some(b)) => one(&a.queue, &b.queue, "merge queue")
                     .or_else(|| first(&a.waits, &b.waits, "wait"))

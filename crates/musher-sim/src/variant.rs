@@ -28,6 +28,8 @@ pub enum Variant {
     ForgetsQuotas,
     /// A restart forgets which nodes are silent.
     ForgetsSilence,
+    /// The cursor of a sink is moved before the delivery, and not after it.
+    AdvancesFirst,
 }
 
 impl Variant {
@@ -43,6 +45,7 @@ impl Variant {
         Self::ForgetsLimits,
         Self::ForgetsQuotas,
         Self::ForgetsSilence,
+        Self::AdvancesFirst,
     ];
 
     /// Whether its rows differ from those on disk by design, so that only what is seen from outside can judge it.
@@ -64,6 +67,7 @@ impl Variant {
             Self::ForgetsLimits => "forgets-limits",
             Self::ForgetsQuotas => "forgets-quotas",
             Self::ForgetsSilence => "forgets-silence",
+            Self::AdvancesFirst => "advances-first",
         }
     }
 }

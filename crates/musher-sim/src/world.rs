@@ -11,6 +11,7 @@ use crate::chance::Chance;
 use crate::night::EVENING;
 use crate::nodes::{self, Beat};
 use crate::quotas;
+use crate::sinks;
 
 /// How often what goes wrong: once in so many, 0 = never this night.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +47,8 @@ pub struct World {
     pub beats: Vec<Beat>,
     /// The missions, in the order in which they are started.
     pub missions: Vec<StartMission>,
+    /// Who outside is told of events.
+    pub sinks: Vec<sinks::Plan>,
     /// What goes wrong.
     pub odds: Odds,
     /// How long operators and faults go on, in µs.
@@ -60,6 +63,7 @@ impl World {
         let missions = chance.between(1, 4);
         // Drawn apart, so that a night without quotas is the night that it was before there were any.
         let mut own = Chance::new(chance.clone().any());
+        let sinks = sinks::draw(&mut Chance::new(own.clone().any()));
         let mut settings = settings(chance);
         settings.quota = quotas::of_project(&mut own);
         let mut agents = agents(chance);
@@ -72,6 +76,7 @@ impl World {
             agents,
             beats,
             missions: (0..missions).map(|n| mission(chance, n)).collect(),
+            sinks,
             odds: odds(chance),
             night_us: chance.between(1, 10) * 3_600_000_000,
             wishes: u32::try_from(chance.between(5, 40)).unwrap_or(5),
@@ -83,11 +88,12 @@ impl World {
         let items: usize = self.missions.iter().map(|m| m.items.len()).sum();
         let o = &self.odds;
         format!(
-            "{} agents, {} heartbeats, {} missions, {items} items, {} wishes, crash 1/{}, store 1/{}, reports 1/{}, runs 1/{}, \
+            "{} agents, {} heartbeats, {} missions, {items} items, {} sinks, {} wishes, crash 1/{}, store 1/{}, reports 1/{}, runs 1/{}, \
              gate 1/{}, conflicts 1/{}, base 1/{}, drivers 1/{}, clock 1/{}",
             self.agents.len(),
             self.beats.len(),
             self.missions.len(),
+            self.sinks.len(),
             self.wishes,
             o.crash,
             o.store,

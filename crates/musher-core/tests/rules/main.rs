@@ -28,6 +28,7 @@ mod routing;
 mod routing_at_random;
 mod sharing;
 mod sinks;
+mod sinks_at_random;
 mod tools;
 mod verification;
 mod watches;

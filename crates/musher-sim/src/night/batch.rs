@@ -86,6 +86,8 @@ impl Night {
         }
         let Some(machine) = self.machine.as_ref() else { return Err(Broken::simulator("no daemon is up")) };
         self.history.after_batch(machine.state(), &self.outside)?;
+        self.hold_sinks()?;
+        self.wake_sinks()?;
         match death {
             Some(death @ (Death::AtWork | Death::Reboot | Death::Restart)) => self.die(death),
             Some(Death::BeforeCommit | Death::AfterCommit) | None => Ok(()),
@@ -120,6 +122,7 @@ impl Night {
                 self.say_again(said);
                 Ok(())
             }
+            (Ok(_) | Err(Rejected::Refused(_)), Said::Sink(n, _)) => self.look_for_sink(n),
             (Ok(_), Said::Report(..) | Said::Config(_) | Said::Beat(_)) => Ok(()),
             // The daemon has not said yet which agents there are.
             (Err(Rejected::Refused(_)), Said::Beat(_)) => Ok(()),
@@ -137,14 +140,25 @@ impl Night {
                 let life = Some(self.life);
                 self.push(wait, Happening::Say { effect, report, life });
             }
-            Said::Config(Command::NoteStart { .. }) => self.push(SECOND, Happening::Configure { life: self.life }),
+            Said::Config(Command::NoteStart { .. } | Command::SyncSinks(..)) => self.configure_again(),
             // What serves the tools asks until it is answered.
             Said::Agent(run, tool) => self.push(wait, Happening::Tool { run, tool }),
+            // What was delivered is not sent again in this life, and what was not is.
+            Said::Sink(n, _) => self.look_again(n, 5 * SECOND),
             // It is said again with the note.
             Said::Config(_) => {}
             // The next one comes soon.
             Said::Beat(_) => {}
             Said::Operator(_) => {}
+        }
+    }
+
+    /// All of the config is said again, once: each part of it that came to nothing asks for it.
+    fn configure_again(&mut self) {
+        let is_planned =
+            |happening: &Happening| matches!(happening, Happening::Configure { life } if *life == self.life);
+        if !self.queue.values().any(is_planned) {
+            self.push(SECOND, Happening::Configure { life: self.life });
         }
     }
 
@@ -230,6 +244,6 @@ fn input(said: &Said) -> Input {
         Said::Agent(run, tool) => Input { actor: Actor::Run(*run), command: Command::UseTool(*run, tool.clone()) },
         Said::Operator(command) => Input { actor: Actor::Operator("ann".into()), command: command.clone() },
         Said::Beat(node) => Input { actor: Actor::Musher, command: Command::Heartbeat(node.clone()) },
-        Said::Config(command) => Input { actor: Actor::Musher, command: command.clone() },
+        Said::Config(command) | Said::Sink(_, command) => Input { actor: Actor::Musher, command: command.clone() },
     }
 }

@@ -41,18 +41,24 @@ impl Night {
         if let Some(image) = image {
             self.disk.restore(&image)?;
         }
-        self.bury(how == Death::Reboot);
+        self.bury(how == Death::Reboot)?;
         self.down();
         self.open(Some(left))
     }
 
     /// What dies with a daemon: its drivers, and the reports on their way. A few of those come later all the same.
-    fn bury(&mut self, reboot: bool) {
+    fn bury(&mut self, reboot: bool) -> Result<(), Broken> {
         let life = self.life;
+        let mut on_the_way = Vec::new();
         let dead: Vec<_> = std::mem::take(&mut self.queue).into_iter().collect();
         for ((at, order), happening) in dead {
             match happening {
-                Happening::Act { life: of, .. } | Happening::Configure { life: of } if of == life => {}
+                Happening::Act { life: of, .. }
+                | Happening::Configure { life: of }
+                | Happening::LookForSink { life: of, .. }
+                | Happening::SaySink { life: of, .. }
+                    if of == life => {}
+                Happening::Deliver { sink, part, life: of } if of == life => on_the_way.push((sink, part)),
                 Happening::Say { effect, report, life: Some(of) } if of == life => {
                     if !self.dawn && self.chance.one_in(6) {
                         let late = at + self.chance.between(SECOND, HOUR);
@@ -80,6 +86,7 @@ impl Night {
                 self.outside.end(run, Some(Outcome::Lost { while_down: true }));
             }
         }
+        self.bury_sinks(on_the_way)
     }
 
     /// Nobody is up: only processes go on, and nobody hears a heartbeat.
@@ -130,6 +137,7 @@ impl Night {
         let open: Vec<Effect> = machine.state().effects().cloned().collect();
         self.machine = Some(machine);
         self.reader = Some(reader);
+        self.hold_sinks()?;
         if self.variant != Variant::LostOutbox {
             for effect in open {
                 self.begin(effect, true)?;
@@ -149,10 +157,12 @@ impl Night {
             attached: count(state.runs().len()),
             effects: count(state.effects().count()),
         };
-        Ok(vec![
+        let mut said = vec![
             Said::Config(Command::Configure(Box::new(self.world.settings.clone()))),
             Said::Config(Command::SyncAgents(self.world.agents.clone())),
-            Said::Config(note),
-        ])
+        ];
+        said.extend(self.sync_sinks().map(Said::Config));
+        said.push(Said::Config(note));
+        Ok(said)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use musher_core::command::{Command, Report};
 use musher_core::effect::Effect;
-use musher_core::id::{CallId, EffectId, ItemId, RunId};
+use musher_core::id::{CallId, EffectId, ItemId, RunId, Seq};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
 use musher_core::tool::ToolUse;
@@ -27,12 +27,15 @@ use crate::variant::Variant;
 use crate::world::World;
 
 mod batch;
+mod deliveries;
 mod drivers;
 mod life;
 mod tools;
 
 /// More happenings than this in one night, and it will never come to rest.
 const MOST_STEPS: u64 = 40_000;
+/// More planned at once than this, and each happening leads to more than one.
+const MOST_PLANNED: usize = 10_000;
 
 const MS: i64 = 1_000;
 const SECOND: i64 = 1_000 * MS;
@@ -66,6 +69,12 @@ enum Happening {
     Beat(Box<str>),
     /// The daemon says what its config says.
     Configure { life: u32 },
+    /// What a worker of this life sends to its sink has come to its end.
+    Deliver { sink: usize, part: Vec<Seq>, life: u32 },
+    /// A worker of this life looks what its sink is to be sent.
+    LookForSink { sink: usize, life: u32 },
+    /// A worker of this life says something that it does not wait for.
+    SaySink { sink: usize, command: Command, life: u32 },
     /// Nothing: the pass is owed.
     Wake,
     /// Nothing fails from here on.
@@ -80,6 +89,7 @@ enum Said {
     Agent(RunId, Box<ToolUse>),
     Beat(Box<str>),
     Config(Command),
+    Sink(usize, Command),
 }
 
 /// How the daemon dies at a batch.
@@ -124,6 +134,7 @@ struct Night {
     previous: Option<Image>,
     /// The items that agents were told they have added, by the use of the tool.
     added: BTreeMap<CallId, ItemId>,
+    sinks: deliveries::Sinks,
 }
 
 /// Plays one seed. The failure is boxed: it is a whole report.
@@ -166,6 +177,7 @@ impl Night {
                 world.missions.clone(),
                 world.agents.iter().cloned().chain([operator::helper()]).collect(),
             ),
+            sinks: deliveries::Sinks::new(world.sinks.clone(), seed),
             world,
             history: History::default(),
             coverage: Coverage::default(),
@@ -198,6 +210,9 @@ impl Night {
             if self.step > MOST_STEPS {
                 return Err(Broken::liveness(None, format!("no rest after {MOST_STEPS} happenings")));
             }
+            if self.queue.len() > MOST_PLANNED {
+                return Err(Broken::liveness(None, format!("more than {MOST_PLANNED} happenings are planned at once")));
+            }
             self.now = self.now.max(at);
             let due = self.due().is_some_and(|due| due <= self.now);
             let said = self.happen()?;
@@ -208,6 +223,7 @@ impl Night {
         let (state, reader) = (self.state()?, self.reader()?);
         checker::at_rest(state, &self.outside, reader)?;
         checker::added(reader, &self.added)?;
+        self.sinks.ledger.at_rest(self.history.log())?;
         self.history.compare(reader)?;
         self.coverage.virtual_us = self.now - EVENING;
         self.coverage.merged = self.outside.targets.values().map(|t| t.landed.len() as u64).sum();
@@ -292,8 +308,16 @@ impl Night {
                 said.push(self.hear(effect, report)?);
             }
             Happening::Configure { life } if life == self.life => said.extend(self.config()?),
+            Happening::Deliver { sink, part, life } if life == self.life => self.deliver(sink, &part, said)?,
+            Happening::LookForSink { sink, life } if life == self.life => self.look_for_sink(sink)?,
+            Happening::SaySink { sink, command, life } if life == self.life => said.push(Said::Sink(sink, command)),
             // They died with their daemon.
-            Happening::Act { .. } | Happening::Say { .. } | Happening::Configure { .. } => {}
+            Happening::Act { .. }
+            | Happening::Say { .. }
+            | Happening::Configure { .. }
+            | Happening::Deliver { .. }
+            | Happening::LookForSink { .. }
+            | Happening::SaySink { .. } => {}
             Happening::Exit(run) => self.exit(run, None),
             Happening::Kill(run) => self.exit(run, Some(musher_core::run::Outcome::Cancelled)),
             Happening::Mission(n) => {
@@ -332,6 +356,7 @@ impl Night {
 
     fn jump(&mut self) {
         let wall = self.now + self.skew;
+        self.sinks.ledger.jumped(self.now);
         match self.chance.below(3) {
             0 => {
                 self.skew += self.chance.between(SECOND, 30 * HOUR);

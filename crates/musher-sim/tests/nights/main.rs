@@ -83,6 +83,11 @@ fn a_machine_that_forgets_its_limits_is_caught() {
 }
 
 #[test]
+fn a_sink_that_is_moved_on_before_it_is_told_is_caught() {
+    assert_eq!(caught(Variant::AdvancesFirst), Class::Safety);
+}
+
+#[test]
 fn the_same_seed_is_the_same_night() {
     let play = |seed| format!("{:?}", night::play(seed, Variant::Sound).map_err(|f| f.to_string()));
     for seed in [3, 4] {

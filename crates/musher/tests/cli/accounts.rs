@@ -53,6 +53,8 @@ fn an_item_that_asks_waits_for_its_account_until_a_person_gives_it_to_another() 
 
     repo.musher(&["item", "failover", "no-such-item"]).refused(3, "no item");
     repo.musher(&["item", "failover", &item]).ok();
+    assert_eq!(repo.count_said("item_failover_allowed"), 1);
+    assert_eq!(repo.count_said("item_assigned"), 2, "it has another account's agent when the word is answered");
     let second = events.until("item_assigned");
     assert_ne!(second["agent"], first["agent"], "another account's agent");
     repo.wait_for_end(&mission);
@@ -81,6 +83,7 @@ fn a_question_about_an_account_outlives_the_daemon() {
     assert_eq!(explained["waits"][0]["until"], limited["body"]["until"], "{explained}");
     assert!(repo.musher(&["inbox"]).ok().out.contains("musher item failover"));
     repo.musher(&["item", "failover", &item]).ok();
+    assert_eq!(repo.count_said("item_assigned"), 2);
     repo.wait_for_end(&mission);
     assert_eq!(runs(&repo, &item).len(), 2);
     daemon.kill();

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::harness::{Repo, config};
 
-/// Works for ever the first time, and at once the second.
+/// Works as long as its repository is there the first time, and at once the second.
 const STUCK: &str = "once=\"$MUSHER_WORKTREE/../../once\"; if [ -e \"$once\" ]; then echo work >work; \
-                     else echo begun >begun; touch \"$once\"; while :; do sleep 0.1; done; fi";
+                     else echo begun >begun; touch \"$once\"; while [ -e \"$once\" ]; do sleep 0.1; done; fi";
 
 fn agent(repo: &Repo) -> Value {
     repo.musher(&["agent", "list", "--json"]).ok().json()["agents"][0].clone()
@@ -34,6 +34,8 @@ fn its_run_is_interrupted_and_the_item_goes_on_where_it_was_uncounted() {
 
     repo.musher(&["agent", "restart", "scirpt"]).refused(3, "no agent");
     repo.musher(&["agent", "restart", "script"]).ok();
+    assert_eq!(repo.count_said("run_stopping"), 1);
+    assert_ne!(agent(&repo)["status"], "paused");
     let finished = events.until("run_finished");
     assert_eq!((&finished["run"], &finished["body"]["outcome"]), (&first["run"], &"cancelled".into()), "{finished}");
     let second = events.until("run_started");
@@ -62,6 +64,11 @@ fn one_in_error_takes_work_again_once_its_program_is_there() {
 
     // Nothing was mended: it is found again, and still nothing is counted.
     repo.musher(&["agent", "restart", "script"]).ok();
+    assert_eq!(
+        (repo.count_said("agent_restarted"), repo.count_said("item_assigned")),
+        (1, 2),
+        "it is given work at once"
+    );
     events.until("agent_restarted");
     events.until("agent_offline");
     assert_eq!((&agent(&repo)["status"], &only_item(&repo)["attempts"]), (&"error".into(), &0.into()));

@@ -129,6 +129,13 @@ impl Repo {
         Daemon { child, out }
     }
 
+    /// How many events of this kind there are by now. What a command has done at once is asked for here: a follower would
+    /// wait for ever for what never comes.
+    #[track_caller]
+    pub(crate) fn count_said(&self, kind: &str) -> usize {
+        self.musher(&["events", "--json", "--kind", kind]).ok().out.lines().count()
+    }
+
     /// Follows the events from this one on.
     pub(crate) fn follow(&self, after: u64) -> Follower {
         let mut child = self.spawn(&["events", "-f", "--json", "--after", &after.to_string()]);

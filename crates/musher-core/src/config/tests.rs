@@ -28,6 +28,7 @@ teardown = "make down"
 copy = [".env"]
 keep = ["*.log"]
 min_free = 1024
+worktree_pool = 3
 done_retention = 0
 retention = "7d"
 [policy]
@@ -159,6 +160,7 @@ fn a_file_may_use_every_key() {
         copy: vec![".env".into()],
         keep: vec!["*.log".into()],
         min_free_bytes: 1024,
+        worktree_pool: 3,
         done_retention_secs: 0,
         retention_secs: 7 * 86_400,
         prices: Prices(

@@ -9,4 +9,5 @@ mod merging;
 mod opening;
 mod removing;
 mod sandbox;
+mod warming;
 mod worktrees;

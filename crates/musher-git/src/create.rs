@@ -139,7 +139,7 @@ impl Repository {
             return self.adopt(&worktree, &request.branch, &base);
         }
         let tip = self.tip_for_new(&request.branch, &base)?;
-        let (worktree, made) = match self.from_pool(request, tip.as_ref(), &base)? {
+        let (worktree, made) = match self.warm_for(request, tip.as_ref(), &base)? {
             Ok(worktree) => (worktree, Made::Warm),
             Err(cold) => (self.check_out(request, tip.as_ref(), &base)?, Made::CheckedOut(cold)),
         };
@@ -166,7 +166,7 @@ impl Repository {
     }
 
     /// A warm worktree on the item's branch, or why there is none; nothing when there is no pool.
-    fn from_pool(
+    fn warm_for(
         &self,
         request: &CreateRequest,
         tip: Option<&ObjectId>,

@@ -4,6 +4,7 @@
 //! folder was half made or half taken, holds nobody's work, and is thrown away.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
@@ -21,6 +22,10 @@ const PREFIX: &str = "warm-";
 const LEAVING: &str = "leaving-";
 /// The configuration that an entry's files were written under, in its registration.
 const WRITTEN_UNDER: &str = "musher-written-under";
+
+/// How far ahead an entry's index is dated. git reads every file again that was written in the same second as its index,
+/// for somebody could have edited it since; here nobody has, and the reset that takes the entry dates it as it is.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// The pool of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +119,7 @@ impl Repository {
         let entry = self.add(&path, &["--detach"], base.as_str())?;
         let note = entry.admin.join(WRITTEN_UNDER);
         std::fs::write(&note, under).map_err(file_error("write", &note))?;
+        date(&entry.admin.join("index"), SystemTime::now() + SETTLED)?;
         set_lock(&entry.admin, WARM)?;
         Ok(Ok(true))
     }
@@ -158,6 +164,8 @@ impl Repository {
             return Err(CreateError::Occupied { path: path.to_owned() });
         };
         worktree.git.call(["reset", "--quiet", "--hard", "--no-recurse-submodules", commit.as_str()]).ok()?;
+        // The reset wrote the index; that its time is now, and not what the pool dated it, is too dear to be taken for granted.
+        date(&worktree.admin.join("index"), SystemTime::now())?;
         // Nobody works in a pool; what is there all the same would be taken for this item's work.
         worktree.git.call(["clean", "-ffdxq"]).ok()?;
         Ok(worktree)
@@ -257,6 +265,11 @@ fn is_warm(entry: &Worktree) -> bool {
 
 fn set_lock(admin: &Path, reason: &str) -> Result<(), GitError> {
     write_whole(&admin.join("locked"), reason.as_bytes())
+}
+
+fn date(file: &Path, time: SystemTime) -> Result<(), GitError> {
+    let dated = std::fs::File::options().write(true).open(file).and_then(|open| open.set_modified(time));
+    dated.map_err(file_error("date", file))
 }
 
 /// Writes a file so that it is never seen half written.

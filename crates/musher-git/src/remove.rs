@@ -1,8 +1,8 @@
 //! Removes an item's worktree and branch, but never work that is nowhere else.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::git::{GitError, file_error};
+use crate::git::GitError;
 use crate::globs::{BadGlob, Globs};
 use crate::names::{BranchName, Identity, ObjectId, ref_part};
 use crate::repository::Repository;
@@ -321,7 +321,7 @@ fn commit(
 /// The tree of all files that are tracked, untracked, or ignored and to be kept, by way of an index of its own.
 fn whole_tree(at: &Worktree, request: &RemoveRequest, keep: &Globs) -> Result<ObjectId, GitError> {
     let index = at.admin.join("musher-attic-index");
-    copy_index(&at.admin.join("index"), &index)?;
+    at.copy_index(&index)?;
     let git = at.git.clone().env("GIT_INDEX_FILE", &index);
     git.call(["add", "-A", "--", ":/"]).ok()?;
     let ignored = path_list(ignored(at, request, keep)?.iter());
@@ -333,16 +333,6 @@ fn whole_tree(at: &Worktree, request: &RemoveRequest, keep: &Globs) -> Result<Ob
     let tree = git.call(["write-tree"]).ok()?.id()?;
     remove_tree(&index)?;
     Ok(tree)
-}
-
-/// Copies an index with its time: by it git knows which files may have been edited after they were entered, in the same
-/// second and to the same size. Without one all files are read.
-fn copy_index(from: &Path, to: &Path) -> Result<(), GitError> {
-    remove_tree(to)?;
-    let Ok(time) = std::fs::metadata(from).and_then(|meta| meta.modified()) else { return Ok(()) };
-    let copied =
-        std::fs::copy(from, to).and_then(|_| std::fs::File::options().write(true).open(to)?.set_modified(time));
-    copied.map_err(file_error("copy", from))
 }
 
 /// The ignored files that are to be kept.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use musher_git::{RemoveMode, Removed};
+use musher_git::{DiffOf, RemoveMode, Removed};
 
 use crate::sandbox::{Sandbox, branch, git, git_may_fail, write};
 
@@ -96,7 +96,7 @@ fn whatever_happens_in_a_worktree_its_removal_loses_nothing() {
 }
 
 #[test]
-fn an_edit_in_the_same_second_and_of_the_same_size_is_saved() {
+fn an_edit_in_the_same_second_and_of_the_same_size_is_seen_and_saved() {
     let sandbox = Sandbox::new();
     // Then only the index's own time says that the file has to be read.
     sandbox.git(["config", "core.trustctime", "false"]);
@@ -108,6 +108,8 @@ fn an_edit_in_the_same_second_and_of_the_same_size_is_saved() {
     write(&path.join("b.txt"), "B\n");
     date(&path.join("b.txt"));
     date(&sandbox.top.join(".git/worktrees/i/index"));
+    let diff = sandbox.repository.diff(&sandbox.tip("main"), &DiffOf::Worktree(path)).unwrap();
+    assert!(diff.contains("+B"), "{diff:?}");
     let mut request = sandbox.remove_request("i", None);
     request.mode = RemoveMode::Discard { attic: "i".into() };
     let discarded = sandbox.repository.remove_worktree(&request).unwrap();

@@ -266,8 +266,8 @@ const REFUSED: &[(&str, &str)] = &[
       4:1: unknown key `max_retry` (did you mean `max_retries`?)",
     ),
     (
-        "[project]\nworktree_pool=3\n[[schedules]]\nname='x'",
-        "2:1: `worktree_pool` is not in this version of musher (leave it out)\n\
+        "[project]\nrequire_checks=3\n[[schedules]]\nname='x'",
+        "2:1: `require_checks` is not in this version of musher (leave it out)\n\
       3:3: `schedules` is not in this version of musher (leave it out)",
     ),
     (

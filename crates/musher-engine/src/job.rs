@@ -34,6 +34,10 @@ pub struct CreateWorktree {
     pub copy: Vec<String>,
     /// Below this much free disk nothing is made.
     pub min_free_bytes: u64,
+    /// Where worktrees are kept warm.
+    pub pool: PathBuf,
+    /// How many are.
+    pub pool_size: u32,
 }
 
 /// Commits leftovers and looks at the diff.
@@ -461,6 +465,8 @@ impl At<'_> {
             ensure: gathers.then(|| (self.mission.integration_branch(), self.mission.base_ref())),
             copy: settings.copy.clone(),
             min_free_bytes: settings.min_free_bytes,
+            pool: self.paths.pool(),
+            pool_size: settings.worktree_pool,
         }
     }
 

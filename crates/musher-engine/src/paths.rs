@@ -29,6 +29,11 @@ impl Paths {
         self.worktrees().join(name)
     }
 
+    /// Where worktrees are kept warm.
+    pub fn pool(&self) -> PathBuf {
+        self.state.join("pool")
+    }
+
     /// Where merged trees are checked out for their gate.
     pub fn merge_worktree(&self) -> PathBuf {
         self.worktrees().join("_merge")

@@ -8,6 +8,7 @@ use crate::attach::Attached;
 use crate::copy;
 use crate::git::GitError;
 use crate::names::{BranchName, ObjectId};
+use crate::pool::{Cold, Pool};
 use crate::repository::Repository;
 use crate::worktree::{BEING_MADE, Located, Worktree, operation, removal_begun, remove_tree};
 
@@ -22,6 +23,19 @@ pub struct CreateRequest {
     pub base_ref: String,
     /// Untracked files or folders to bring in from the checkout, relative to its top.
     pub copy: Vec<String>,
+    /// Where a warm worktree may be taken from.
+    pub pool: Option<Pool>,
+}
+
+/// How a worktree came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// It was there before: what a fresh one needs, such as a set-up command, has been done or tried already.
+    Adopted,
+    /// It was taken from the pool.
+    Warm,
+    /// It was checked out; with a pool, because of this.
+    CheckedOut(Option<Cold>),
 }
 
 /// The worktree is there.
@@ -29,8 +43,16 @@ pub struct CreateRequest {
 pub struct Created {
     /// Where the branch leaves the base.
     pub base_commit: ObjectId,
-    /// Whether it was there before: what a fresh one needs, such as a set-up command, has been done or tried already.
-    pub adopted: bool,
+    /// How it came about.
+    pub made: Made,
+}
+
+impl Created {
+    /// Whether it was there before.
+    #[must_use]
+    pub fn adopted(&self) -> bool {
+        self.made == Made::Adopted
+    }
 }
 
 /// Why there is no such worktree. Nothing that somebody made was removed.
@@ -117,9 +139,9 @@ impl Repository {
             return self.adopt(&worktree, &request.branch, &base);
         }
         let tip = self.tip_for_new(&request.branch, &base)?;
-        let worktree = match &tip {
-            Some(_) => self.add(&request.path, &[], request.branch.as_str())?,
-            None => self.add(&request.path, &["--no-track", "-b", request.branch.as_str()], base.as_str())?,
+        let (worktree, made) = match self.warm_for(request, tip.as_ref(), &base)? {
+            Ok(worktree) => (worktree, Made::Warm),
+            Err(cold) => (self.check_out(request, tip.as_ref(), &base)?, Made::CheckedOut(cold)),
         };
         let copied = copy::run(self.top(), &worktree.path, &wanted)?;
         worktree.note_copied(&copied)?;
@@ -128,7 +150,39 @@ impl Repository {
             Some(tip) => self.merge_base(&base, &tip)?.unwrap_or(base),
             None => base,
         };
-        Ok(Created { base_commit, adopted: false })
+        Ok(Created { base_commit, made })
+    }
+
+    fn check_out(
+        &self,
+        request: &CreateRequest,
+        tip: Option<&ObjectId>,
+        base: &ObjectId,
+    ) -> Result<Worktree, CreateError> {
+        match tip {
+            Some(_) => self.add(&request.path, &[], request.branch.as_str()),
+            None => self.add(&request.path, &["--no-track", "-b", request.branch.as_str()], base.as_str()),
+        }
+    }
+
+    /// A warm worktree on the item's branch, or why there is none; nothing when there is no pool.
+    fn warm_for(
+        &self,
+        request: &CreateRequest,
+        tip: Option<&ObjectId>,
+        base: &ObjectId,
+    ) -> Result<Result<Worktree, Option<Cold>>, CreateError> {
+        let Some(pool) = request.pool.as_ref().filter(|pool| pool.size > 0) else { return Ok(Err(None)) };
+        let commit = tip.unwrap_or(base);
+        let worktree = match self.take_warm(pool, &request.path, commit)? {
+            Ok(worktree) => worktree,
+            Err(cold) => return Ok(Err(Some(cold))),
+        };
+        if tip.is_none() {
+            self.move_ref(&request.branch.full(), commit, Some(&commit.zero_like()))?;
+        }
+        worktree.git.call(["symbolic-ref", "-m", "musher", "HEAD", &request.branch.full()]).ok()?;
+        Ok(Ok(worktree))
     }
 
     /// Brings a detached worktree to exactly this commit, for the gate on a merged tree. Ignored files stay: a build
@@ -186,7 +240,7 @@ impl Repository {
             Some(tip) => self.merge_base(base, &tip)?.unwrap_or_else(|| base.clone()),
             None => base.clone(),
         };
-        Ok(Created { base_commit, adopted: true })
+        Ok(Created { base_commit, made: Made::Adopted })
     }
 
     /// The tip of a branch that exists, moved to the base if it has nothing of its own.
@@ -204,7 +258,7 @@ impl Repository {
     }
 
     /// Locked from its first moment, so that one cut off in the middle is known as such.
-    fn add(&self, path: &Path, options: &[&str], from: &str) -> Result<Worktree, CreateError> {
+    pub(crate) fn add(&self, path: &Path, options: &[&str], from: &str) -> Result<Worktree, CreateError> {
         let call = self.git().tied().call(["worktree", "add", "--quiet", "--lock", "--reason", BEING_MADE]);
         call.args(options).arg("--").arg(path).arg(from).ok()?;
         match self.locate(path)? {

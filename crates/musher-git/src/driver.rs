@@ -1,28 +1,44 @@
 //! The glue to the engine: a job in, a report out. Decides nothing; each job is one operation of [`Repository`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use musher_core::command::{Inspection as Inspected, Landing, Preparation, Push, Rebase, Report};
 use musher_core::config::{CommitBy, MergeStyle as Style};
-use musher_core::item::Prepared as Made;
+use musher_core::item::Prepared as MadeMerge;
 use musher_engine::driver::{Git, Work};
 use musher_engine::job::{
     Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, PrepareMerge, PushBranch, RebaseBranch, RemoveWorktree,
 };
 use tokio::sync::Mutex;
+use tracing::{info, warn};
 
 use crate::{
-    BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, MergeStyle,
-    Message, ObjectId, PrepareRequest, Prepared, PushRequest, Pushed, RebaseRequest, Rebased, RemoteName, RemoveMode,
-    RemoveRequest, Removed, Repository, free_space,
+    BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, Made, MergeStyle,
+    Message, ObjectId, Pool, PrepareRequest, Prepared, PushRequest, Pushed, RebaseRequest, Rebased, RemoteName,
+    RemoveMode, RemoveRequest, Removed, Repository, free_space,
 };
 
 /// Does git jobs on blocking threads, one at a time a repository.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GitDriver {
     // Operations that change refs exclude one another; most take a few milliseconds.
     turn: Arc<Mutex<()>>,
+    // The pool is filled by one at a time, beside all else.
+    filling: Arc<Mutex<()>>,
+}
+
+/// Which worktrees are kept warm.
+#[derive(Debug, Clone)]
+pub struct KeepWarm {
+    /// The repository.
+    pub root: PathBuf,
+    /// The pool.
+    pub pool: Pool,
+    /// The ref that they are made from.
+    pub from: String,
+    /// Below this much free disk none is made.
+    pub min_free_bytes: u64,
 }
 
 /// What cannot be done, in words for people: what, and how to mend it.
@@ -33,6 +49,40 @@ impl GitDriver {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Brings the pool to its size, in the background. It waits for no job and no job waits for a checkout of its.
+    pub fn keep_warm(&self, wish: KeepWarm) {
+        let driver = self.clone();
+        tokio::spawn(async move {
+            let _one_at_a_time = Arc::clone(&driver.filling).lock_owned().await;
+            if let Err(error) = driver.fill(wish).await {
+                warn!(%error, "worktrees are not kept warm");
+            }
+        });
+    }
+
+    async fn fill(&self, wish: KeepWarm) -> Result<(), Words> {
+        let wish = Arc::new(wish);
+        let asked = Arc::clone(&wish);
+        let out =
+            self.in_turn(move || open(&asked.root)?.tidy_pool(&asked.pool).map_err(|e| words(&e, e.fix()))).await?;
+        let fill = move || {
+            let repository = open(&wish.root)?;
+            repository.sweep_out(&out).map_err(|e| words(&e, e.fix()))?;
+            loop {
+                let made = repository.warm_one(&wish.pool, &wish.from, wish.min_free_bytes);
+                match made.map_err(|e| words(&e, e.fix()))? {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(()),
+                    Err(cold) => {
+                        info!(%cold, "worktrees are not kept warm");
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        tokio::task::spawn_blocking(fill).await.unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
     }
 
     fn in_turn<T: Send + 'static>(
@@ -56,10 +106,32 @@ impl GitDriver {
 
 impl Git for GitDriver {
     fn carry_out(&self, job: GitJob) -> Work<Report> {
+        let wish = match &job {
+            GitJob::CreateWorktree(job) if job.pool_size > 0 => Some(KeepWarm {
+                root: job.root.clone(),
+                pool: pool(job),
+                from: job.from.clone(),
+                min_free_bytes: job.min_free_bytes,
+            }),
+            GitJob::CreateWorktree(_)
+            | GitJob::Inspect(_)
+            | GitJob::PrepareMerge(_)
+            | GitJob::Rebase(_)
+            | GitJob::Land(_)
+            | GitJob::RemoveWorktree(_)
+            | GitJob::PushBranch(_) => None,
+        };
         let done = match job {
             // It waits for another machine, and changes nothing that the others change.
             GitJob::PushBranch(job) => beside(move || push(&job)),
             job => self.in_turn(move || carry_out(&job)),
+        };
+        let driver = self.clone();
+        let done = async move {
+            let report = done.await;
+            // After it: what was taken is made anew, and the run does not wait for that.
+            wish.into_iter().for_each(|wish| driver.keep_warm(wish));
+            report
         };
         Box::pin(async move { done.await.unwrap_or_else(|error| Report::DriverFailed { error: error.into() }) })
     }
@@ -117,11 +189,21 @@ fn create(job: &CreateWorktree) -> Result<Report, Words> {
         branch: name(&job.branch)?,
         base_ref: job.from.clone(),
         copy: job.copy.clone(),
+        pool: Some(pool(job)),
     };
     match repository.create_worktree(&request) {
-        Ok(created) => Ok(Report::WorktreeReady { base_commit: created.base_commit.as_str().into() }),
+        Ok(created) => {
+            if let Made::CheckedOut(Some(cold)) = &created.made {
+                info!(worktree = %job.path.display(), %cold, "checked out");
+            }
+            Ok(Report::WorktreeReady { base_commit: created.base_commit.as_str().into() })
+        }
         Err(error) => failed(false, words(&error, error.fix())),
     }
+}
+
+fn pool(job: &CreateWorktree) -> Pool {
+    Pool { folder: job.pool.clone(), size: job.pool_size }
 }
 
 fn inspect(job: &Inspect) -> Result<Report, Words> {
@@ -182,7 +264,7 @@ fn prepare(job: &PrepareMerge) -> Result<Report, Words> {
     };
     let prepared = repository.prepare_merge(&request).map_err(|e| words(&e, e.fix()))?;
     Ok(Report::MergePrepared(match prepared {
-        Prepared::Ready { base, commit, tree } => Preparation::Made(Made {
+        Prepared::Ready { base, commit, tree } => Preparation::Made(MadeMerge {
             base: base.as_str().into(),
             commit: commit.as_str().into(),
             tree: tree.as_str().into(),

@@ -41,7 +41,7 @@ impl Repository {
                 let Located::Here(worktree) = self.locate(path)? else { return Ok(String::new()) };
                 // An index of its own: an agent may be using the real one at this moment.
                 let index = worktree.admin.join(format!("musher-diff-{}", std::process::id()));
-                let _ = std::fs::copy(worktree.admin.join("index"), &index);
+                worktree.copy_index(&index)?;
                 let git = worktree.git.clone().env("GIT_INDEX_FILE", &index);
                 let added = git.call(["add", "--intent-to-add", "--"]).args(worktree.own_paths()).run();
                 let answer = added.and_then(|_| git.call(options).arg("--").ok());

@@ -20,6 +20,7 @@ mod inspect;
 mod land;
 mod merge;
 mod names;
+mod pool;
 mod preflight;
 mod push;
 mod rebase;
@@ -31,7 +32,7 @@ mod settle;
 mod sys;
 mod worktree;
 
-pub use create::{CreateError, CreateRequest, Created};
+pub use create::{CreateError, CreateRequest, Created, Made};
 pub use git::GitError;
 pub use globs::BadGlob;
 pub use history::{DiffOf, LogEntry};
@@ -39,6 +40,7 @@ pub use inspect::{CommitMode, Fault, InspectError, InspectRequest, Inspection, P
 pub use land::{DirtyReason, LandRequest, Landed};
 pub use merge::{MergeStyle, PrepareRequest, Prepared};
 pub use names::{BadName, BranchName, Identity, Message, ObjectId, RemoteName};
+pub use pool::{Cold, Pool};
 pub use preflight::{Preflight, PreflightError, preflight};
 pub use push::{PushRequest, Pushed};
 pub use rebase::{RebaseRequest, Rebased};

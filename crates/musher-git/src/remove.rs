@@ -321,7 +321,7 @@ fn commit(
 /// The tree of all files that are tracked, untracked, or ignored and to be kept, by way of an index of its own.
 fn whole_tree(at: &Worktree, request: &RemoveRequest, keep: &Globs) -> Result<ObjectId, GitError> {
     let index = at.admin.join("musher-attic-index");
-    let _ = std::fs::copy(at.admin.join("index"), &index);
+    at.copy_index(&index)?;
     let git = at.git.clone().env("GIT_INDEX_FILE", &index);
     git.call(["add", "-A", "--", ":/"]).ok()?;
     let ignored = path_list(ignored(at, request, keep)?.iter());

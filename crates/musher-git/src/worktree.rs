@@ -304,6 +304,16 @@ impl Worktree {
         std::fs::write(&intent, b"").map_err(file_error("write", &intent))
     }
 
+    /// Copies the index with its time: by it git knows which files may have been edited after they were entered, in the
+    /// same second and to the same size. Without an index there is no copy, and git reads all files.
+    pub(crate) fn copy_index(&self, to: &Path) -> Result<(), GitError> {
+        remove_tree(to)?;
+        let from = self.admin.join("index");
+        let Ok(time) = std::fs::metadata(&from).and_then(|meta| meta.modified()) else { return Ok(()) };
+        let date = |_| std::fs::File::options().write(true).open(to)?.set_modified(time);
+        std::fs::copy(&from, to).and_then(date).map_err(file_error("copy", &from))
+    }
+
     /// Notes which untracked files were brought in.
     pub(crate) fn note_copied(&self, paths: &[PathBuf]) -> Result<(), GitError> {
         let list: Vec<u8> = paths.iter().flat_map(|p| path_bytes(p).iter().copied().chain([0])).collect();

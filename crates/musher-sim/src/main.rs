@@ -34,6 +34,8 @@ enum Command {
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
     PlayAgent(PlayAgent),
+    /// Measures how long an item waits for its worktree, from the warm pool and from a checkout
+    BenchWorktrees(BenchWorktrees),
     /// One part of the benchmark, in a process of its own
     #[command(hide = true)]
     BenchPart(Part),
@@ -131,6 +133,22 @@ struct PlayAgent {
 }
 
 #[derive(Debug, Args)]
+struct BenchWorktrees {
+    /// How many files the repository has
+    #[arg(long, default_value_t = 50_000)]
+    files: usize,
+    /// How often each way is measured
+    #[arg(long, default_value_t = 5)]
+    times: usize,
+    /// Writes the figures to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where the repository is made
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Part {
     /// The data folder
     #[arg(long)]
@@ -149,6 +167,10 @@ fn main() -> ExitCode {
         Command::BenchAgents(args) => bench_agents(args),
         #[cfg(target_os = "linux")]
         Command::PlayAgent(args) => play_agent(&args),
+        Command::BenchWorktrees(args) => {
+            let BenchWorktrees { files, times, json, dir } = args;
+            report(bench::worktrees::run(&bench::worktrees::Options { dir, files, times }), json.as_deref())
+        }
         Command::BenchPart(args) => bench_part(&args),
     }
 }

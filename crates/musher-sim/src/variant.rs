@@ -34,7 +34,7 @@ pub enum Variant {
 
 impl Variant {
     /// The broken ones.
-    pub const BROKEN: [Self; 10] = [
+    pub const BROKEN: [Self; 11] = [
         Self::NoFence,
         Self::EffectBeforeCommit,
         Self::LostOutbox,

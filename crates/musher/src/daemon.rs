@@ -11,7 +11,8 @@ use musher_core::command::{Actor, Command};
 use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
-use musher_git::driver::GitDriver;
+use musher_git::Pool;
+use musher_git::driver::{GitDriver, KeepWarm};
 use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver};
 use musher_store::SqliteStore;
 use tracing::{info, warn};
@@ -74,10 +75,11 @@ impl Daemon {
         })?;
         let tools = Tools::new(host.clone(), &paths, passes.clone());
         let run_host = vec![host.into(), "run-host".into()];
+        let git = GitDriver::new();
         let drivers = Drivers {
             forge: Arc::new(DaemonForge::new(config.forge.clone(), paths.root.clone())),
             web: Arc::new(WebDriver::default()),
-            git: Arc::new(GitDriver::new()),
+            git: Arc::new(git.clone()),
             runs: Arc::new(ProcessDriver::new(run_host, secrets, variables.collect()).with_tools(tools)),
         };
         let engine_config = EngineConfig {
@@ -93,7 +95,8 @@ impl Daemon {
         note_start(&engine, found).await?;
         let server = listen_on(&engine, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
-        watch_config(engine.clone(), server.sinks(), paths.clone());
+        keep_warm(&git, &config, &paths);
+        watch_config(engine.clone(), server.sinks(), paths.clone(), git);
         Ok(Self { engine, server, found, paths })
     }
 
@@ -223,6 +226,16 @@ fn first_words(config: &Config) -> Vec<Input> {
         .into()
 }
 
+/// Brings the pool of warm worktrees to the size that the configuration says.
+fn keep_warm(git: &GitDriver, config: &Config, paths: &Paths) {
+    let (pool, project) = (Pool { folder: paths.pool(), size: config.project.worktree_pool }, &config.project);
+    if pool.size == 0 && !pool.folder.exists() {
+        return;
+    }
+    let from = project.base.as_ref().map_or_else(|| "HEAD".to_owned(), |base| format!("refs/heads/{base}"));
+    git.keep_warm(KeepWarm { root: paths.root.clone(), pool, from, min_free_bytes: project.min_free_bytes });
+}
+
 /// Tells the engine what the configuration says.
 async fn configure(engine: &Engine, sinks: &Sinks, config: &Config, paths: &Paths) -> Result<(), Failure> {
     let setups = sink_setups(config, &paths.root)?;
@@ -253,7 +266,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// Picks up changes of `musher.toml` while the daemon runs. A broken file keeps the last good one and says so.
 #[cfg(target_os = "linux")]
-fn watch_config(engine: Engine, sinks: Sinks, paths: Paths) {
+fn watch_config(engine: Engine, sinks: Sinks, paths: Paths, git: GitDriver) {
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
     let (changed, mut changes) = tokio::sync::mpsc::channel::<()>(1);
     let root = paths.root.clone();
@@ -288,7 +301,10 @@ fn watch_config(engine: Engine, sinks: Sinks, paths: Paths) {
             }
             match project::read_config(&paths) {
                 Ok(config) => match configure(&engine, &sinks, &config, &paths).await {
-                    Ok(()) => info!("the config was read anew"),
+                    Ok(()) => {
+                        keep_warm(&git, &config, &paths);
+                        info!("the config was read anew");
+                    }
                     Err(failure) => warn!("{}; the new config was refused", words(&failure)),
                 },
                 Err(failure) => warn!("{}; the last good config stays in force", words(&failure)),
@@ -305,4 +321,4 @@ fn words(failure: &crate::error::Failure) -> String {
 
 /// Elsewhere a restart reads the config anew.
 #[cfg(not(target_os = "linux"))]
-fn watch_config(_: Engine, _: Sinks, _: Paths) {}
+fn watch_config(_: Engine, _: Sinks, _: Paths, _: GitDriver) {}

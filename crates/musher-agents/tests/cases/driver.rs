@@ -84,6 +84,8 @@ impl Yard {
                 ensure: None,
                 copy: Vec::new(),
                 min_free_bytes: 0,
+                pool: PathBuf::new(),
+                pool_size: 0,
             },
             setup: None,
         }

@@ -94,9 +94,14 @@ pub(crate) const PROJECT: &[Key] = &[
     Key::new("copy", Shape::Texts, "", "Untracked files that are brought into a new worktree, such as `.env`."),
     Key::new("keep", Shape::Texts, "", "Globs of ignored files that keep a worktree from being removed."),
     Key::new("min_free", Shape::Size(0), "2GiB", "No new worktree below this much free disk."),
+    Key::new(
+        "worktree_pool",
+        Shape::Whole(0, 100),
+        "0",
+        "How many worktrees are kept warm, so that an item begins without a checkout.",
+    ),
     Key::new("done_retention", Shape::Duration(0), "4h", "How long after its end a mission is archived."),
     Key::new("retention", Shape::Duration(0), "90d", "How long transcripts of archived missions are kept."),
-    Key::later("worktree_pool"),
     Key::later("gate_slots"),
     Key::later("batch_max"),
 ];

@@ -47,6 +47,8 @@ pub struct ProjectLayer {
     pub keep: Option<Vec<String>>,
     /// No new worktree below this much free disk, in bytes.
     pub min_free_bytes: Option<u64>,
+    /// How many worktrees are kept warm.
+    pub worktree_pool: Option<u32>,
     /// Seconds after its end that a mission is archived.
     pub done_retention_secs: Option<u64>,
     /// Seconds that transcripts of archived missions are kept.
@@ -75,6 +77,7 @@ impl ProjectLayer {
             copy: over.copy.or(self.copy),
             keep: over.keep.or(self.keep),
             min_free_bytes: over.min_free_bytes.or(self.min_free_bytes),
+            worktree_pool: over.worktree_pool.or(self.worktree_pool),
             done_retention_secs: over.done_retention_secs.or(self.done_retention_secs),
             retention_secs: over.retention_secs.or(self.retention_secs),
         }
@@ -101,6 +104,7 @@ impl ProjectLayer {
             copy: self.copy.unwrap_or(default.copy),
             keep: self.keep.unwrap_or(default.keep),
             min_free_bytes: self.min_free_bytes.unwrap_or(default.min_free_bytes),
+            worktree_pool: self.worktree_pool.unwrap_or(default.worktree_pool),
             done_retention_secs: self.done_retention_secs.unwrap_or(default.done_retention_secs),
             retention_secs: self.retention_secs.unwrap_or(default.retention_secs),
             prices: default.prices,
@@ -129,6 +133,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         copy: read_paths(fields, report),
         keep: fields.has("keep").then(|| read_globs(fields, "keep", report)),
         min_free_bytes: fields.size_bytes("min_free", report),
+        worktree_pool: fields.whole_u32("worktree_pool", report),
         done_retention_secs: fields.duration_secs("done_retention", report),
         retention_secs: fields.duration_secs("retention", report),
     }

@@ -71,6 +71,9 @@ pub struct ProjectSettings {
     pub keep: Vec<String>,
     /// No new worktree below this much free disk, in bytes. Default 2 GiB.
     pub min_free_bytes: u64,
+    /// How many worktrees are kept warm; 0 = none.
+    #[serde(skip_serializing_if = "crate::run::is_default")]
+    pub worktree_pool: u32,
     /// Seconds after its end that a mission is archived. Default 14,400.
     pub done_retention_secs: u64,
     /// Seconds that transcripts of archived missions are kept. Default 90 days.
@@ -114,6 +117,7 @@ impl Default for ProjectSettings {
             copy: Vec::new(),
             keep: Vec::new(),
             min_free_bytes: 2 << 30,
+            worktree_pool: 0,
             done_retention_secs: 4 * 3600,
             retention_secs: 90 * 24 * 3600,
             prices: Prices::default(),

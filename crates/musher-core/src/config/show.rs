@@ -80,6 +80,7 @@ impl File {
         self.line("copy", toml_array(&project.copy));
         self.line("keep", toml_array(&project.keep));
         self.text("min_free", Some(&show_bytes(project.min_free_bytes)));
+        self.line("worktree_pool", project.worktree_pool);
         self.text("done_retention", Some(&show_seconds(project.done_retention_secs)));
         self.text("retention", Some(&show_seconds(project.retention_secs)));
     }

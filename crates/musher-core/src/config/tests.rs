@@ -30,6 +30,7 @@ teardown = "make down"
 copy = [".env"]
 keep = ["*.log"]
 min_free = 1024
+worktree_pool = 3
 done_retention = 0
 retention = "7d"
 [policy]
@@ -169,6 +170,7 @@ fn a_file_may_use_every_key() {
         copy: vec![".env".into()],
         keep: vec!["*.log".into()],
         min_free_bytes: 1024,
+        worktree_pool: 3,
         done_retention_secs: 0,
         retention_secs: 7 * 86_400,
         prices: Prices(
@@ -283,8 +285,8 @@ const REFUSED: &[(&str, &str)] = &[
       4:1: unknown key `max_retry` (did you mean `max_retries`?)",
     ),
     (
-        "[project]\nworktree_pool=3\n[[schedules]]\nname='x'",
-        "2:1: `worktree_pool` is not in this version of musher (leave it out)\n\
+        "[project]\nrequire_checks=3\n[[schedules]]\nname='x'",
+        "2:1: `require_checks` is not in this version of musher (leave it out)\n\
       3:3: `schedules` is not in this version of musher (leave it out)",
     ),
     (

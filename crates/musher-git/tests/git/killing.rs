@@ -62,7 +62,7 @@ fn a_worktree_whose_maker_was_killed_is_made_again() {
     sandbox.git(["commit", "-q", "-m", "trap"]);
     kill_in_the_middle(&sandbox, "create", "", "");
     let created = sandbox.repository.create_worktree(&sandbox.create_request("i")).unwrap();
-    assert!(!created.adopted);
+    assert!(!created.adopted());
     assert_eq!(git(&sandbox.path("i"), ["status", "--porcelain"]), "");
     assert!(sandbox.path("i").join("trap.txt").exists());
 }

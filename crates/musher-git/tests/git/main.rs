@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attic;
 mod inspecting;
 mod killing;
 mod landing;
@@ -9,4 +10,5 @@ mod merging;
 mod opening;
 mod removing;
 mod sandbox;
+mod warming;
 mod worktrees;

@@ -11,7 +11,7 @@ use musher_git::{
 };
 
 pub(crate) struct Sandbox {
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
     pub(crate) top: PathBuf,
     pub(crate) repository: Repository,
 }
@@ -71,7 +71,14 @@ impl Sandbox {
         git(&top, ["commit", "-q", "-m", "first"]);
         let repository = Repository::open(&top).unwrap();
         repository.exclude(".musher/").unwrap();
-        Self { _folder: folder, top, repository }
+        Self { _folder: Some(folder), top, repository }
+    }
+
+    /// Another repository in this one's folder, which must outlive it.
+    pub(crate) fn at(&self, top: &Path) -> Self {
+        let repository = Repository::open(top).unwrap();
+        repository.exclude(".musher/").unwrap();
+        Self { _folder: None, top: top.to_owned(), repository }
     }
 
     pub(crate) fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> String {
@@ -214,7 +221,7 @@ fn list(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime)
 
 fn create_request(path: PathBuf, item: &str) -> CreateRequest {
     let branch = branch(&format!("musher/m/{item}"));
-    CreateRequest { path, branch, base_ref: "refs/heads/main".into(), copy: Vec::new() }
+    CreateRequest { path, branch, base_ref: "refs/heads/main".into(), copy: Vec::new(), pool: None }
 }
 
 fn rebase_request(path: PathBuf, item: &str) -> RebaseRequest {

@@ -8,11 +8,11 @@ fn a_worktree_is_made_once_and_then_adopted() {
     let before = sandbox.user();
     let request = sandbox.create_request("i");
     let first = sandbox.repository.create_worktree(&request).unwrap();
-    assert!(!first.adopted);
+    assert!(!first.adopted());
     assert_eq!(first.base_commit, sandbox.tip("main"));
     write(&sandbox.path("i").join("work.txt"), "in progress");
     let second = sandbox.repository.create_worktree(&request).unwrap();
-    assert!(second.adopted);
+    assert!(second.adopted());
     assert_eq!(std::fs::read_to_string(sandbox.path("i").join("work.txt")).unwrap(), "in progress");
     assert_eq!(sandbox.user(), before);
 }
@@ -24,14 +24,14 @@ fn a_worktree_is_found_whatever_git_called_its_registration() {
     let taken = elsewhere.path().join("i");
     sandbox.git(["worktree", "add", "-q", "-b", "taken", taken.to_str().unwrap()]);
     let request = sandbox.create_request("i");
-    assert!(!sandbox.repository.create_worktree(&request).unwrap().adopted);
+    assert!(!sandbox.repository.create_worktree(&request).unwrap().adopted());
     assert!(sandbox.top.join(".git/worktrees/i1").exists(), "the name `i` was free");
-    assert!(sandbox.repository.create_worktree(&request).unwrap().adopted);
+    assert!(sandbox.repository.create_worktree(&request).unwrap().adopted());
     // The registration that is called like the folder names a link to it.
     let link = elsewhere.path().join("link");
     std::os::unix::fs::symlink(sandbox.path("i").parent().unwrap(), &link).unwrap();
     std::fs::write(sandbox.top.join(".git/worktrees/i1/gitdir"), format!("{}/i/.git\n", link.display())).unwrap();
-    assert!(sandbox.repository.create_worktree(&request).unwrap().adopted);
+    assert!(sandbox.repository.create_worktree(&request).unwrap().adopted());
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_branch_with_commits_outlives_its_deleted_folder() {
     let work = sandbox.finished("i", "new.txt", "new");
     std::fs::remove_dir_all(sandbox.path("i")).unwrap();
     let created = sandbox.repository.create_worktree(&sandbox.create_request("i")).unwrap();
-    assert!(!created.adopted);
+    assert!(!created.adopted());
     assert_eq!(sandbox.tip("musher/m/i"), work.head);
     assert!(sandbox.path("i").join("new.txt").exists());
 }
@@ -76,7 +76,7 @@ fn a_making_that_was_cut_off_is_done_again() {
         let sandbox = Sandbox::new();
         prepare(&sandbox);
         let created = sandbox.repository.create_worktree(&sandbox.create_request("i")).unwrap();
-        assert!(!created.adopted, "{name}");
+        assert!(!created.adopted(), "{name}");
         assert_eq!(git(&sandbox.path("i"), ["status", "--porcelain"]), "", "{name}");
         assert!(sandbox.path("i").join("a.txt").exists(), "{name}");
         assert!(!sandbox.top.join(".git/worktrees/i/locked").exists(), "{name}");

@@ -19,6 +19,7 @@ mod material;
 mod probe;
 mod restart;
 mod stream;
+pub mod worktrees;
 
 pub use restart::{Part, part};
 

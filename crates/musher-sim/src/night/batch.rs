@@ -44,7 +44,12 @@ impl Night {
         let taken = |n: usize| batch.is_none_or(|batch| batch.answers.get(n).is_some_and(Result::is_ok));
         let beats = said.iter().enumerate().filter_map(|(n, said)| match said {
             Said::Beat(node) if taken(n) => Some(node.clone()),
-            Said::Beat(_) | Said::Report(..) | Said::Operator(_) | Said::Agent(..) | Said::Config(_) => None,
+            Said::Beat(_)
+            | Said::Report(..)
+            | Said::Operator(_)
+            | Said::Agent(..)
+            | Said::Config(_)
+            | Said::Sink(..) => None,
         });
         let beats: Vec<Box<str>> = beats.collect();
         if batch.is_some() || ask == Ask::CommitLanded {

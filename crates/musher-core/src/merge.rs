@@ -1,5 +1,9 @@
 //! The merge queue: one merge at a time, made in the object store, landed by compare-and-swap.
 
+mod batch;
+
+pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Tried};
+
 use std::time::Duration;
 
 use crate::change::{Change, TextKey};

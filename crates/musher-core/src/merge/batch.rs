@@ -56,7 +56,7 @@ use crate::time::Timestamp;
 /// The most members of a batch.
 pub const BATCH_MAX: usize = 16;
 /// Runs in which a tree must have been red before it counts.
-pub const REDS_THAT_COUNT: u8 = 2;
+const REDS_THAT_COUNT: u8 = 2;
 
 /// A commit of the chain, with its tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

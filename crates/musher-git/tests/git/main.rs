@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod batching;
 mod inspecting;
 mod killing;
 mod landing;

@@ -342,11 +342,11 @@ fn of_32_branches_with_one_bad_one_each_place_takes_at_most_eight_tests() {
 fn whatever_the_gate_says_it_comes_to_an_end_within_the_bound_and_lands_only_green_trees() {
     for seed in 0..400 {
         let mut chance = Entropy::from_seed(seed);
-        let members = 1 + (chance.next_u64() % 20) as usize;
+        let members = 1 + chance.below(20) as usize;
         let mut play = Play::new(members, 1 + (seed % 3) as usize, true);
         let mut said: std::collections::BTreeMap<Vec<usize>, bool> = std::collections::BTreeMap::new();
         while let Some(prefix) = play.running().last().copied() {
-            let red = *said.entry(play.tree_of(prefix)).or_insert_with(|| chance.next_u64() % 3 == 0);
+            let red = *said.entry(play.tree_of(prefix)).or_insert_with(|| chance.below(3) == 0);
             let truth = Truth { base_is_red: red, ..Truth::bad(&[]) };
             play.end(prefix, &truth, false);
             let red = said.get(&play.landed).copied().unwrap_or(false);

@@ -191,6 +191,8 @@ catalogue! {
     MergeRestarted "merge_restarted" { why: Box<str> = "why" }
     "The merge waits."
     MergeHeld "merge_held" { why: Box<str> = "for what", until: Timestamp = "when it is tried again" }
+    "A merged tree was red, and green when the gate ran on it once more."
+    GateFlaky "gate_flaky" { tree: Box<str> = "the tree" }
     "The merge failed."
     MergeFailed "merge_failed" { failure: Box<str> = "conflict, gate, empty, base_moved or refused", detail: Box<str> = "the files or the words" }
     "A mechanical rebase brought the branch onto the newest base."

@@ -123,6 +123,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::ProbeDriver(agent) => agent::probe(state, *agent, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
+        Command::ReformBatch => merge::reform(state, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),
         Command::NoteDispatch(id, code) => crate::dispatch::note_answer(state, *id, *code, cx),
     }
@@ -169,8 +170,10 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::Gate { on, tree, gate }, Report::GateFinished(verdict)) => {
             verify::gate_finished(state, item, (on, tree, gate), verdict, cx)
         }
-        (EffectKind::PrepareMerge, Report::MergePrepared(preparation)) => merge::prepared(state, item, preparation, cx),
-        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
+        (EffectKind::PrepareMerge { .. }, Report::MergePrepared(preparation)) => {
+            merge::prepared(state, item, preparation, cx)
+        }
+        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(item, rebase, cx),
         (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => item::worktree_removed(item, None, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {
@@ -184,7 +187,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::Land { .. }
             | EffectKind::RemoveWorktree { .. },

@@ -281,10 +281,10 @@ fn review(state: &State, item: &Item) -> Wait {
 fn merging(state: &State, item: &Item, stage: &MergeStage) -> Option<Wait> {
     match stage {
         MergeStage::Queued => {
-            let before = state.queue().take_while(|id| *id != item.id).count() + usize::from(state.merging().is_some());
+            let before = state.queue().take_while(|id| *id != item.id).count() + state.merging().len();
             Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it")))
         }
-        MergeStage::Held { until, why } => {
+        MergeStage::Held { until, why, .. } => {
             Some(Wait { code: WaitCode::BaseDirty, text: why.to_string(), until: Some(*until) })
         }
         MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_) => None,

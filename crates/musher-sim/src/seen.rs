@@ -4,6 +4,7 @@ use musher_core::agent::Agent;
 use musher_core::effect::Effect;
 use musher_core::id::{AgentId, ItemId};
 use musher_core::item::Item;
+use musher_core::merge::MergeQueue;
 use musher_core::mission::{Counts, Mission};
 use musher_core::run::{Run, Usage};
 use musher_core::state::State;
@@ -29,7 +30,7 @@ pub struct Seen {
     loads: Vec<(AgentId, u32)>,
     effects: Vec<Effect>,
     live: Vec<ItemId>,
-    merging: Option<ItemId>,
+    merging: MergeQueue,
     slot: u32,
     /// What depends on the moment at which the state last looked at the clock.
     timed: Option<Timed>,
@@ -60,7 +61,7 @@ impl Seen {
             loads: state.agents().map(|a| (a.id, state.load(a.id))).collect(),
             effects,
             live: state.live_items().map(|i| i.id).collect(),
-            merging: state.merging(),
+            merging: state.merge_queue().clone(),
             slot: state.lowest_free_slot(),
             timed: timed.then(|| Timed {
                 queue: state.queue().collect(),
@@ -87,7 +88,7 @@ impl Seen {
             .or_else(|| first(&self.loads, &other.loads, "load"))
             .or_else(|| first(&self.effects, &other.effects, "effect"))
             .or_else(|| one(&self.live, &other.live, "live items"))
-            .or_else(|| one(&self.merging, &other.merging, "merging item"))
+            .or_else(|| one(&self.merging, &other.merging, "row of the merge queue"))
             .or_else(|| one(&self.slot, &other.slot, "lowest free slot"))
             .or_else(|| match (&self.timed, &other.timed) {
                 (Some(a), Some(b)) => one(&a.queue, &b.queue, "merge queue")

@@ -61,6 +61,12 @@ pub(crate) const PROJECT: &[Key] = &[
         "squash",
         "How an item's work becomes commits.",
     ),
+    Key::new(
+        "gate_slots",
+        Shape::Whole(1, 64),
+        "1",
+        "Gates of the merge queue at once, each in a worktree of its own.",
+    ),
     Key::new("push", Shape::Flag, "false", "Whether merges are pushed to `origin`."),
     Key::new(
         "commit",
@@ -84,7 +90,6 @@ pub(crate) const PROJECT: &[Key] = &[
     Key::new("done_retention", Shape::Duration(0), "4h", "How long after its end a mission is archived."),
     Key::new("retention", Shape::Duration(0), "90d", "How long transcripts of archived missions are kept."),
     Key::later("worktree_pool"),
-    Key::later("gate_slots"),
     Key::later("batch_max"),
     Key::later("require_checks"),
     Key::later("ci_fix_attempts"),

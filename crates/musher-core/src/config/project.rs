@@ -25,6 +25,8 @@ pub struct ProjectLayer {
     pub merge_style: Option<MergeStyle>,
     /// Whether merges are pushed to `origin`.
     pub push: Option<bool>,
+    /// `gate_slots`.
+    pub gate_slots: Option<u32>,
     /// Who commits leftovers.
     pub commit: Option<CommitBy>,
     /// Who must be content.
@@ -60,6 +62,7 @@ impl ProjectLayer {
             delivery: over.delivery.or(self.delivery),
             merge_style: over.merge_style.or(self.merge_style),
             push: over.push.or(self.push),
+            gate_slots: over.gate_slots.or(self.gate_slots),
             commit: over.commit.or(self.commit),
             qa: over.qa.or(self.qa),
             max_file_size_bytes: over.max_file_size_bytes.or(self.max_file_size_bytes),
@@ -84,6 +87,7 @@ impl ProjectLayer {
             delivery: self.delivery.unwrap_or(default.delivery),
             merge_style: self.merge_style.unwrap_or(default.merge_style),
             push: self.push.unwrap_or(default.push),
+            gate_slots: self.gate_slots.unwrap_or(default.gate_slots),
             commit: self.commit.unwrap_or(default.commit),
             qa: self.qa.unwrap_or(default.qa),
             max_file_size_bytes: self.max_file_size_bytes.unwrap_or(default.max_file_size_bytes),
@@ -109,6 +113,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         gate_timeout_secs: fields.duration_secs("gate_timeout", report),
         delivery: read_delivery(fields, report),
         merge_style: fields.word("merge_style", &STYLES, style_name, report),
+        gate_slots: fields.whole_u32("gate_slots", report),
         push: fields.flag("push", report),
         commit: fields.word("commit", &COMMITTERS, committer_name, report),
         qa: fields.word("qa", &QA, Qa::name, report),

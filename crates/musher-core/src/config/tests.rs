@@ -21,6 +21,7 @@ merge_style = "rebase"
 push = true
 commit = "agent"
 qa = "human"
+gate_slots = 3
 max_file_size = "1MiB"
 enforce_touches = true
 setup = "make deps"
@@ -149,6 +150,7 @@ fn a_file_may_use_every_key() {
         gate_timeout_secs: 2700,
         delivery: Delivery::Branch,
         merge_style: MergeStyle::Rebase,
+        gate_slots: 3,
         push: true,
         commit: CommitBy::Agent,
         qa: Qa::Human,

@@ -207,7 +207,7 @@ fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Chan
             | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::Land { .. }
             | EffectKind::RemoveWorktree { .. } => None,
@@ -352,7 +352,7 @@ pub fn driver_failed(
         EffectKind::Gate { .. } if item.phase() == Phase::Verifying => {
             retries::failed(state, item, item.run, &failure, cx)
         }
-        EffectKind::Gate { .. } | EffectKind::PrepareMerge | EffectKind::Rebase | EffectKind::Land { .. } => {
+        EffectKind::Gate { .. } | EffectKind::PrepareMerge { .. } | EffectKind::Rebase | EffectKind::Land { .. } => {
             merge::held(state, item, error, cx)
         }
         EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::State;
 use crate::effect::EffectKind;
 use crate::id::{AgentId, ItemId};
-use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
+use crate::item::{ItemState, MergeStage, Phase, Wants};
 use crate::quota::Scope;
 use crate::run::{Purpose, RunState};
 use crate::sink::cursor_of;
@@ -74,8 +74,13 @@ impl State {
             }
             hold!(by_phase == entry.counts.by_phase, "mission {} counts its items wrongly", entry.row.id.short());
         }
-        let merging = self.items.values().filter(|i| is_in_merge(i)).count();
-        hold!(merging <= 1, "{merging} merges at once");
+        if let Some(batch) = self.batch().filter(|batch| !crate::merge::is_broken(self, batch)) {
+            let members = batch.members.iter().skip(batch.landed);
+            let at_work = members.flat_map(|m| self.effects_of(m.item)).any(|e| {
+                matches!(e.kind, EffectKind::PrepareMerge { .. } | EffectKind::Gate { .. } | EffectKind::Land { .. })
+            });
+            hold!(at_work, "batch {} is under way and nothing is done for it", batch.number);
+        }
         self.check_quotas()
     }
 
@@ -155,8 +160,12 @@ impl State {
                 "item {name} is verifying and nothing verifies it"
             );
         }
-        if is_in_merge(item) {
+        if let ItemState::Merging(MergeStage::Rebasing) = item.state {
             hold!(self.effects_of(id).next().is_some(), "item {name} is merging and nothing merges it");
+        }
+        if crate::merge::is_member(item) {
+            let place = self.batch().and_then(|batch| Some((batch.place_of(id)?, batch.landed)));
+            hold!(place.is_some_and(|(at, landed)| at >= landed), "item {name} is merging and in no batch");
         }
         hold!(item.phase() != Phase::MergeFailed, "item {name} was left in merge_failed");
         if item.wants == Wants::Plan {
@@ -171,13 +180,4 @@ impl State {
         }
         Ok(())
     }
-}
-
-fn is_in_merge(item: &Item) -> bool {
-    matches!(
-        item.state,
-        ItemState::Merging(
-            MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_)
-        )
-    )
 }

@@ -9,6 +9,7 @@ mod agents;
 mod approvals;
 mod archive;
 mod at_random;
+mod batches;
 mod fencing;
 mod items;
 mod limits;

@@ -8,6 +8,7 @@ use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq};
 use musher_core::item::Item;
+use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
@@ -19,6 +20,7 @@ use musher_core::time::Timestamp;
 #[derive(Default)]
 pub(crate) struct Stored {
     pub(crate) settings: Option<Box<ProjectSettings>>,
+    pub(crate) queue: Option<Box<MergeQueue>>,
     pub(crate) missions: BTreeMap<MissionId, Mission>,
     pub(crate) items: BTreeMap<ItemId, Item>,
     pub(crate) runs: BTreeMap<RunId, Run>,
@@ -41,6 +43,9 @@ impl Stored {
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
+        if let Some(queue) = &change.queue {
+            self.queue = Some(queue.clone());
+        }
         self.quotas.extend(change.quotas.iter().map(|row| (row.scope.clone(), row.clone())));
         self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
         self.gates.extend(change.gates.iter().cloned());
@@ -68,6 +73,7 @@ impl Stored {
             effects: self.effects.values().cloned().collect(),
             quotas: self.quotas.values().cloned().collect(),
             gates: self.gates.clone(),
+            queue: self.queue.clone(),
         }
     }
 }
@@ -87,7 +93,7 @@ pub(crate) struct Observed {
     pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
-    pub(crate) merging: Option<ItemId>,
+    pub(crate) merging: MergeQueue,
     pub(crate) live: Vec<ItemId>,
     pub(crate) free_slot: u32,
     pub(crate) due: Option<Timestamp>,
@@ -109,7 +115,7 @@ impl Observed {
             quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),
             queue: state.queue().collect(),
-            merging: state.merging(),
+            merging: state.merge_queue().clone(),
             live: state.live_items().map(|i| i.id).collect(),
             free_slot: state.lowest_free_slot(),
             due: state.next_due(),

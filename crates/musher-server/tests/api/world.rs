@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Rebase, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
-use musher_core::item::Prepared;
+use musher_core::merge::Link;
 use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
 use musher_engine::driver::{Drivers, Git, Reports, Runs, Swept, Work};
@@ -32,11 +32,12 @@ impl Git for FakeGit {
                 insertions: 2,
                 deletions: 0,
             }),
-            GitJob::PrepareMerge(_) => Report::MergePrepared(Preparation::Made(Prepared {
-                base: "base0".into(),
-                commit: "merge1".into(),
-                tree: "tree2".into(),
-            })),
+            GitJob::PrepareMerge(job) => {
+                let link = |commit: String, tree: String| Link { commit: commit.into(), tree: tree.into() };
+                let links = (1..=job.members.len()).map(|n| link(format!("merge{n}"), format!("tree{}", n + 1)));
+                let base = link("base0".to_owned(), "tree0".to_owned());
+                Report::MergePrepared(Preparation { base, links: links.collect(), cut: None })
+            }
             GitJob::Rebase(_) => Report::Rebased(Rebase::Done { head: "head2".into() }),
             GitJob::Land(_) => Report::LandingFinished(Landing::Landed),
             GitJob::RemoveWorktree(_) => Report::WorktreeKept { reason: "notes.txt is nowhere else".into() },

@@ -23,6 +23,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         effects: all(&snapshot, "effect", "SELECT body FROM effects ORDER BY n", ())?,
         quotas: all(&snapshot, "quota", "SELECT body FROM quotas ORDER BY scope", ())?,
         gates: gates(&snapshot)?,
+        queue: all(&snapshot, "the merge queue", "SELECT body FROM merge_queue", ())?.pop(),
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
         cursors: cursors(&snapshot)?,
         ..World::default()

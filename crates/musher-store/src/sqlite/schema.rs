@@ -14,10 +14,11 @@ use crate::{OpenError, StoreError};
 const APPLICATION_ID: u32 = 0x6d75_7368;
 
 /// Every schema change, oldest first; the n-th leads to schema n. A released one is never edited.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_sinks.sql"),
     include_str!("../../migrations/0003_quotas.sql"),
+    include_str!("../../migrations/0004_queue.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -45,7 +45,9 @@ pub fn next(state: &mut State) -> Option<Command> {
         Some(batch) if merge::is_broken(state, batch) => return Some(Command::ReformBatch),
         Some(_) => {}
         None => {
-            if let Some(item) = state.queue().next() {
+            if state.merge_queue().paused.is_none()
+                && let Some(item) = state.queue().next()
+            {
                 return Some(Command::BeginMerge(item));
             }
         }

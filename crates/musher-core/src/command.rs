@@ -307,6 +307,14 @@ pub enum Command {
     ApproveItem(ItemId, Box<str>),
     /// A reviewer's no.
     RejectItem(ItemId, Box<str>),
+    /// No merge begins any more; what is under way ends.
+    PauseQueue(Box<str>),
+    /// Merges begin again.
+    ResumeQueue,
+    /// Takes an item out of the merge queue.
+    EjectItem(ItemId, Box<str>),
+    /// Tries the merge of an item again now.
+    RetryMerge(ItemId),
     /// Removes a worktree that was kept, after everything in it was saved under the attic ref.
     DiscardWorktree(ItemId),
     /// Ends a run.

@@ -185,6 +185,10 @@ catalogue! {
     "A reviewer said no."
     ReviewRejected "review_rejected" { text: Box<str> = "the words" }
 
+    "No merge begins until the queue is resumed."
+    QueuePaused "queue_paused" { why: Box<str> = "the operator's words" }
+    "Merges begin again."
+    QueueResumed "queue_resumed" {}
     "The item's merge began."
     MergeStarted "merge_started" {}
     "The base changed under the merge; it is made anew."

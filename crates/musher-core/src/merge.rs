@@ -7,7 +7,7 @@ mod queue;
 pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Tried};
 pub use course::is_broken;
 pub(crate) use course::is_member;
-pub use queue::MergeQueue;
+pub use queue::{MergeQueue, eject, pause, resume, retry};
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::event::Happened;
 use crate::id::ItemId;
 use crate::item::{self, BlockedReason, Cancelled, Fix, Item, ItemEvent, ItemState, MergeFailure, MergeStage};
 use crate::mission::Delivery;
-use crate::retry;
+use crate::retry as retries;
 use crate::state::State;
 use crate::step::Context;
 use crate::verify::gate_of;
@@ -329,20 +329,20 @@ fn failed(item: &Item, kind: MergeFailure, message: &str, detail: &str, cx: &mut
     // Kept also when musher stops trying: whoever frees the item gives it a run that must know.
     if let Some(run) = row.run {
         row.fix = Some(if kind == MergeFailure::Conflict { Fix::Conflict(run) } else { Fix::Gate(run) });
-        let tail = retry::tail(detail, retry::LESSON_BYTES);
+        let tail = retries::tail(detail, retries::LESSON_BYTES);
         change.texts.push((TextKey::Lesson(run), format!("{message}\n\n{tail}").trim_end().into()));
     }
     row.approval = None;
     if kind == MergeFailure::Conflict {
         // Not a strike while a resolver works: it has a budget of its own.
         if row.resolver_runs >= RESOLVER_RUNS {
-            return retry::block(row, BlockedReason::ConflictsUnresolved, change, cx);
+            return retries::block(row, BlockedReason::ConflictsUnresolved, change, cx);
         }
         row.resolver_runs += 1;
     } else {
         row.merge_failures += 1;
         if row.merge_failures >= FAILURES_IN_A_ROW {
-            return retry::block(row, BlockedReason::MergeFailures(message.into()), change, cx);
+            return retries::block(row, BlockedReason::MergeFailures(message.into()), change, cx);
         }
     }
     item::go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;

@@ -282,7 +282,10 @@ fn merging(state: &State, item: &Item, stage: &MergeStage) -> Option<Wait> {
     match stage {
         MergeStage::Queued => {
             let before = state.queue().take_while(|id| *id != item.id).count() + state.merging().len();
-            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it")))
+            let paused = state.merge_queue().paused.as_ref();
+            let paused =
+                paused.map(|why| format!("; the queue is paused ({why}), and `musher queue resume` ends that"));
+            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it{}", paused.unwrap_or_default())))
         }
         MergeStage::Held { until, why, .. } => {
             Some(Wait { code: WaitCode::BaseDirty, text: why.to_string(), until: Some(*until) })

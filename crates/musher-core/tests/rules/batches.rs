@@ -136,6 +136,47 @@ fn a_member_that_conflicts_with_an_earlier_one_is_next() {
 }
 
 #[test]
+fn a_paused_queue_lets_the_batch_under_way_end_and_begins_no_other() {
+    let mut w = three();
+    let resumed = w.refused(Command::ResumeQueue);
+    assert_eq!(resumed.to_string(), "cannot resume queue `merge` while it is running");
+    w.ok(Command::PauseQueue("release".into()));
+    assert!(w.refused(Command::PauseQueue("again".into())).fix().unwrap().contains("musher queue resume"));
+    w.prepare("a", all(&["A"]));
+    w.gate("a", GateVerdict::Green);
+    w.landing("a", Landing::Landed);
+    assert_eq!((phases(&w), w.state.batch().is_none()), ([Done, Merging, Merging], true));
+    assert_eq!(w.waits("b"), [WaitCode::MergeQueue]);
+    w.restart_and_compare();
+    w.ok(Command::ResumeQueue);
+    assert_eq!(w.state.merging(), [w.id("b"), w.id("c")]);
+}
+
+#[test]
+fn who_is_ejected_by_hand_comes_back_by_a_retry_and_nobody_else_can_be_ejected() {
+    let mut w = three();
+    let id = w.id("b");
+    w.ok(Command::EjectItem(id, "not now".into()));
+    assert_eq!((w.phase("b"), w.state.merging()), (Phase::Held, vec![w.id("a"), w.id("c")]));
+    assert!(w.refused(Command::EjectItem(id, "again".into())).fix().unwrap().contains("musher queue list"));
+    w.ok(Command::RetryMerge(id));
+    assert_eq!((w.phase("b"), w.waits("b")), (Merging, vec![WaitCode::MergeQueue]));
+    assert_eq!(w.refused(Command::RetryMerge(id)).code(), "refused");
+}
+
+#[test]
+fn a_merge_that_waits_is_tried_at_once_when_it_is_asked_for() {
+    let mut w = three();
+    w.prepare("a", all(&["A", "AB", "ABC"]));
+    w.gate("c", GateVerdict::Green);
+    w.landing("c", Landing::BaseDirty { why: "README.md is changed".into() });
+    assert!(w.state.batch().is_none());
+    let id = w.id("a");
+    w.ok(Command::RetryMerge(id));
+    assert_eq!((w.state.merging(), w.item("a").merge_tries), (vec![id], 0));
+}
+
+#[test]
 fn a_rebase_keeps_nobody_waiting() {
     let mut w = three();
     w.prepare("a", crate::world::conflict());

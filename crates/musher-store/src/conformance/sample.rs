@@ -210,5 +210,5 @@ pub(crate) fn queue(batches: u64) -> MergeQueue {
     batch.form(link("base"), &[link("one"), link("two")]);
     (batch.tried[2].reds, batch.tried[2].words) = (1, Some("it is red: exit 1".into()));
     (batch.tried[1].green, batch.landing) = (true, Some(1));
-    MergeQueue { batch: Some(batch), batches, flaky: 3 }
+    MergeQueue { paused: Some("release".into()), batch: Some(batch), batches, flaky: 3 }
 }

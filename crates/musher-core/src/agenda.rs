@@ -5,8 +5,8 @@
 //! depends on what changed, not on how much is on file: every list here is an index of the state.
 
 use crate::command::Command;
-use crate::dispatch;
 use crate::state::State;
+use crate::{dispatch, merge};
 
 /// The next command of the pass, or nothing when the world is at rest until something comes from outside.
 ///
@@ -50,10 +50,16 @@ pub fn next(state: &mut State) -> Option<Command> {
         }
         state.dispatch_looked();
     }
-    if state.merging().is_none()
-        && let Some(item) = state.queue().next()
-    {
-        return Some(Command::BeginMerge(item));
+    match state.batch() {
+        Some(batch) if merge::is_broken(state, batch) => return Some(Command::ReformBatch),
+        Some(_) => {}
+        None => {
+            if state.merge_queue().paused.is_none()
+                && let Some(item) = state.queue().next()
+            {
+                return Some(Command::BeginMerge(item));
+            }
+        }
     }
     if let Some(mission) = state.first_unjudged() {
         state.judged(mission);

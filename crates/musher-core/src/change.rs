@@ -77,6 +77,8 @@ pub struct Change {
     pub texts: Vec<(TextKey, Box<str>)>,
     /// What gates said.
     pub gates: Vec<GateRecord>,
+    /// The row of the merge queue.
+    pub queue: Option<Box<crate::merge::MergeQueue>>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// What the world must now do.
@@ -103,6 +105,7 @@ impl Change {
             && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
+            && self.queue.is_none()
             && self.events.is_empty()
             && self.effects.is_empty()
             && self.closed.is_empty()
@@ -134,6 +137,7 @@ impl Change {
         self.quotas.extend(other.quotas);
         self.texts.extend(other.texts);
         self.gates.extend(other.gates);
+        self.queue = other.queue.or(self.queue.take());
         self.events.extend(other.events);
         self.effects.extend(other.effects);
         self.closed.extend(other.closed);

@@ -181,12 +181,22 @@ pub enum GateVerdict {
     Died,
 }
 
-/// What came of making a merge.
+/// What came of making the commits of a batch: the longest prefix of its members that merges cleanly.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// The tip of the target branch that it stands on.
+    pub base: crate::merge::Link,
+    /// What each member became on those before it.
+    pub links: Box<[crate::merge::Link]>,
+    /// Why the next member is not among them; none when all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+}
+
+/// Why a member does not merge on those before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Preparation {
-    /// The merged commit exists.
-    Made(crate::item::Prepared),
+pub enum Cut {
     /// Both sides changed the same lines.
     Conflict {
         /// The files, as git names them.
@@ -194,6 +204,11 @@ pub enum Preparation {
     },
     /// The merge would change nothing.
     Empty,
+    /// Git could not do it.
+    Failed {
+        /// Git's words.
+        error: Box<str>,
+    },
 }
 
 /// What came of a rebase.
@@ -328,6 +343,14 @@ pub enum Command {
     ApproveItem(ItemId, Box<str>),
     /// A reviewer's no.
     RejectItem(ItemId, Box<str>),
+    /// No merge begins any more; what is under way ends.
+    PauseQueue(Box<str>),
+    /// Merges begin again.
+    ResumeQueue,
+    /// Takes an item out of the merge queue.
+    EjectItem(ItemId, Box<str>),
+    /// Tries the merge of an item again now.
+    RetryMerge(ItemId),
     /// Removes a worktree that was kept, after everything in it was saved under the attic ref.
     DiscardWorktree(ItemId),
     /// Ends a run.
@@ -366,12 +389,14 @@ pub enum Command {
     SilenceNode(Box<str>),
     /// From musher to itself: nothing holds a waiting item any more.
     FinishWaiting(ItemId),
-    /// From musher to itself: this item's merge is next.
+    /// From musher to itself: the next batch begins with this item.
     BeginMerge(ItemId),
     /// From musher to itself: the next thing is due for the pull request of this item: a push, its opening, or a look.
     TendPull(ItemId),
     /// From musher to itself: this watch is to be looked at.
     LookAtWatch(WatchId),
+    /// From musher to itself: a member has left the batch, and the others go back into the queue.
+    ReformBatch,
     /// From musher to itself: what is true of this mission now?
     JudgeMission(MissionId),
     /// From musher to itself: why its first ready item is not dispatched has changed.

@@ -33,8 +33,13 @@ pub enum When {
 pub enum GateOn {
     /// The item's own worktree.
     Item,
-    /// The merge worktree, checked out at this commit.
-    Merge(Box<str>),
+    /// A merge worktree.
+    Merge {
+        /// The commit that is checked out there.
+        commit: Box<str>,
+        /// Which of the merge worktrees: each slot has its own.
+        slot: u32,
+    },
 }
 
 /// What a driver is to do. Small: the driver's request is made of it and of the state just before it starts.
@@ -78,8 +83,11 @@ pub enum EffectKind {
         /// The command, as it was when this was decided: its verdict is filed under this text.
         gate: Box<str>,
     },
-    /// Make the merged commit in the object store. → `MergePrepared`
-    PrepareMerge,
+    /// Make the commits of a batch one on another in the object store. → `MergePrepared`
+    PrepareMerge {
+        /// Its items, in order.
+        members: Box<[ItemId]>,
+    },
     /// Rebase the item's branch in its own worktree; on a conflict leave the merge open there. → `Rebased`
     Rebase,
     /// Advance the target branch by compare-and-swap. → `LandingFinished`
@@ -130,7 +138,7 @@ impl EffectKind {
             Self::AnswerRun { .. } => "answer_run",
             Self::Inspect => "inspect",
             Self::Gate { .. } => "gate",
-            Self::PrepareMerge => "prepare_merge",
+            Self::PrepareMerge { .. } => "prepare_merge",
             Self::Rebase => "rebase",
             Self::Land { .. } => "land",
             Self::RemoveWorktree { .. } => "remove_worktree",

@@ -187,12 +187,18 @@ catalogue! {
     "A reviewer said no."
     ReviewRejected "review_rejected" { text: Box<str> = "the words" }
 
+    "No merge begins until the queue is resumed."
+    QueuePaused "queue_paused" { why: Box<str> = "the operator's words" }
+    "Merges begin again."
+    QueueResumed "queue_resumed" {}
     "The item's merge began."
     MergeStarted "merge_started" {}
     "The base changed under the merge; it is made anew."
     MergeRestarted "merge_restarted" { why: Box<str> = "why" }
     "The merge waits."
     MergeHeld "merge_held" { why: Box<str> = "for what", until: Timestamp = "when it is tried again" }
+    "A merged tree was red, and green when the gate ran on it once more."
+    GateFlaky "gate_flaky" { tree: Box<str> = "the tree" }
     "The merge failed."
     MergeFailed "merge_failed" { failure: Box<str> = "conflict, gate, empty, base_moved or refused", detail: Box<str> = "the files or the words" }
     "A mechanical rebase brought the branch onto the newest base."

@@ -225,17 +225,17 @@ pub enum Cancelled {
     Rejected,
 }
 
-/// Where in the merge an item is. Only one item of a repository is beyond `Queued` at a time.
+/// Where in the merge an item is. Only the members of one batch are being prepared, gated or landed at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeStage {
     /// In the queue.
     Queued,
-    /// The merged tree is being made in the object store.
+    /// It is in a batch that is being made in the object store.
     Preparing,
     /// A conflict: its branch is being rebased in its own worktree.
     Rebasing,
-    /// The gate runs on the merged tree.
+    /// Its batch stands, and the gate judges it.
     Gating(Prepared),
     /// The base is being advanced to the merged commit.
     Landing(Prepared),
@@ -245,6 +245,9 @@ pub enum MergeStage {
         until: Timestamp,
         /// What stands in the way, in words.
         why: Box<str>,
+        /// Whether it is then tried in a batch of its own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alone: bool,
     },
 }
 

@@ -109,7 +109,7 @@ pub(crate) const fn is_its_work(kind: &EffectKind) -> bool {
         | EffectKind::AnswerRun { .. }
         | EffectKind::Inspect
         | EffectKind::Gate { .. }
-        | EffectKind::PrepareMerge
+        | EffectKind::PrepareMerge { .. }
         | EffectKind::Land { .. }
         | EffectKind::RemoveWorktree { .. }
         | EffectKind::RunCheck { .. }

@@ -12,6 +12,7 @@ use crate::config::ProjectSettings;
 use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
+use crate::merge::{Batch, MergeQueue};
 use crate::mission::{Counts, Mission, OnRateLimit, Share};
 use crate::node::Node;
 use crate::pull::Pull;
@@ -86,6 +87,8 @@ pub struct World {
     pub watches: Vec<Watch>,
     /// What gates said last.
     pub gates: Vec<GateRecord>,
+    /// The row of the merge queue, if there ever was one.
+    pub queue: Option<Box<MergeQueue>>,
 }
 
 /// How many gate results are remembered; the oldest are forgotten, and then tested again.
@@ -203,7 +206,7 @@ pub struct State {
     clear: BTreeSet<ItemId>,
     unreviewed: BTreeSet<ItemId>,
     queue: BTreeSet<(Priority, Timestamp, ItemId)>,
-    merging: Option<ItemId>,
+    merge_queue: MergeQueue,
     unjudged: BTreeSet<MissionId>,
     slots: BTreeSet<u32>,
     live: BTreeSet<ItemId>,
@@ -256,6 +259,7 @@ impl State {
             quotas: world.quotas,
             effects: world.effects,
             gates: world.gates,
+            queue: world.queue,
             ..Change::default()
         });
         // In-degrees need every item to be there first.
@@ -399,9 +403,19 @@ impl State {
         self.queue.iter().map(|(_, _, id)| *id)
     }
 
-    /// The one item whose merge is under way.
-    pub fn merging(&self) -> Option<ItemId> {
-        self.merging
+    /// The row of the merge queue.
+    pub fn merge_queue(&self) -> &MergeQueue {
+        &self.merge_queue
+    }
+
+    /// The batch under way.
+    pub fn batch(&self) -> Option<&Batch> {
+        self.merge_queue.batch.as_ref()
+    }
+
+    /// The items of the batch under way that have not landed, in order.
+    pub fn merging(&self) -> Vec<ItemId> {
+        self.batch().map(|batch| batch.members.iter().skip(batch.landed).map(|m| m.item).collect()).unwrap_or_default()
     }
 
     /// The items that an agent works on, or that are being checked.
@@ -608,6 +622,9 @@ impl State {
         }
         for record in change.gates {
             self.put_gate(record);
+        }
+        if let Some(queue) = change.queue {
+            self.merge_queue = *queue;
         }
         for effect in change.effects {
             self.effects_of.entry(effect.item).or_default().push(effect.id);
@@ -826,8 +843,6 @@ impl State {
             ItemState::Merging(MergeStage::Queued) => {
                 self.queue.insert(queue_key(item));
             }
-            ItemState::Merging(MergeStage::Held { .. }) => {}
-            ItemState::Merging(_) => self.merging = Some(item.id),
             _ => {}
         }
     }
@@ -857,9 +872,6 @@ impl State {
             }
             ItemState::Merging(_) => {
                 self.queue.remove(&queue_key(item));
-                if self.merging == Some(item.id) {
-                    self.merging = None;
-                }
             }
             ItemState::Assigned | ItemState::Running | ItemState::Verifying => self.dispatch_due = true,
             _ => {}

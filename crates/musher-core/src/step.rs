@@ -108,6 +108,10 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::CancelItem(id) => item::cancel(state, *id, cx),
         Command::ApproveItem(id, text) => review::approve(state, *id, text, cx),
         Command::RejectItem(id, text) => review::reject(state, *id, text, cx),
+        Command::PauseQueue(why) => merge::pause(state, why, cx),
+        Command::ResumeQueue => merge::resume(state, cx),
+        Command::EjectItem(id, why) => merge::eject(state, *id, why, cx),
+        Command::RetryMerge(id) => merge::retry(state, *id, cx),
         Command::DiscardWorktree(id) => item::discard(state, *id, cx),
         Command::StopRun(id, how) => item::stop_run(state, *id, *how, cx),
         Command::TellRun(id, text, when) => item::tell_run(state, *id, text, *when, cx),
@@ -131,6 +135,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::TendPull(id) => pull::tend(state, *id, cx),
         Command::LookAtWatch(id) => watch::look(state, *id, cx),
+        Command::ReformBatch => merge::reform(state, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),
         Command::NoteDispatch(id, code) => crate::dispatch::note_answer(state, *id, *code, cx),
     }
@@ -177,11 +182,13 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::Gate { on, tree, gate }, Report::GateFinished(verdict)) => {
             verify::gate_finished(state, item, (on, tree, gate), verdict, cx)
         }
-        (EffectKind::PrepareMerge, Report::MergePrepared(preparation)) => merge::prepared(state, item, preparation, cx),
+        (EffectKind::PrepareMerge { .. }, Report::MergePrepared(preparation)) => {
+            merge::prepared(state, item, preparation, cx)
+        }
         (EffectKind::Rebase, Report::Rebased(rebase)) if crate::state::follows_pull(item) => {
             pull::rebased(state, item, rebase, cx)
         }
-        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
+        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(item, rebase, cx),
         (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => item::worktree_removed(item, None, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {
@@ -214,7 +221,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::Land { .. }
             | EffectKind::RemoveWorktree { .. }

@@ -141,8 +141,7 @@ pub fn gate_finished(
     // The gate was changed while this one ran: what the old one says is filed, and the new one is asked.
     let changed = gate_of(state, item) != Some(gate);
     let mut change = match (on, failure) {
-        (GateOn::Merge(_), _) if changed => merge::gate_changed(state, item, cx)?,
-        (GateOn::Merge(_), failure) => merge::gated(state, item, failure, cx)?,
+        (GateOn::Merge { commit, .. }, failure) => merge::gated(state, item, commit, (failure, record.clone()), cx)?,
         (GateOn::Item, _) if item.phase() != Phase::Verifying => {
             return Err(Refused::Stale { what: "its item is not being verified" });
         }
@@ -150,7 +149,9 @@ pub fn gate_finished(
         (GateOn::Item, None) => go_on(state, item.clone(), Change::default(), cx)?,
         (GateOn::Item, Some(failure)) => retry::failed(state, item, item.run, &failure, cx)?,
     };
-    change.gates.push(record);
+    if change.gates.is_empty() {
+        change.gates.push(record);
+    }
     change.events.insert(0, said);
     Ok(change)
 }
@@ -159,7 +160,7 @@ pub fn gate_finished(
 fn died(state: &State, item: &Item, on: &GateOn, cx: &mut Context) -> Result<Change, Refused> {
     let message = "the gate's process was killed";
     match on {
-        GateOn::Merge(_) => merge::held(state, item, message, cx),
+        GateOn::Merge { .. } => merge::held(state, item, message, cx),
         GateOn::Item if item.phase() != Phase::Verifying => {
             Err(Refused::Stale { what: "its item is not being verified" })
         }

@@ -368,10 +368,14 @@ fn review(state: &State, item: &Item) -> Wait {
 fn merging(state: &State, item: &Item, stage: &MergeStage) -> Option<Wait> {
     match stage {
         MergeStage::Queued => {
-            let before = state.queue().take_while(|id| *id != item.id).count() + usize::from(state.merging().is_some());
-            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it; its turn comes by itself")))
+            let before = state.queue().take_while(|id| *id != item.id).count() + state.merging().len();
+            let then = match &state.merge_queue().paused {
+                Some(why) => format!("the queue is paused ({why}), and `musher queue resume` ends that"),
+                None => "its turn comes by itself".to_owned(),
+            };
+            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it; {then}")))
         }
-        MergeStage::Held { until, why } => {
+        MergeStage::Held { until, why, .. } => {
             Some(Wait { code: WaitCode::BaseDirty, text: why.to_string(), until: Some(*until) })
         }
         MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_) => None,

@@ -332,7 +332,7 @@ pub(crate) fn is_look_of(kind: &EffectKind, watch: WatchId) -> bool {
         | EffectKind::AnswerRun { .. }
         | EffectKind::Inspect
         | EffectKind::Gate { .. }
-        | EffectKind::PrepareMerge
+        | EffectKind::PrepareMerge { .. }
         | EffectKind::Rebase
         | EffectKind::Land { .. }
         | EffectKind::RemoveWorktree { .. }

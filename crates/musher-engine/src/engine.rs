@@ -290,7 +290,7 @@ fn wanted_folders(state: &State) -> Vec<String> {
             | EffectKind::TellRun { .. }
             | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::Land { .. }
             | EffectKind::PushBranch { .. }

@@ -65,25 +65,32 @@ pub struct Inspect {
     pub touches: Option<Vec<String>>,
 }
 
-/// Makes the merged commit.
+/// Makes the commits of a batch, one on another.
 #[derive(Clone, Debug)]
 pub struct PrepareMerge {
     /// The repository.
     pub root: PathBuf,
-    /// A name for the ref that keeps it.
-    pub name: String,
     /// The branch it goes into.
     pub target_ref: String,
-    /// The verified tip of the item's branch.
-    pub head: String,
     /// How.
     pub style: MergeStyle,
+    /// The commits' date, so that a repeat makes the same commits.
+    pub at: Timestamp,
+    /// The members, in order.
+    pub members: Vec<MergeMember>,
+}
+
+/// One member of a batch.
+#[derive(Clone, Debug)]
+pub struct MergeMember {
+    /// A name for the ref that keeps its commit.
+    pub name: String,
+    /// The verified tip of the item's branch.
+    pub head: String,
     /// The commit's title.
     pub title: String,
     /// Its trailers.
     pub trailers: Vec<(String, String)>,
-    /// Its date, so that a repeat makes the same commit.
-    pub at: Timestamp,
 }
 
 /// Rebases the item's branch in its own worktree.
@@ -378,7 +385,9 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
     Some(match &effect.kind {
         EffectKind::CreateWorktree => Job::Git(Box::new(GitJob::CreateWorktree(at.create())), at.setup(effect.id)),
         EffectKind::Inspect => Job::Git(Box::new(GitJob::Inspect(at.inspect())), Hooks::default()),
-        EffectKind::PrepareMerge => Job::Git(Box::new(GitJob::PrepareMerge(at.prepare(effect))), Hooks::default()),
+        EffectKind::PrepareMerge { members } => {
+            Job::Git(Box::new(GitJob::PrepareMerge(at.prepare(effect, members))), Hooks::default())
+        }
         EffectKind::Rebase => Job::Git(Box::new(GitJob::Rebase(at.rebase())), Hooks::default()),
         EffectKind::Land { base, commit } => Job::Git(Box::new(GitJob::Land(at.land(base, commit))), Hooks::default()),
         EffectKind::RemoveWorktree { discard } => {
@@ -487,16 +496,23 @@ impl At<'_> {
         }
     }
 
-    fn prepare(&self, effect: &Effect) -> PrepareMerge {
+    fn prepare(&self, effect: &Effect, members: &[ItemId]) -> PrepareMerge {
+        let items = members.iter().filter_map(|id| self.state.item(*id));
         PrepareMerge {
             root: self.paths.root.clone(),
-            name: self.item.id.to_string(),
             target_ref: self.target_ref(),
-            head: self.item.head.as_deref().unwrap_or_default().to_owned(),
             style: self.state.settings().merge_style,
+            at: effect.at,
+            members: items.map(|item| At { item, ..*self }.member()).collect(),
+        }
+    }
+
+    fn member(&self) -> MergeMember {
+        MergeMember {
+            name: self.item.id.to_string(),
+            head: self.item.head.as_deref().unwrap_or_default().to_owned(),
             title: self.item.title.to_string(),
             trailers: self.trailers(),
-            at: effect.at,
         }
     }
 
@@ -579,8 +595,8 @@ impl At<'_> {
         let mut script = self.script(gate_name(effect), text, self.state.settings().gate_timeout_secs);
         match on {
             GateOn::Item => Job::Gate(script, None),
-            GateOn::Merge(commit) => {
-                let path = self.paths.merge_worktree();
+            GateOn::Merge { commit, slot } => {
+                let path = self.paths.merge_worktree(*slot);
                 script.cwd.clone_from(&path);
                 let checkout = Checkout { root: self.paths.root.clone(), path, commit: commit.to_string() };
                 Job::Gate(script, Some(checkout))

@@ -35,8 +35,11 @@ impl Paths {
     }
 
     /// Where merged trees are checked out for their gate.
-    pub fn merge_worktree(&self) -> PathBuf {
-        self.worktrees().join("_merge")
+    ///
+    /// Each slot of the merge queue has its own; the first is the only one as long as one gate runs at a time.
+    pub fn merge_worktree(&self, slot: u32) -> PathBuf {
+        let name = if slot == 0 { "_merge".to_owned() } else { format!("_merge-{slot}") };
+        self.worktrees().join(name)
     }
 
     /// Where run folders are.

@@ -3,20 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use musher_core::command::{Inspection as Inspected, Landing, Preparation, Push, Rebase, Report};
+use musher_core::command::{Cut as Cutting, Inspection as Inspected, Landing, Preparation, Push, Rebase, Report};
 use musher_core::config::{CommitBy, MergeStyle as Style};
-use musher_core::item::Prepared as MadeMerge;
+use musher_core::merge::Link;
 use musher_engine::driver::{Git, Work};
 use musher_engine::job::{
-    Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, PrepareMerge, PushBranch, RebaseBranch, RemoveWorktree,
+    Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, MergeMember, PrepareMerge, PushBranch, RebaseBranch,
+    RemoveWorktree,
 };
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use crate::{
-    BranchName, CommitMode, CreateRequest, DiffOf, InspectRequest, Inspection, LandRequest, Landed, Made, MergeStyle,
-    Message, ObjectId, Pool, PrepareRequest, Prepared, PushRequest, Pushed, RebaseRequest, Rebased, RemoteName,
-    RemoveMode, RemoveRequest, Removed, Repository, free_space,
+    BatchMember, BatchRequest, BranchName, CommitMode, CreateRequest, Cut, DiffOf, InspectRequest, Inspection,
+    LandRequest, Landed, Made, MergeStyle, Message, ObjectId, Pool, PushRequest, Pushed, RebaseRequest, Rebased,
+    RemoteName, RemoveMode, RemoveRequest, Removed, Repository, free_space,
 };
 
 /// Does git jobs on blocking threads, one at a time a repository.
@@ -249,28 +250,35 @@ fn lines(problems: &[crate::Problem]) -> Box<str> {
 
 fn prepare(job: &PrepareMerge) -> Result<Report, Words> {
     let repository = open(&job.root)?;
-    let request = PrepareRequest {
+    let member = |member: &MergeMember| -> Result<BatchMember, Words> {
+        Ok(BatchMember {
+            head: id(&member.head)?,
+            message: message(&member.title, &member.trailers),
+            name: member.name.clone(),
+        })
+    };
+    let request = BatchRequest {
         target: target(&job.target_ref)?,
-        item_head: id(&job.head)?,
         style: match job.style {
             Style::Squash => MergeStyle::Squash,
             Style::Merge => MergeStyle::Merge,
             Style::Rebase => MergeStyle::Rebase,
         },
-        message: message(&job.title, &job.trailers),
         identity: repository.identity().map_err(|e| words(&e, e.fix()))?,
         time_s: job.at.as_secs(),
-        name: job.name.clone(),
+        members: job.members.iter().map(member).collect::<Result<_, _>>()?,
     };
-    let prepared = repository.prepare_merge(&request).map_err(|e| words(&e, e.fix()))?;
-    Ok(Report::MergePrepared(match prepared {
-        Prepared::Ready { base, commit, tree } => Preparation::Made(MadeMerge {
-            base: base.as_str().into(),
-            commit: commit.as_str().into(),
-            tree: tree.as_str().into(),
+    let batch = repository.prepare_batch(&request).map_err(|e| words(&e, e.fix()))?;
+    let link =
+        |(commit, tree): &(ObjectId, ObjectId)| Link { commit: commit.as_str().into(), tree: tree.as_str().into() };
+    Ok(Report::MergePrepared(Preparation {
+        base: link(&batch.base),
+        links: batch.links.iter().map(link).collect(),
+        cut: batch.cut.map(|cut| match cut {
+            Cut::Conflict(files) => Cutting::Conflict { files: shown(&files) },
+            Cut::Empty => Cutting::Empty,
+            Cut::Failed(said) => Cutting::Failed { error: said.into() },
         }),
-        Prepared::Conflict { files, .. } => Preparation::Conflict { files: shown(&files) },
-        Prepared::Empty { .. } => Preparation::Empty,
     }))
 }
 

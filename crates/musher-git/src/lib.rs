@@ -38,7 +38,7 @@ pub use globs::BadGlob;
 pub use history::{DiffOf, LogEntry};
 pub use inspect::{CommitMode, Fault, InspectError, InspectRequest, Inspection, Problem, Work};
 pub use land::{DirtyReason, LandRequest, Landed};
-pub use merge::{MergeStyle, PrepareRequest, Prepared};
+pub use merge::{BatchMember, BatchRequest, Cut, MergeStyle, PrepareRequest, Prepared, PreparedBatch};
 pub use names::{BadName, BranchName, Identity, Message, ObjectId, RemoteName};
 pub use pool::{Cold, Pool};
 pub use preflight::{Preflight, PreflightError, preflight};

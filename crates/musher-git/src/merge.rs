@@ -64,6 +64,54 @@ pub enum Prepared {
     },
 }
 
+/// Which merges are to be prepared one on another.
+#[derive(Debug, Clone)]
+pub struct BatchRequest {
+    /// The branch that is merged into.
+    pub target: BranchName,
+    /// What each becomes.
+    pub style: MergeStyle,
+    /// Author and committer.
+    pub identity: Identity,
+    /// The commits' time in seconds since 1970, given so that a repeat makes the same commits.
+    pub time_s: i64,
+    /// The members, in order.
+    pub members: Vec<BatchMember>,
+}
+
+/// One merge of a batch.
+#[derive(Debug, Clone)]
+pub struct BatchMember {
+    /// The tip of its branch, as it was verified.
+    pub head: ObjectId,
+    /// Its commit's message; with [`MergeStyle::Rebase`] only the trailers are used.
+    pub message: Message,
+    /// Its commit is kept under `refs/musher/merge/` by this name.
+    pub name: String,
+}
+
+/// A chain of merges in the object store, and what ended it before its last member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedBatch {
+    /// The target's tip that it stands on, and its tree.
+    pub base: (ObjectId, ObjectId),
+    /// The commit and the tree of each member that merges cleanly on those before it.
+    pub links: Vec<(ObjectId, ObjectId)>,
+    /// Why the next member is not in it; none when all are.
+    pub cut: Option<Cut>,
+}
+
+/// Why a member does not merge on those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cut {
+    /// The two sides change the same lines of these files.
+    Conflict(Vec<PathBuf>),
+    /// It would change nothing.
+    Empty,
+    /// git could not do it, in words. Never of the first member: of that one it is an error.
+    Failed(String),
+}
+
 /// The tree of a merge, or the files that stand in its way.
 #[derive(Debug)]
 pub(crate) enum Merged {
@@ -121,32 +169,88 @@ impl Repository {
     /// # Errors
     /// When the target is gone, the histories are unrelated, or git fails.
     pub fn prepare_merge(&self, request: &PrepareRequest) -> Result<Prepared, GitError> {
-        let kept = format!("refs/musher/merge/{}", ref_part(&request.name)?);
+        let member = BatchMember {
+            head: request.item_head.clone(),
+            message: request.message.clone(),
+            name: request.name.clone(),
+        };
+        let batch = BatchRequest {
+            target: request.target.clone(),
+            style: request.style,
+            identity: request.identity.clone(),
+            time_s: request.time_s,
+            members: vec![member],
+        };
+        let PreparedBatch { base: (base, _), mut links, cut } = self.prepare_batch(&batch)?;
+        Ok(match (links.pop(), cut) {
+            (Some((commit, tree)), _) => Prepared::Ready { base, commit, tree },
+            (None, Some(Cut::Conflict(files))) => Prepared::Conflict { base, files },
+            (None, Some(Cut::Empty | Cut::Failed(_)) | None) => Prepared::Empty { base },
+        })
+    }
+
+    /// Prepares merges one on another, from the target's present tip on: the longest prefix of the members that merges
+    /// cleanly. Nothing but objects and refs of our own is written; done twice, it makes the same commits.
+    ///
+    /// # Errors
+    /// When the target is gone, or the first member's history is unrelated, or git fails on it. A later member on which
+    /// git fails ends the chain instead: those before it must not wait for it.
+    pub fn prepare_batch(&self, request: &BatchRequest) -> Result<PreparedBatch, GitError> {
         let target = request.target.full();
         let tip = [format!("{target}^{{commit}}"), format!("{target}^{{tree}}")];
         let [base, base_tree] = self.git().call(["rev-parse"]).args(tip).ok()?.ids()?;
-        let tree = match self.merge_trees(&base, &request.item_head)? {
-            Merged::Conflict(files) => return Ok(Prepared::Conflict { base, files }),
-            Merged::Clean(tree) if tree == base_tree => return Ok(Prepared::Empty { base }),
+        let mut batch = PreparedBatch { base: (base.clone(), base_tree.clone()), links: Vec::new(), cut: None };
+        let (mut tip, mut tree) = (base, base_tree);
+        for member in &request.members {
+            match self.prepare_on((&tip, &tree), member, request) {
+                Ok(Ok(link)) => {
+                    (tip, tree) = link.clone();
+                    batch.links.push(link);
+                }
+                Ok(Err(cut)) => {
+                    batch.cut = Some(cut);
+                    break;
+                }
+                Err(error) if batch.links.is_empty() => return Err(error),
+                Err(error) => {
+                    batch.cut = Some(Cut::Failed(error.to_string()));
+                    break;
+                }
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The commit and the tree of one member on this tip, or why there is none.
+    fn prepare_on(
+        &self,
+        (base, base_tree): (&ObjectId, &ObjectId),
+        member: &BatchMember,
+        request: &BatchRequest,
+    ) -> Result<Result<(ObjectId, ObjectId), Cut>, GitError> {
+        let kept = format!("refs/musher/merge/{}", ref_part(&member.name)?);
+        let tree = match self.merge_trees(base, &member.head)? {
+            Merged::Conflict(files) => return Ok(Err(Cut::Conflict(files))),
+            Merged::Clean(tree) if tree == *base_tree => return Ok(Err(Cut::Empty)),
             Merged::Clean(tree) => tree,
         };
         let stamp = Stamp { identity: &request.identity, time: format!("@{} +0000", request.time_s) };
         let one = |parents: &[&ObjectId]| {
             let call = stamp.both(self.git()).call(["commit-tree", tree.as_str()]);
-            commit_call(call, parents, request.message.text()).ok()?.id()
+            commit_call(call, parents, member.message.text()).ok()?.id()
         };
         let (commit, tree) = match request.style {
-            MergeStyle::Squash => (one(&[&base])?, tree.clone()),
-            MergeStyle::Merge => (one(&[&base, &request.item_head])?, tree.clone()),
-            MergeStyle::Rebase => match self.replay(&base, &request.item_head, &stamp, &request.message.trailers)? {
-                Replay::Done { tree, .. } if tree == base_tree => return Ok(Prepared::Empty { base }),
+            MergeStyle::Squash => (one(&[base])?, tree.clone()),
+            MergeStyle::Merge => (one(&[base, &member.head])?, tree.clone()),
+            MergeStyle::Rebase => match self.replay(base, &member.head, &stamp, &member.message.trailers)? {
+                Replay::Done { tree, .. } if tree == *base_tree => return Ok(Err(Cut::Empty)),
                 Replay::Done { head, tree } => (head, tree),
-                Replay::Conflict(files) => return Ok(Prepared::Conflict { base, files }),
-                Replay::NotLinear => (one(&[&base])?, tree.clone()),
+                Replay::Conflict(files) => return Ok(Err(Cut::Conflict(files))),
+                Replay::NotLinear => (one(&[base])?, tree.clone()),
             },
         };
         self.move_ref(&kept, &commit, None)?;
-        Ok(Prepared::Ready { base, commit, tree })
+        Ok(Ok((commit, tree)))
     }
 
     /// Merges two commits in the object store.

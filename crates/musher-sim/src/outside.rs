@@ -57,6 +57,17 @@ impl Branch {
     }
 }
 
+/// A commit that was made for a merge.
+#[derive(Clone, Debug)]
+pub struct Chained {
+    /// The item that it is of.
+    pub item: ItemId,
+    /// What it stands on.
+    pub parent: String,
+    /// Its tree.
+    pub tree: String,
+}
+
 /// A target branch.
 #[derive(Clone, Debug)]
 pub struct Target {
@@ -90,6 +101,12 @@ pub struct Outside {
     pub branches: BTreeMap<ItemId, Branch>,
     /// The target branches, by ref.
     pub targets: BTreeMap<String, Target>,
+    /// The commits that were ever made for merges.
+    pub chain: BTreeMap<String, Chained>,
+    /// Merged trees that are red, whoever asks.
+    pub red: BTreeSet<String>,
+    /// Trees on which a gate was green, with its text.
+    pub green: BTreeSet<(String, String)>,
     /// Runs whose stop came before their start, as far as this daemon knows.
     pub unwanted: BTreeSet<RunId>,
     missions: Vec<StartMission>,

@@ -4,6 +4,7 @@ use musher_core::agent::Agent;
 use musher_core::effect::Effect;
 use musher_core::id::{AgentId, ItemId, Seq};
 use musher_core::item::Item;
+use musher_core::merge::MergeQueue;
 use musher_core::mission::{Counts, Mission};
 use musher_core::node::Node;
 use musher_core::run::{Run, Usage};
@@ -32,7 +33,7 @@ pub struct Seen {
     nodes: Vec<(String, Option<Node>)>,
     effects: Vec<Effect>,
     live: Vec<ItemId>,
-    merging: Option<ItemId>,
+    merging: MergeQueue,
     slot: u32,
     sinks: Vec<(Sink, Seq)>,
     /// What depends on the moment at which the state last looked at the clock.
@@ -65,7 +66,7 @@ impl Seen {
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             effects,
             live: state.live_items().map(|i| i.id).collect(),
-            merging: state.merging(),
+            merging: state.merge_queue().clone(),
             slot: state.lowest_free_slot(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             timed: timed.then(|| Timed {
@@ -95,7 +96,7 @@ impl Seen {
             .or_else(|| first(&self.nodes, &other.nodes, "node"))
             .or_else(|| first(&self.effects, &other.effects, "effect"))
             .or_else(|| one(&self.live, &other.live, "live items"))
-            .or_else(|| one(&self.merging, &other.merging, "merging item"))
+            .or_else(|| one(&self.merging, &other.merging, "row of the merge queue"))
             .or_else(|| one(&self.slot, &other.slot, "lowest free slot"))
             .or_else(|| first(&self.sinks, &other.sinks, "sink"))
             .or_else(|| match (&self.timed, &other.timed) {

@@ -67,6 +67,7 @@ impl World {
         let mut settings = settings(chance);
         settings.quota = quotas::of_project(&mut own);
         let mut agents = agents(chance);
+        settings.gate_slots = u32::try_from(Chance::new(own.clone().any()).between(1, 3)).unwrap_or(1);
         if settings.quota != Quotas::default() {
             quotas::of_agents(&mut own, &mut agents);
         }

@@ -74,6 +74,12 @@ pub(crate) const PROJECT: &[Key] = &[
         "2",
         "Fix runs for one head commit of a pull request with red checks; an item has at most 5 in all.",
     ),
+    Key::new(
+        "gate_slots",
+        Shape::Whole(1, 64),
+        "1",
+        "Gates of the merge queue at once, each in a worktree of its own.",
+    ),
     Key::new("push", Shape::Flag, "false", "Whether merges are pushed to `origin`."),
     Key::new(
         "commit",
@@ -102,7 +108,6 @@ pub(crate) const PROJECT: &[Key] = &[
     ),
     Key::new("done_retention", Shape::Duration(0), "4h", "How long after its end a mission is archived."),
     Key::new("retention", Shape::Duration(0), "90d", "How long transcripts of archived missions are kept."),
-    Key::later("gate_slots"),
     Key::later("batch_max"),
 ];
 

@@ -29,6 +29,8 @@ pub struct ProjectLayer {
     pub require_checks: Option<bool>,
     /// Fix runs for one head commit with red checks.
     pub ci_fix_attempts: Option<u32>,
+    /// `gate_slots`.
+    pub gate_slots: Option<u32>,
     /// Who commits leftovers.
     pub commit: Option<CommitBy>,
     /// Who must be content.
@@ -68,6 +70,7 @@ impl ProjectLayer {
             push: over.push.or(self.push),
             require_checks: over.require_checks.or(self.require_checks),
             ci_fix_attempts: over.ci_fix_attempts.or(self.ci_fix_attempts),
+            gate_slots: over.gate_slots.or(self.gate_slots),
             commit: over.commit.or(self.commit),
             qa: over.qa.or(self.qa),
             max_file_size_bytes: over.max_file_size_bytes.or(self.max_file_size_bytes),
@@ -95,6 +98,7 @@ impl ProjectLayer {
             push: self.push.unwrap_or(default.push),
             require_checks: self.require_checks.unwrap_or(default.require_checks),
             ci_fix_attempts: self.ci_fix_attempts.unwrap_or(default.ci_fix_attempts),
+            gate_slots: self.gate_slots.unwrap_or(default.gate_slots),
             commit: self.commit.unwrap_or(default.commit),
             qa: self.qa.unwrap_or(default.qa),
             max_file_size_bytes: self.max_file_size_bytes.unwrap_or(default.max_file_size_bytes),
@@ -121,6 +125,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         gate_timeout_secs: fields.duration_secs("gate_timeout", report),
         delivery: read_delivery(fields, report),
         merge_style: fields.word("merge_style", &STYLES, style_name, report),
+        gate_slots: fields.whole_u32("gate_slots", report),
         push: fields.flag("push", report),
         require_checks: fields.flag("require_checks", report),
         ci_fix_attempts: fields.whole_u32("ci_fix_attempts", report),

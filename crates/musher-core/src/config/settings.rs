@@ -45,6 +45,8 @@ pub struct ProjectSettings {
     pub delivery: Delivery,
     /// How work becomes commits.
     pub merge_style: MergeStyle,
+    /// Gates of the merge queue at once. Default 1.
+    pub gate_slots: u32,
     /// Whether merges are pushed to `origin`.
     pub push: bool,
     /// Whether a pull request needs at least one check to count as checked. Default true.
@@ -105,6 +107,7 @@ impl Default for ProjectSettings {
             gate_timeout_secs: 30 * 60,
             delivery: Delivery::default(),
             merge_style: MergeStyle::default(),
+            gate_slots: 1,
             push: false,
             require_checks: true,
             ci_fix_attempts: CI_FIX_ATTEMPTS,

@@ -23,6 +23,7 @@ require_checks = false
 ci_fix_attempts = 4
 commit = "agent"
 qa = "human"
+gate_slots = 3
 max_file_size = "1MiB"
 enforce_touches = true
 setup = "make deps"
@@ -158,6 +159,7 @@ fn a_file_may_use_every_key() {
         gate_timeout_secs: 2700,
         delivery: Delivery::Branch,
         merge_style: MergeStyle::Rebase,
+        gate_slots: 3,
         push: true,
         require_checks: false,
         ci_fix_attempts: 4,

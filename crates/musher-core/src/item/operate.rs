@@ -217,7 +217,7 @@ fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Chan
             | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::Land { .. }
             | EffectKind::RemoveWorktree { .. }
@@ -371,7 +371,7 @@ pub fn driver_failed(
             retries::failed(state, item, item.run, &failure, cx)
         }
         EffectKind::Rebase if crate::state::follows_pull(item) => pull::failed(state, item.id, &unavailable(error), cx),
-        EffectKind::Gate { .. } | EffectKind::PrepareMerge | EffectKind::Rebase | EffectKind::Land { .. } => {
+        EffectKind::Gate { .. } | EffectKind::PrepareMerge { .. } | EffectKind::Rebase | EffectKind::Land { .. } => {
             merge::held(state, item, error, cx)
         }
         EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),

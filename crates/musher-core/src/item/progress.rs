@@ -368,7 +368,7 @@ fn talk_with(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &E
         | EffectKind::StartRun(_)
         | EffectKind::Inspect
         | EffectKind::Gate { .. }
-        | EffectKind::PrepareMerge
+        | EffectKind::PrepareMerge { .. }
         | EffectKind::Rebase
         | EffectKind::Land { .. }
         | EffectKind::RemoveWorktree { .. }
@@ -537,7 +537,7 @@ pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::Effec
             EffectKind::CreateWorktree
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::Land { .. }
             | EffectKind::PushBranch { .. }

@@ -6,7 +6,7 @@ use super::outside::follows_pull;
 use super::{State, Timer};
 use crate::effect::EffectKind;
 use crate::id::{AgentId, ItemId};
-use crate::item::{Item, ItemState, MergeStage, Phase, Wants};
+use crate::item::{ItemState, MergeStage, Phase, Wants};
 use crate::quota::Scope;
 use crate::run::{Purpose, RunState};
 use crate::sink::cursor_of;
@@ -81,8 +81,6 @@ impl State {
         }
         let turns = self.missions.iter().map(|(id, entry)| (entry.last_turn, *id)).filter(|(turn, _)| *turn > 0);
         hold!(turns.collect::<BTreeSet<_>>() == self.turns, "the turns are not those of the missions");
-        let merging = self.items.values().filter(|i| is_in_merge(i)).count();
-        hold!(merging <= 1, "{merging} merges at once");
         for (id, entry) in &self.missions {
             let known = self.watched.get(id).cloned().unwrap_or_default();
             hold!(
@@ -90,6 +88,13 @@ impl State {
                 "mission {} knows other open watches than it has",
                 entry.row.id.short()
             );
+        }
+        if let Some(batch) = self.batch().filter(|batch| !crate::merge::is_broken(self, batch)) {
+            let members = batch.members.iter().skip(batch.landed);
+            let at_work = members.flat_map(|m| self.effects_of(m.item)).any(|e| {
+                matches!(e.kind, EffectKind::PrepareMerge { .. } | EffectKind::Gate { .. } | EffectKind::Land { .. })
+            });
+            hold!(at_work, "batch {} is under way and nothing is done for it", batch.number);
         }
         self.check_quotas()
     }
@@ -186,7 +191,7 @@ impl State {
                 "item {name} is verifying and nothing verifies it"
             );
         }
-        if is_in_merge(item) {
+        if let ItemState::Merging(MergeStage::Rebasing) = item.state {
             hold!(self.effects_of(id).next().is_some(), "item {name} is merging and nothing merges it");
         }
         if follows_pull(item) {
@@ -216,6 +221,10 @@ impl State {
             let ended = matches!(item.phase(), Phase::Done | Phase::Cancelled) && watch.holds != Holds::Mission;
             hold!(!ended || !watch.status.is_open(), "{name} has ended, and its {} is open", watch.kind.name());
         }
+        if crate::merge::is_member(item) {
+            let place = self.batch().and_then(|batch| Some((batch.place_of(id)?, batch.landed)));
+            hold!(place.is_some_and(|(at, landed)| at >= landed), "item {name} is merging and in no batch");
+        }
         hold!(item.phase() != Phase::MergeFailed, "item {name} was left in merge_failed");
         if item.wants == Wants::Plan {
             let proves = |e: &crate::effect::Effect| matches!(e.kind, EffectKind::Inspect | EffectKind::Gate { .. });
@@ -229,13 +238,4 @@ impl State {
         }
         Ok(())
     }
-}
-
-fn is_in_merge(item: &Item) -> bool {
-    matches!(
-        item.state,
-        ItemState::Merging(
-            MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_)
-        )
-    )
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use musher_core::agent::AgentSpec;
 use musher_core::approval::{Action, Approvals, Ask, Ruled};
-use musher_core::command::{Command, GateVerdict, Inspection, Landing, Preparation, Push, Rebase, Refused, Report};
+use musher_core::command::{Command, Cut, GateVerdict, Inspection, Landing, Push, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
 use musher_core::forge::{
@@ -20,7 +20,8 @@ use musher_core::watch::WatchKind;
 use proptest::prelude::*;
 
 use crate::world::{
-    World, agent, clean, conflict, failed, finished, item, made, rebase_conflict, red, settings, tokens, verdict, words,
+    World, agent, chain, clean, conflict, cut, failed, finished, item, made, rebase_conflict, red, settings, tokens,
+    verdict, words,
 };
 
 /// Numbers that decide; proptest makes the list shorter until only what breaks a rule is left.
@@ -151,10 +152,11 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             2 => GateVerdict::Lost,
             _ => GateVerdict::Green,
         }),
-        EffectKind::PrepareMerge => Report::MergePrepared(match c.below(3) {
+        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(5) {
             0 => conflict(),
-            1 => Preparation::Empty,
-            _ => made("same"),
+            1 => cut(Cut::Empty),
+            2 => made("same"),
+            _ => chain(members.len(), c.below(3)),
         }),
         EffectKind::Rebase => Report::Rebased(match c.below(2) {
             0 => rebase_conflict(),

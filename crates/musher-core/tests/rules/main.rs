@@ -9,6 +9,7 @@ mod agents;
 mod approvals;
 mod archive;
 mod at_random;
+mod batches;
 mod explain;
 mod fencing;
 mod items;

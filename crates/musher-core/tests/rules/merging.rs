@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use musher_core::command::{Command, GateVerdict, Landing, Preparation, Rebase, Report};
+use musher_core::command::{Command, Cut, GateVerdict, Landing, Rebase, Report};
 use musher_core::effect::Stop;
 use musher_core::item::{ItemState, MergeStage, Phase, Priority};
 use musher_core::mission::{MissionItem, MissionState, Policy};
 use musher_core::run::Purpose;
 use musher_core::wait::WaitCode;
 
-use crate::world::{World, clean, conflict, item, made, policy, rebase_conflict, red};
+use crate::world::{World, clean, conflict, cut, item, made, policy, rebase_conflict, red};
 
 /// A world with an item whose merge has just begun; its own tree `own` is green.
 fn merging() -> World {
@@ -44,15 +44,16 @@ fn a_merged_tree_that_is_new_is_gated_before_it_lands() {
 }
 
 #[test]
-fn a_merged_tree_that_is_known_to_be_red_is_not_tested_again() {
+fn a_merged_tree_that_is_known_to_be_red_is_tested_once_more_and_no_more() {
     let mut w = merging();
     w.prepare("a", made("merged"));
-    w.gate("a", red("broken together"));
+    w.eject("a", "broken together");
     w.run("a");
     w.inspect("a", clean("own"));
     let gates = w.said("gate_started");
     w.prepare("a", made("merged"));
-    assert_eq!((w.said("gate_started"), w.item("a").merge_failures, w.phase("a")), (gates, 2, Phase::Assigned));
+    w.gate("a", red("broken together"));
+    assert_eq!((w.said("gate_started"), w.item("a").merge_failures, w.phase("a")), (gates + 1, 2, Phase::Assigned));
     assert!(w.lesson("a").contains("broken together"));
 }
 
@@ -92,13 +93,13 @@ fn a_red_merge_gate_makes_a_fix_run_and_three_failures_block() {
     let mut w = merging();
     for n in 1..=2 {
         w.prepare("a", made(&format!("m{n}")));
-        w.gate("a", red("broken together"));
+        w.eject("a", "broken together");
         assert_eq!((w.phase("a"), w.item("a").merge_failures, w.item("a").attempts), (Phase::Assigned, n, 0));
         assert!(w.lesson("a").contains("broken together"));
         w.work("a");
     }
     w.prepare("a", made("m3"));
-    w.gate("a", red("broken for the third time"));
+    w.eject("a", "broken for the third time");
     assert_eq!(w.phase("a"), Phase::Blocked);
     assert!(w.lesson("a").contains("third time"), "whoever frees it is told of the last failure");
     let id = w.id("a");
@@ -109,7 +110,7 @@ fn a_red_merge_gate_makes_a_fix_run_and_three_failures_block() {
 #[test]
 fn a_merge_that_would_change_nothing_has_failed_and_is_never_done() {
     let mut w = merging();
-    w.prepare("a", Preparation::Empty);
+    w.prepare("a", cut(Cut::Empty));
     assert_eq!((w.phase("a"), w.item("a").merge_failures), (Phase::Assigned, 1));
     assert_eq!((w.said("merge_failed"), w.said("item_done")), (1, 0));
 }

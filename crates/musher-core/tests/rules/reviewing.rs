@@ -174,7 +174,7 @@ fn an_approval_is_cleared_by_a_new_commit() {
     let mut w = under_review();
     w.end("a", verdict(Verdict::Approved("fine".into())));
     w.prepare("a", crate::world::made("merged"));
-    w.gate("a", crate::world::red("broken together"));
+    w.eject("a", "broken together");
     assert_eq!(w.item("a").approval, None);
     w.work("a");
     assert_eq!((w.phase("a"), w.said("review_requested")), (Phase::Waiting, 2), "what is new is reviewed again");

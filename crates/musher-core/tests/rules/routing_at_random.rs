@@ -99,7 +99,7 @@ fn answer(w: &mut World, (what, which, how): Choice) {
             3 => Report::RunFinished { outcome: finished("done"), usage: tokens(u64::from(how % 30)) },
             _ => w.happy(&effect),
         },
-        EffectKind::PrepareMerge if how % 2 == 0 => Report::MergePrepared(conflict()),
+        EffectKind::PrepareMerge { .. } if how % 2 == 0 => Report::MergePrepared(conflict()),
         EffectKind::Rebase if how % 2 == 0 => Report::Rebased(rebase_conflict()),
         _ => w.happy(&effect),
     };

@@ -8,6 +8,7 @@ use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use musher_core::item::Item;
+use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
 use musher_core::node::Node;
 use musher_core::pull::Pull;
@@ -22,6 +23,7 @@ use musher_core::watch::Watch;
 #[derive(Default)]
 pub(crate) struct Stored {
     pub(crate) settings: Option<Box<ProjectSettings>>,
+    pub(crate) queue: Option<Box<MergeQueue>>,
     pub(crate) missions: BTreeMap<MissionId, Mission>,
     pub(crate) items: BTreeMap<ItemId, Item>,
     pub(crate) runs: BTreeMap<RunId, Run>,
@@ -48,6 +50,9 @@ impl Stored {
         self.nodes.extend(change.nodes.iter().map(|row| (row.name.clone(), row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
+        if let Some(queue) = &change.queue {
+            self.queue = Some(queue.clone());
+        }
         self.quotas.extend(change.quotas.iter().map(|row| (row.scope.clone(), row.clone())));
         self.effects.extend(change.effects.iter().map(|row| (row.id, row.clone())));
         self.pulls.extend(change.pulls.iter().map(|row| (row.item, row.clone())));
@@ -82,6 +87,7 @@ impl Stored {
             pulls: self.pulls.values().cloned().collect(),
             watches: self.watches.values().cloned().collect(),
             gates: self.gates.clone(),
+            queue: self.queue.clone(),
         }
     }
 }
@@ -102,7 +108,7 @@ pub(crate) struct Observed {
     pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
-    pub(crate) merging: Option<ItemId>,
+    pub(crate) merging: MergeQueue,
     pub(crate) live: Vec<ItemId>,
     pub(crate) free_slot: u32,
     pub(crate) due: Option<Timestamp>,
@@ -125,7 +131,7 @@ impl Observed {
             quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),
             queue: state.queue().collect(),
-            merging: state.merging(),
+            merging: state.merge_queue().clone(),
             live: state.live_items().map(|i| i.id).collect(),
             free_slot: state.lowest_free_slot(),
             // A start gives each node that is heard a fresh term.

@@ -9,7 +9,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::approval::Approvals;
 use musher_core::change::TextKey;
 use musher_core::command::{
-    Actor, Answer, Command, GateVerdict, Inspection, Landing, Preparation, Push, Rebase, Refused, Report,
+    Actor, Answer, Command, Cut, GateVerdict, Inspection, Landing, Preparation, Push, Rebase, Refused, Report,
 };
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind};
@@ -17,7 +17,8 @@ use musher_core::entropy::Entropy;
 use musher_core::event::Event;
 use musher_core::forge::{ForgeAnswer, ForgeWork, PullMerge, PullSeen, PullState};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
-use musher_core::item::{Item, ItemState, MergeStage, Phase, Prepared, Waiting};
+use musher_core::item::{Item, ItemState, MergeStage, Phase, Waiting};
+use musher_core::merge::Link;
 use musher_core::mission::{MissionItem, MissionState, Policy, StartMission};
 use musher_core::run::{FailureClass, Outcome, Purpose, Run, Usage, Verdict};
 use musher_core::state::State;
@@ -352,6 +353,15 @@ impl World {
         self.report(key, "gate", Report::GateFinished(verdict));
     }
 
+    /// The gate is red on the merged tree, in both runs, and green on the base if that is asked.
+    pub(crate) fn eject(&mut self, key: &str, tail: &str) {
+        self.gate(key, red(tail));
+        self.gate(key, red(tail));
+        if self.phase(key) == Phase::Merging {
+            self.gate(key, GateVerdict::Green);
+        }
+    }
+
     pub(crate) fn rebase(&mut self, key: &str, rebase: Rebase) {
         self.report(key, "rebase", Report::Rebased(rebase));
     }
@@ -424,7 +434,7 @@ impl World {
             EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Report::Told { delivered: true },
             EffectKind::Inspect => Report::Inspected(clean(&tree)),
             EffectKind::Gate { .. } => Report::GateFinished(GateVerdict::Green),
-            EffectKind::PrepareMerge => Report::MergePrepared(made(&tree)),
+            EffectKind::PrepareMerge { .. } => Report::MergePrepared(made(&tree)),
             EffectKind::Rebase => Report::Rebased(Rebase::Done { head: format!("h{tree}").into() }),
             EffectKind::Land { .. } => Report::LandingFinished(Landing::Landed),
             EffectKind::RemoveWorktree { .. } => Report::WorktreeRemoved,
@@ -541,11 +551,30 @@ pub(crate) fn clean(tree: &str) -> Inspection {
 }
 
 pub(crate) fn made(tree: &str) -> Preparation {
-    Preparation::Made(Prepared { base: "base".into(), commit: format!("c{tree}").into(), tree: tree.into() })
+    Preparation { base: link("base"), links: Box::new([link(tree)]), cut: None }
+}
+
+/// A commit named for its tree; the base is the commit `base`.
+pub(crate) fn link(tree: &str) -> Link {
+    let commit = if tree == "base" { tree.to_owned() } else { format!("c{tree}") };
+    Link { commit: commit.into(), tree: tree.into() }
+}
+
+/// A batch of which so many members merge cleanly, each of a tree of its own; what is cut off conflicts.
+pub(crate) fn chain(members: usize, cut_off: usize) -> Preparation {
+    let count = members.saturating_sub(cut_off).max(1);
+    let links: Box<[Link]> = (1..=count).map(|n| link(&format!("chain{n}"))).collect();
+    let cut = (count < members).then(|| Cut::Conflict { files: words(&["src/lib.rs"]) });
+    Preparation { base: link("base"), links, cut }
+}
+
+/// A merge that fails on the target itself.
+pub(crate) fn cut(cut: Cut) -> Preparation {
+    Preparation { base: link("base"), links: Box::default(), cut: Some(cut) }
 }
 
 pub(crate) fn conflict() -> Preparation {
-    Preparation::Conflict { files: words(&["src/lib.rs"]) }
+    cut(Cut::Conflict { files: words(&["src/lib.rs"]) })
 }
 
 pub(crate) fn rebase_conflict() -> Rebase {

@@ -78,7 +78,7 @@ fn look(state: &State) -> Sight {
         | EffectKind::AnswerRun { .. }
         | EffectKind::Inspect
         | EffectKind::Gate { .. }
-        | EffectKind::PrepareMerge
+        | EffectKind::PrepareMerge { .. }
         | EffectKind::Rebase
         | EffectKind::Land { .. }
         | EffectKind::RemoveWorktree { .. }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attic;
+mod batching;
 mod inspecting;
 mod killing;
 mod landing;

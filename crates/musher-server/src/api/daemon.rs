@@ -81,6 +81,9 @@ pub struct QueueEntry {
 /// The merge queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Queue {
+    /// Why no merge begins, while the queue is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
     /// What is being merged, then what is next.
     pub queue: Vec<QueueEntry>,
 }

@@ -111,6 +111,26 @@ impl Client {
         self.get("/v1/queue".to_owned()).await
     }
 
+    /// Lets no further merge begin.
+    pub async fn pause_queue(&self, reason: &str) -> Done<Queue> {
+        self.post("/v1/queue/pause".to_owned(), &Reason { reason: reason.to_owned() }).await
+    }
+
+    /// Takes an item out of the merge queue.
+    pub async fn eject(&self, id: &str, reason: &str) -> Done<Queue> {
+        self.post(path(&["queue", id, "eject"]), &Reason { reason: reason.to_owned() }).await
+    }
+
+    /// Tries a merge again now.
+    pub async fn retry_merge(&self, id: &str) -> Done<Queue> {
+        self.wish(path(&["queue", id, "retry"])).await
+    }
+
+    /// Lets merges begin again.
+    pub async fn resume_queue(&self) -> Done<Queue> {
+        self.wish("/v1/queue/resume".to_owned()).await
+    }
+
     /// Copies the database to a new file, by its absolute path.
     pub async fn backup(&self, path: impl Into<PathBuf>) -> Done<BackupDone> {
         self.post("/v1/backup".to_owned(), &BackupWish { path: path.into() }).await

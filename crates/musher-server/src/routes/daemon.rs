@@ -2,14 +2,15 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use musher_core::command::Command;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{BackupDone, BackupWish, Inbox, Problem, Queue, Status, Stopping};
+use crate::api::{BackupDone, BackupWish, Inbox, Problem, Queue, Reason, Status, Stopping};
 use crate::app::App;
 use crate::caller::Caller;
-use crate::extract::Json;
-use crate::{problem, view};
+use crate::extract::{Json, Name};
+use crate::{problem, resolve, view};
 
 type Answered<T> = Result<axum::Json<T>, Problem>;
 
@@ -18,6 +19,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(status))
         .routes(routes!(inbox))
         .routes(routes!(queue))
+        .routes(routes!(pause_queue))
+        .routes(routes!(resume_queue))
+        .routes(routes!(eject))
+        .routes(routes!(retry_merge))
         .routes(routes!(backup))
         .routes(routes!(shutdown))
 }
@@ -44,7 +49,57 @@ async fn inbox(State(app): State<App>) -> Answered<Inbox> {
 #[utoipa::path(get, path = "/v1/queue", tag = "daemon",
     responses((status = 200, body = Queue), (status = "default", body = Problem)))]
 async fn queue(State(app): State<App>) -> Answered<Queue> {
-    Ok(axum::Json(Queue { queue: app.read(view::status::queue).await? }))
+    shown(&app).await
+}
+
+async fn shown(app: &App) -> Answered<Queue> {
+    let look = |state: &musher_core::state::State| Queue {
+        paused: state.merge_queue().paused.as_deref().map(str::to_owned),
+        queue: view::status::queue(state),
+    };
+    Ok(axum::Json(app.read(look).await?))
+}
+
+/// Lets no further merge begin; the batch under way goes on
+#[utoipa::path(post, path = "/v1/queue/pause", tag = "daemon", request_body = Reason,
+    responses((status = 200, body = Queue), (status = "default", body = Problem)))]
+async fn pause_queue(State(app): State<App>, caller: Caller, Json(wish): Json<Reason>) -> Answered<Queue> {
+    let why = match wish.reason.trim() {
+        "" => format!("by {}", caller.name),
+        reason => reason.to_owned(),
+    };
+    app.send(&caller, Command::PauseQueue(why.into())).await?;
+    shown(&app).await
+}
+
+/// Takes an item out of the merge queue
+#[utoipa::path(post, path = "/v1/queue/{id}/eject", tag = "daemon", params(("id" = String, Path)), request_body = Reason,
+    responses((status = 200, body = Queue), (status = "default", body = Problem)))]
+async fn eject(State(app): State<App>, caller: Caller, Name(typed): Name, Json(wish): Json<Reason>) -> Answered<Queue> {
+    let id = resolve::item(&app, &typed).await?;
+    let why = match wish.reason.trim() {
+        "" => format!("ejected from the merge queue by {}", caller.name),
+        reason => reason.to_owned(),
+    };
+    app.send(&caller, Command::EjectItem(id, why.into())).await?;
+    shown(&app).await
+}
+
+/// Tries a merge again now
+#[utoipa::path(post, path = "/v1/queue/{id}/retry", tag = "daemon", params(("id" = String, Path)),
+    responses((status = 200, body = Queue), (status = "default", body = Problem)))]
+async fn retry_merge(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<Queue> {
+    let id = resolve::item(&app, &typed).await?;
+    app.send(&caller, Command::RetryMerge(id)).await?;
+    shown(&app).await
+}
+
+/// Lets merges begin again
+#[utoipa::path(post, path = "/v1/queue/resume", tag = "daemon",
+    responses((status = 200, body = Queue), (status = "default", body = Problem)))]
+async fn resume_queue(State(app): State<App>, caller: Caller) -> Answered<Queue> {
+    app.send(&caller, Command::ResumeQueue).await?;
+    shown(&app).await
 }
 
 /// Copies the database to a new file, while everything goes on

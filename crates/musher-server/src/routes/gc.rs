@@ -69,7 +69,7 @@ fn hosted(effect: &Effect) -> Option<RunId> {
         EffectKind::CreateWorktree
         | EffectKind::Inspect
         | EffectKind::Gate { .. }
-        | EffectKind::PrepareMerge
+        | EffectKind::PrepareMerge { .. }
         | EffectKind::Rebase
         | EffectKind::Land { .. }
         | EffectKind::RemoveWorktree { .. }

@@ -8,7 +8,7 @@ use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Pus
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
 use musher_core::forge::ForgeFailure;
-use musher_core::item::Prepared;
+use musher_core::merge::Link;
 use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
 use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Work};
@@ -33,11 +33,12 @@ impl Git for FakeGit {
                 insertions: 2,
                 deletions: 0,
             }),
-            GitJob::PrepareMerge(_) => Report::MergePrepared(Preparation::Made(Prepared {
-                base: "base0".into(),
-                commit: "merge1".into(),
-                tree: "tree2".into(),
-            })),
+            GitJob::PrepareMerge(job) => {
+                let link = |commit: String, tree: String| Link { commit: commit.into(), tree: tree.into() };
+                let links = (1..=job.members.len()).map(|n| link(format!("merge{n}"), format!("tree{}", n + 1)));
+                let base = link("base0".to_owned(), "tree0".to_owned());
+                Report::MergePrepared(Preparation { base, links: links.collect(), cut: None })
+            }
             GitJob::Rebase(_) => Report::Rebased(Rebase::Done { head: "head2".into() }),
             GitJob::Land(_) => Report::LandingFinished(Landing::Landed),
             GitJob::PushBranch(_) => Report::Pushed(Push::Done),

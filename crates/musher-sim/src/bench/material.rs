@@ -136,7 +136,7 @@ pub(super) fn answer(effect: &Effect) -> Input {
         | EffectKind::TellRun { .. }
         | EffectKind::AnswerRun { .. }
         | EffectKind::Gate { .. }
-        | EffectKind::PrepareMerge
+        | EffectKind::PrepareMerge { .. }
         | EffectKind::Rebase
         | EffectKind::Land { .. }
         | EffectKind::PushBranch { .. }

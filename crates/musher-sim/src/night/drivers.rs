@@ -1,17 +1,17 @@
 //! The simulated drivers: idempotent as the real ones are, slow and unreliable as the world is.
 
 use musher_core::approval::{Action, Ask};
-use musher_core::command::{GateVerdict, Inspection, Landing, Preparation, Rebase, Report};
+use musher_core::command::{Cut, GateVerdict, Inspection, Landing, Preparation, Rebase, Report};
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::id::{EffectId, ItemId, RunId};
-use musher_core::item::Prepared;
+use musher_core::merge::Link;
 use musher_core::run::{FailureClass, Limit, Outcome, Purpose, RunState, Usage, Verdict};
 use musher_core::time::Timestamp;
 
 use super::{HOUR, Happening, MINUTE, MS, Night, SECOND};
 use crate::coverage::Fault;
 use crate::failure::Broken;
-use crate::outside::Process;
+use crate::outside::{Chained, Process};
 use crate::variant::Variant;
 
 /// What an agent answers with that was asked for a plan.
@@ -42,7 +42,7 @@ impl Night {
             }
             EffectKind::Inspect => (10 * MS, 800 * MS, true),
             EffectKind::Gate { .. } => (SECOND, 2 * MINUTE, false),
-            EffectKind::PrepareMerge => (5 * MS, 200 * MS, true),
+            EffectKind::PrepareMerge { .. } => (5 * MS, 200 * MS, true),
             EffectKind::Rebase => (20 * MS, SECOND, true),
             EffectKind::Land { .. } => (5 * MS, 100 * MS, true),
             EffectKind::RemoveWorktree { .. } => (10 * MS, SECOND, true),
@@ -66,7 +66,7 @@ impl Night {
             | EffectKind::TellRun { .. }
             | EffectKind::AnswerRun { .. }
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Land { .. }
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
@@ -118,8 +118,8 @@ impl Night {
             }
             EffectKind::CreateWorktree => self.create(id)?,
             EffectKind::Inspect => self.inspect(id)?,
-            EffectKind::Gate { .. } => self.gate(),
-            EffectKind::PrepareMerge => self.prepare(id)?,
+            EffectKind::Gate { tree, gate, .. } => self.gate(tree, gate),
+            EffectKind::PrepareMerge { members } => self.prepare(id, members)?,
             EffectKind::Rebase => self.rebase(id)?,
             EffectKind::Land { base, commit } => self.land(id, base, commit, reissued)?,
             EffectKind::RemoveWorktree { discard } => self.remove(id, *discard)?,
@@ -372,38 +372,58 @@ impl Night {
         }))
     }
 
-    fn gate(&mut self) -> Report {
-        Report::GateFinished(if self.fails(self.world.odds.gate) {
+    fn gate(&mut self, tree: &str, gate: &str) -> Report {
+        Report::GateFinished(if self.outside.red.contains(tree) {
+            GateVerdict::Red { exit: "exit 2".into(), tail: "broken together".into() }
+        } else if self.fails(self.world.odds.gate) {
             match self.chance.below(4) {
                 0 => GateVerdict::TimedOut { tail: "…".into() },
                 1 => GateVerdict::Lost,
                 _ => GateVerdict::Red { exit: "exit 1".into(), tail: "a test failed".into() },
             }
         } else {
+            self.outside.green.insert((tree.to_owned(), gate.to_owned()));
             GateVerdict::Green
         })
     }
 
-    /// Makes the merged commit. Made twice from the same two tips it is the same commit.
-    fn prepare(&mut self, id: ItemId) -> Result<Report, Broken> {
-        let target = self.target_of(id)?;
-        let head = self.state()?.item(id).and_then(|i| i.head.clone()).unwrap_or_default();
-        if self.outside.landed(id).next().is_some() || self.fails(self.world.odds.conflict.saturating_mul(6)) {
-            return Ok(Report::MergePrepared(Preparation::Empty));
-        }
-        if self.fails(self.world.odds.conflict) {
-            return Ok(Report::MergePrepared(Preparation::Conflict { files: Box::new(["a.rs".into()]) }));
-        }
+    /// Makes the commits of a batch, one on another. Made twice from the same tips they are the same commits.
+    fn prepare(&mut self, first: ItemId, members: &[ItemId]) -> Result<Report, Broken> {
+        let target = self.target_of(first)?;
         let base = self.outside.target(&target).tip().to_owned();
-        let branch = self.outside.branches.entry(id).or_default();
-        // On the tip that it was made from, the merged tree is the item's own.
-        let tree = if branch.base == base { branch.tree(id) } else { format!("m-{head}-on-{}", digest(&base)) };
-        let commit = format!("c-{head}-on-{}", digest(&base));
-        Ok(Report::MergePrepared(Preparation::Made(Prepared {
-            base: base.into(),
-            commit: commit.into(),
-            tree: tree.into(),
-        })))
+        let mut tip = Link { commit: base.clone().into(), tree: format!("tree-of-{base}").into() };
+        if let Some(link) = self.outside.chain.get(&base) {
+            tip.tree = link.tree.as_str().into();
+        }
+        let mut preparation = Preparation { base: tip.clone(), links: Box::default(), cut: None };
+        let mut links = Vec::new();
+        for id in members {
+            let head = self.state()?.item(*id).and_then(|i| i.head.clone()).unwrap_or_default();
+            if self.outside.landed(*id).next().is_some() || self.fails(self.world.odds.conflict.saturating_mul(6)) {
+                preparation.cut = Some(Cut::Empty);
+                break;
+            }
+            if self.fails(self.world.odds.conflict) {
+                preparation.cut = Some(Cut::Conflict { files: Box::new(["a.rs".into()]) });
+                break;
+            }
+            let branch = self.outside.branches.entry(*id).or_default();
+            // On the tip that it was made from, the merged tree is the item's own.
+            let own = branch.base == *tip.commit;
+            let tree = if own { branch.tree(*id) } else { format!("m-{head}-on-{}", digest(&tip.commit)) };
+            let commit = format!("c-{head}-on-{}", digest(&tip.commit));
+            // Some are red on top of just these others, and so is whatever stands on them.
+            let clash = !own && self.world.odds.gate > 0 && digest(&commit).ends_with(['0', '1']);
+            if clash || self.outside.red.contains(&*tip.tree) {
+                self.outside.red.insert(tree.clone());
+            }
+            let link = Link { commit: commit.as_str().into(), tree: tree.as_str().into() };
+            self.outside.chain.insert(commit, Chained { item: *id, parent: tip.commit.to_string(), tree });
+            links.push(link.clone());
+            tip = link;
+        }
+        preparation.links = links.into();
+        Ok(Report::MergePrepared(preparation))
     }
 
     fn rebase(&mut self, id: ItemId) -> Result<Report, Broken> {
@@ -433,7 +453,7 @@ impl Night {
             | EffectKind::AnswerRun { .. }
             | EffectKind::Inspect
             | EffectKind::Gate { .. }
-            | EffectKind::PrepareMerge
+            | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
             | EffectKind::RemoveWorktree { .. }
             | EffectKind::PushBranch { .. }
@@ -467,8 +487,34 @@ impl Night {
         if self.outside.target(&target).tip() != base {
             return Ok(Report::LandingFinished(Landing::BaseMoved));
         }
-        self.outside.land(&target, id, commit)?;
+        self.green_under_its_gate(id, commit)?;
+        // Everything between the two tips lands with it, oldest first.
+        let mut prefix = Vec::new();
+        let mut at = commit.to_owned();
+        while at != base {
+            let Some(link) = self.outside.chain.get(&at) else {
+                return Err(Broken::safety(id, format!("{commit} lands on {base}, which it does not stand on")));
+            };
+            prefix.push((link.item, at.clone()));
+            at.clone_from(&link.parent);
+        }
+        for (item, commit) in prefix.into_iter().rev() {
+            self.outside.land(&target, item, &commit)?;
+        }
         Ok(Report::LandingFinished(Landing::Landed))
+    }
+
+    /// The target is green under the gate after every landing: its new tip was.
+    fn green_under_its_gate(&self, id: ItemId, commit: &str) -> Result<(), Broken> {
+        let state = self.state()?;
+        let gate = state.batch().and_then(|batch| batch.gate.as_deref());
+        let tree = self.outside.chain.get(commit).map(|link| link.tree.clone()).unwrap_or_default();
+        match gate {
+            Some(gate) if !self.outside.green.contains(&(tree, gate.to_owned())) => {
+                Err(Broken::safety(id, format!("{commit} lands, and the gate was never green on it")))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn remove(&mut self, id: ItemId, discard: bool) -> Result<Report, Broken> {

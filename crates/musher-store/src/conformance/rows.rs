@@ -24,7 +24,11 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
     let mut store = fixture.open();
     let settings = ProjectSettings { gate: Some("make \"check\"".to_owned()), ..ProjectSettings::default() };
     let configured = Change { settings: Some(Box::new(settings.clone())), ..sample::everything(1) };
-    commit(&mut *store, &[configured, sample::everything(2)]);
+    let queued = |batches| Some(Box::new(sample::queue(batches)));
+    let configured = Change { queue: queued(7), ..configured };
+    commit(&mut *store, &[configured, Change { queue: queued(8), ..sample::everything(2) }]);
+    // One row: the last counts, and one that is not named stays.
+    commit(&mut *store, &[Change { cursors: vec![sample::cursor(1)], ..Change::default() }]);
     let mut store = fixture.reopen(store);
     let wanted = World {
         settings: Some(Box::new(settings)),
@@ -38,6 +42,7 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
         gates: vec![sample::gate(1), sample::gate(2)],
         nodes: vec![sample::node(1), sample::node(2)],
+        queue: queued(8),
         sinks: vec![sample::sink(1), sample::sink(2)],
         cursors: vec![sample::cursor(1), sample::cursor(2)],
     };

@@ -6,6 +6,7 @@ use musher_core::effect::{Effect, EffectKind};
 use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
+use musher_core::merge::{Batch, Link, MergeQueue};
 use musher_core::mission::Mission;
 use musher_core::node::Node;
 use musher_core::pull::Pull;
@@ -237,4 +238,15 @@ pub fn commit(store: &mut dyn Store, changes: &[Change]) -> Seq {
         store.write(change).unwrap();
     }
     store.commit().unwrap()
+}
+
+/// The row of the merge queue in the middle of a batch.
+pub(crate) fn queue(batches: u64) -> MergeQueue {
+    let link = |name: &str| Link { commit: name.into(), tree: format!("tree of {name}").into() };
+    let items = [item(1, 1).id, item(1, 2).id];
+    let mut batch = Batch::new(batches, "refs/heads/main", Some("make \"check\""), &items, Timestamp::from_micros(5));
+    batch.form(link("base"), &[link("one"), link("two")]);
+    (batch.tried[2].reds, batch.tried[2].words) = (1, Some("it is red: exit 1".into()));
+    (batch.tried[1].green, batch.landing) = (true, Some(1));
+    MergeQueue { paused: Some("release".into()), batch: Some(batch), batches, flaky: 3 }
 }

@@ -9,6 +9,7 @@ use musher_core::effect::Effect;
 use musher_core::event::Logged;
 use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
+use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
 use musher_core::node::Node;
 use musher_core::pull::Pull;
@@ -23,6 +24,7 @@ use crate::store::GATES_KEPT;
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) settings: Option<Box<ProjectSettings>>,
+    pub(super) queue: Option<Box<MergeQueue>>,
     pub(super) missions: BTreeMap<MissionId, Mission>,
     pub(super) archived: BTreeSet<MissionId>,
     pub(super) items: BTreeMap<ItemId, Item>,
@@ -48,6 +50,9 @@ impl Tables {
     pub(super) fn apply(&mut self, change: Change) {
         if change.settings.is_some() {
             self.settings = change.settings;
+        }
+        if change.queue.is_some() {
+            self.queue = change.queue;
         }
         self.missions.extend(change.missions.into_iter().map(|row| (row.id, row)));
         self.items.extend(change.items.into_iter().map(|row| (row.id, row)));
@@ -97,6 +102,7 @@ impl Tables {
         let live = |run: &&Run| run.is_live() && self.is_active(run.mission);
         World {
             settings: self.settings.clone(),
+            queue: self.queue.clone(),
             items: missions.iter().flat_map(|mission| self.items_of(mission.id)).collect(),
             missions,
             runs: self.runs.values().filter(live).cloned().collect(),

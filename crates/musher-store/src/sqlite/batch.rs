@@ -56,6 +56,7 @@ pub(super) struct EventRow {
 pub(super) struct Batch {
     text: Vec<u8>,
     pub(super) settings: Option<Span>,
+    pub(super) queue: Option<Span>,
     pub(super) missions: Vec<Row<MissionId, &'static str>>,
     pub(super) items: Vec<Row<(MissionId, ItemId), &'static str>>,
     pub(super) runs: Vec<Row<(ItemId, RunId), bool>>,
@@ -83,6 +84,7 @@ pub(super) struct Batch {
 struct Mark {
     text: usize,
     settings: Option<Span>,
+    queue: Option<Span>,
     missions: usize,
     items: usize,
     runs: usize,
@@ -132,6 +134,7 @@ impl Batch {
 
     pub(super) fn is_empty(&self) -> bool {
         self.settings.is_none()
+            && self.queue.is_none()
             && self.missions.is_empty()
             && self.items.is_empty()
             && self.runs.is_empty()
@@ -156,6 +159,7 @@ impl Batch {
         self.text.clear();
         self.text.shrink_to(KEPT_BYTES);
         self.settings = None;
+        self.queue = None;
         self.missions.clear();
         empty(&mut self.items);
         empty(&mut self.runs);
@@ -182,6 +186,9 @@ impl Batch {
     fn encode(&mut self, change: &Change) -> Result<(), StoreError> {
         if let Some(settings) = &change.settings {
             self.settings = Some(self.json("the settings", settings)?);
+        }
+        if let Some(queue) = &change.queue {
+            self.queue = Some(self.json("the merge queue", queue)?);
         }
         for row in &change.missions {
             let body = self.json("a mission", row)?;
@@ -310,6 +317,7 @@ impl Batch {
         Mark {
             text: self.text.len(),
             settings: self.settings,
+            queue: self.queue,
             missions: self.missions.len(),
             items: self.items.len(),
             runs: self.runs.len(),
@@ -329,6 +337,7 @@ impl Batch {
     fn back_to(&mut self, mark: Mark) {
         self.text.truncate(mark.text);
         self.settings = mark.settings;
+        self.queue = mark.queue;
         self.missions.truncate(mark.missions);
         self.items.truncate(mark.items);
         self.runs.truncate(mark.runs);

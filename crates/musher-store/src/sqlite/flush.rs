@@ -15,6 +15,7 @@ use crate::StoreError;
 pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -> Result<(), StoreError> {
     sort(batch);
     settings(conn, batch)?;
+    queue(conn, batch)?;
     missions(conn, batch)?;
     items(conn, batch)?;
     runs(conn, batch)?;
@@ -93,6 +94,14 @@ impl Batch {
 fn settings(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     if let Some(body) = batch.settings {
         let mut put = conn.prepare_cached("INSERT OR REPLACE INTO settings (one, body) VALUES (1, ?1)")?;
+        Bind::to(&mut put).with(batch.utf8(body))?.run()?;
+    }
+    Ok(())
+}
+
+fn queue(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if let Some(body) = batch.queue {
+        let mut put = conn.prepare_cached("INSERT OR REPLACE INTO merge_queue (one, body) VALUES (1, ?1)")?;
         Bind::to(&mut put).with(batch.utf8(body))?.run()?;
     }
     Ok(())

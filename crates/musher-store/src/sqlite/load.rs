@@ -26,6 +26,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         quotas: all(&snapshot, "quota", "SELECT body FROM quotas ORDER BY scope", ())?,
         gates: gates(&snapshot)?,
         nodes: all(&snapshot, "node", "SELECT body FROM nodes ORDER BY name", ())?,
+        queue: all(&snapshot, "the merge queue", "SELECT body FROM merge_queue", ())?.pop(),
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
         cursors: cursors(&snapshot)?,
         ..World::default()

@@ -87,6 +87,9 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ReviewApproved { text } => good(format!("approved {}", one_line(text, WIDE)).trim_end().to_owned()),
         Happened::ReviewRejected { text } => bad(format!("rejected: {}", one_line(text, WIDE))),
         Happened::MergeRestarted { why } => quiet(format!("merge made anew: {}", one_line(why, WIDE))),
+        Happened::QueuePaused { why } => bad(format!("the merge queue is paused: {}", one_line(why, WIDE))),
+        Happened::QueueResumed {} => good("the merge queue goes on".to_owned()),
+        Happened::GateFlaky { .. } => bad("the gate was red and is green on the same tree: it is flaky".to_owned()),
         Happened::MergeHeld { why, .. } => bad(format!("merge waits: {}", one_line(why, WIDE))),
         Happened::MergeFailed { failure, detail } => {
             bad(format!("merge failed ({failure}): {}", one_line(detail, WIDE)))

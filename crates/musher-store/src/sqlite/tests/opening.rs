@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use musher_core::item::{ItemState, MergeStage};
 use rusqlite::Connection;
 
 use super::Folder;
@@ -57,7 +58,7 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
         let before = bytes();
         assert_eq!(before[1].as_ref().is_some_and(|log| !log.is_empty()), in_log);
         let error = refused(&folder);
-        assert!(matches!(error, OpenError::Newer { found: 99, known: 5, .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Newer { found: 99, known: 6, .. }), "{error:?}");
         assert!(error.fix().contains("newer version of musher"));
         assert!(before == bytes());
         drop(kept);
@@ -135,6 +136,29 @@ fn a_database_of_version_1_opens_with_all_it_holds() {
     let body = reader.text(musher_core::change::TextKey::Body(sample::item_id(1))).unwrap();
     assert_eq!(body.as_deref(), Some("the prompt"));
     assert_eq!(commit(&mut store, &[sample::everything(3)]).0, 6);
+}
+
+#[test]
+fn what_an_older_version_was_merging_goes_on_in_a_batch() {
+    for (stage, landing) in [(r#"{"landing":{"base":"b","commit":"c","tree":"t"}}"#, true), (r#""preparing""#, false)] {
+        let folder = Folder::new();
+        let old = Connection::open(folder.path("musher.db")).unwrap();
+        old.execute_batch(include_str!("version_1.sql")).unwrap();
+        let state = format!(r#"{{"merging":{stage}}}"#);
+        old.execute("UPDATE items SET phase = 'merging', body = json_set(body, '$.state', json(?1))", [state]).unwrap();
+        old.execute("UPDATE effects SET kind = 'prepare_merge'", ()).unwrap();
+        drop(old);
+        let world = folder.store().load().unwrap();
+        let batch = world.queue.and_then(|queue| queue.batch);
+        assert_eq!((batch.is_some(), world.effects.len()), (landing, 0), "{stage}");
+        if let Some(batch) = batch {
+            assert_eq!((batch.landing, batch.place_of(world.items[0].id), batch.good()), (Some(1), Some(0), 1));
+            assert_eq!((&*batch.link(0).unwrap().commit, &*batch.link(1).unwrap().commit), ("b", "c"));
+        } else {
+            let queued = ItemState::Merging(MergeStage::Queued);
+            assert_eq!(world.items[0].state, queued);
+        }
+    }
 }
 
 #[test]

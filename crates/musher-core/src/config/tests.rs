@@ -287,8 +287,8 @@ const REFUSED: &[(&str, &str)] = &[
       4:1: unknown key `max_retry` (did you mean `max_retries`?)",
     ),
     (
-        "[project]\nrequire_checks=3\n[[schedules]]\nname='x'",
-        "2:1: `require_checks` is not in this version of musher (leave it out)\n\
+        "[project]\nbatch_max=3\n[[schedules]]\nname='x'",
+        "2:1: `batch_max` is not in this version of musher (leave it out)\n\
       3:3: `schedules` is not in this version of musher (leave it out)",
     ),
     (

@@ -280,6 +280,11 @@ const ROUTES: &str = "
     post /v1/agents/{name}/restart
     get /v1/nodes
     post /v1/nodes/{name}/heartbeat
+    post /v1/queue/{id}/retry
+    post /v1/queue/{id}/eject
+    post /v1/queue/resume
+    post /v1/queue/pause
+    post /v1/missions/{id}/weight
     get /v1/quotas
     post /v1/quotas/{scope}
     get /v1/cost

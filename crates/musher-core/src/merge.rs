@@ -115,7 +115,8 @@ pub fn prepared(state: &State, item: &Item, preparation: &Preparation, cx: &mut 
     let mut batch = batch_of(state, |batch| !batch.is_formed() && batch.place_of(item.id) == Some(0))?;
     let Preparation { base, links, cut } = preparation;
     let known = batch.gate.as_deref().and_then(|gate| state.gate_record(&base.tree, gate));
-    let base_is_red = known.is_some_and(|record| !record.green);
+    // Whoever waited for it to be mended has it tested anew.
+    let base_is_red = known.is_some_and(|record| !record.green) && !item.regate;
     // On a base that is red nobody can be blamed for anything: one at a time, whoever mends it lands.
     let most = if base_is_red { 1 } else { batch.members.len() };
     let mut change = Change::default();

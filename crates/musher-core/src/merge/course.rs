@@ -59,10 +59,7 @@ pub(super) fn advance(
         match plan.end {
             Some(End::Done) => return Ok(over(state, change)),
             Some(End::Eject(at)) => return eject(state, &batch, at, change, cx),
-            Some(End::BaseRed) => {
-                let why = "the base itself is red under the gate, so that no merge can be blamed; mend the base";
-                return hold(state, &batch, 1, why, true, change, cx);
-            }
+            Some(End::BaseRed) => return base_is_red(state, &batch, change, cx),
             None => {}
         }
         let mut known = false;
@@ -187,13 +184,39 @@ fn land(state: &State, batch: &mut Batch, upto: usize, change: &mut Change, cx: 
 fn eject(state: &State, batch: &Batch, at: usize, change: Change, cx: &mut Context) -> Result<Change, Refused> {
     let Tried { words, .. } = batch.tried.get(at + 1).cloned().unwrap_or_default();
     let words = words.unwrap_or_else(|| "the gate is red".into());
-    let tree = batch.link(at + 1).map(|link| link.tree.clone()).unwrap_or_default();
+    let tail = tail_of(state, batch, at + 1, &change);
+    fail(state, batch, at, (MergeFailure::Gate, &words, &tail), change, cx)
+}
+
+/// The base is red, and whoever is merged onto it. Nobody is blamed for that at first: after a while all of it is tested
+/// anew, for a gate may have been wrong, and the base may be mended. When it stays red, the item gets a run that is told
+/// so, and may mend it; its merge failures end that, too.
+fn base_is_red(state: &State, batch: &Batch, change: Change, cx: &mut Context) -> Result<Change, Refused> {
+    let first = open(batch).next().and_then(|id| state.item(id));
+    if first.is_some_and(|item| item.merge_tries >= RED_BASE_TRIES) {
+        let why = "the base itself is red under the gate, and so is every merge onto it";
+        let tail = tail_of(state, batch, batch.landed + 1, &change);
+        return fail(state, batch, batch.landed, (MergeFailure::Gate, why, &tail), change, cx);
+    }
+    let why = "the base itself is red under the gate, so that no merge can be blamed; mend the base";
+    let mut change = hold(state, batch, batch.landed + 1, why, true, change, cx)?;
+    for row in &mut change.items {
+        row.regate |= first.is_some_and(|item| item.id == row.id);
+    }
+    Ok(change)
+}
+
+/// What the gate said of a prefix of the batch.
+fn tail_of(state: &State, batch: &Batch, prefix: usize, change: &Change) -> Box<str> {
+    let tree = batch.link(prefix).map(|link| link.tree.clone()).unwrap_or_default();
     let gate = batch.gate.clone().unwrap_or_default();
     let said = change.gates.iter().find(|record| record.tree == tree && record.gate == gate);
     let said = said.or_else(|| state.gate_record(&tree, &gate));
-    let tail = said.map(|record| record.tail.clone()).unwrap_or_default();
-    fail(state, batch, at, (MergeFailure::Gate, &words, &tail), change, cx)
+    said.map(|record| record.tail.clone()).unwrap_or_default()
 }
+
+/// How often merges onto a red base are put off before an item is given a run because of it.
+const RED_BASE_TRIES: u32 = 3;
 
 /// A member has failed; those after it go back into the queue.
 pub(super) fn fail(

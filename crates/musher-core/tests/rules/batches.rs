@@ -224,6 +224,40 @@ fn a_base_that_is_red_itself_blames_nobody() {
 }
 
 #[test]
+fn a_base_that_stays_red_is_tested_anew_each_time_and_then_told_to_a_run() {
+    let mut w = three();
+    w.ok(Command::HoldItem(w.id("b"), "not now".into()));
+    w.ok(Command::HoldItem(w.id("c"), "not now".into()));
+    for put_off in 0..=3 {
+        assert_eq!((w.item("a").merge_tries, w.phase("a")), (put_off, Merging));
+        w.prepare("a", all(&["A"]));
+        assert!(!tested(&w).is_empty(), "what a gate has said before is not believed for ever");
+        while !tested(&w).is_empty() {
+            w.gate("a", red("the base is broken"));
+        }
+        w.until_due();
+    }
+    assert_eq!((w.said("merge_failed"), w.item("a").merge_failures), (1, 1));
+    assert!(w.lesson("a").contains("the base itself is red") && w.lesson("a").contains("the base is broken"));
+}
+
+#[test]
+fn a_base_whose_red_was_wrong_holds_nobody_up() {
+    let mut w = three();
+    w.ok(Command::HoldItem(w.id("b"), "not now".into()));
+    w.ok(Command::HoldItem(w.id("c"), "not now".into()));
+    w.prepare("a", all(&["A"]));
+    while !tested(&w).is_empty() {
+        w.gate("a", red("no network"));
+    }
+    w.until_due();
+    w.prepare("a", all(&["A"]));
+    w.gate("a", GateVerdict::Green);
+    w.landing("a", Landing::Landed);
+    assert_eq!(w.phase("a"), Done);
+}
+
+#[test]
 fn a_batch_that_git_refuses_is_tried_one_by_one_and_only_the_refused_one_has_a_strike() {
     let mut w = three();
     w.prepare("a", all(&["A", "AB", "ABC"]));

@@ -90,6 +90,9 @@ struct Bench {
     /// Smaller and faster, to see that it works
     #[arg(long)]
     quick: bool,
+    /// Measures only what one dispatch costs beside few and many idle agents and waiting items
+    #[arg(long)]
+    dispatch: bool,
     /// Where the databases are made: on the disk that is to be measured
     #[arg(long, default_value = "target/bench")]
     dir: PathBuf,
@@ -261,7 +264,10 @@ fn report_panics(variant: Variant) {
 }
 
 fn bench(args: &Bench) -> ExitCode {
-    report(bench::run(&bench::Options { dir: args.dir.clone(), quick: args.quick }), args.json.as_deref())
+    report(
+        bench::run(&bench::Options { dir: args.dir.clone(), quick: args.quick, dispatch: args.dispatch }),
+        args.json.as_deref(),
+    )
 }
 
 #[cfg(target_os = "linux")]

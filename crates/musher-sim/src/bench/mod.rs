@@ -30,6 +30,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Smaller and faster.
     pub quick: bool,
+    /// Only what one dispatch costs beside many agents and items.
+    pub dispatch: bool,
 }
 
 /// Why there are no figures.
@@ -150,9 +152,11 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     let mut figures = Vec::new();
     let before = probe::fdatasyncs(&options.dir)?;
     figures.push(Figure::plain("fdatasync of 4 KiB appends, before", before, "/s"));
-    lives::measure(options, &mut figures)?;
-    stream::measure(options, &mut figures)?;
-    growth::measure(options, &mut figures)?;
+    if !options.dispatch {
+        lives::measure(options, &mut figures)?;
+        stream::measure(options, &mut figures)?;
+        growth::measure(options, &mut figures)?;
+    }
     crowd::measure(options, &mut figures)?;
     let after = probe::fdatasyncs(&options.dir)?;
     figures.push(Figure::plain("fdatasync of 4 KiB appends, after", after, "/s"));

@@ -113,7 +113,7 @@ fn neighbouring_seeds_are_different_worlds() {
 #[test]
 fn a_data_folder_that_cannot_be_made_says_how_to_mend_it() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    let options = bench::Options { dir: file.path().join("below"), quick: true };
+    let options = bench::Options { dir: file.path().join("below"), quick: true, dispatch: false };
     let error = bench::run(&options).expect_err("a file is no folder");
     assert!(error.to_string().contains("cannot be used"), "{error}");
     assert!(error.fix().contains("--dir"));

@@ -80,12 +80,13 @@ fn members(state: &State, first: &Item, target: &str) -> Vec<ItemId> {
         return members;
     }
     let gate = gate_of(state, first);
+    let most = state.settings().batch_max.max(1) as usize;
     for item in state.queue().filter(|id| *id != first.id).filter_map(|id| state.item(id)) {
         let its_target = state.mission(item.mission).map(|entry| entry.row.target_ref());
         if its_target.as_deref() != Some(target) {
             continue;
         }
-        if members.len() >= BATCH_MAX || alone(item) || gate_of(state, item) != gate {
+        if members.len() >= most || alone(item) || gate_of(state, item) != gate {
             break;
         }
         members.push(item.id);

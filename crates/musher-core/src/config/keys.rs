@@ -80,6 +80,13 @@ pub(crate) const PROJECT: &[Key] = &[
         "1",
         "Gates of the merge queue at once, each in a worktree of its own.",
     ),
+    Key::new(
+        "batch_max",
+        Shape::Whole(1, 64),
+        "16",
+        "The most items of the merge queue that are tested and landed together; 1 merges each alone. A batch under way \
+         stays as it is.",
+    ),
     Key::new("push", Shape::Flag, "false", "Whether merges are pushed to `origin`."),
     Key::new(
         "commit",
@@ -108,7 +115,6 @@ pub(crate) const PROJECT: &[Key] = &[
     ),
     Key::new("done_retention", Shape::Duration(0), "4h", "How long after its end a mission is archived."),
     Key::new("retention", Shape::Duration(0), "90d", "How long transcripts of archived missions are kept."),
-    Key::later("batch_max"),
 ];
 
 /// `[[agents]]`.

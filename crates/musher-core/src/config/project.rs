@@ -31,6 +31,8 @@ pub struct ProjectLayer {
     pub ci_fix_attempts: Option<u32>,
     /// `gate_slots`.
     pub gate_slots: Option<u32>,
+    /// `batch_max`.
+    pub batch_max: Option<u32>,
     /// Who commits leftovers.
     pub commit: Option<CommitBy>,
     /// Who must be content.
@@ -71,6 +73,7 @@ impl ProjectLayer {
             require_checks: over.require_checks.or(self.require_checks),
             ci_fix_attempts: over.ci_fix_attempts.or(self.ci_fix_attempts),
             gate_slots: over.gate_slots.or(self.gate_slots),
+            batch_max: over.batch_max.or(self.batch_max),
             commit: over.commit.or(self.commit),
             qa: over.qa.or(self.qa),
             max_file_size_bytes: over.max_file_size_bytes.or(self.max_file_size_bytes),
@@ -99,6 +102,7 @@ impl ProjectLayer {
             require_checks: self.require_checks.unwrap_or(default.require_checks),
             ci_fix_attempts: self.ci_fix_attempts.unwrap_or(default.ci_fix_attempts),
             gate_slots: self.gate_slots.unwrap_or(default.gate_slots),
+            batch_max: self.batch_max.unwrap_or(default.batch_max),
             commit: self.commit.unwrap_or(default.commit),
             qa: self.qa.unwrap_or(default.qa),
             max_file_size_bytes: self.max_file_size_bytes.unwrap_or(default.max_file_size_bytes),
@@ -126,6 +130,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         delivery: read_delivery(fields, report),
         merge_style: fields.word("merge_style", &STYLES, style_name, report),
         gate_slots: fields.whole_u32("gate_slots", report),
+        batch_max: fields.whole_u32("batch_max", report),
         push: fields.flag("push", report),
         require_checks: fields.flag("require_checks", report),
         ci_fix_attempts: fields.whole_u32("ci_fix_attempts", report),

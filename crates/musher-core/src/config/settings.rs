@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::item::Qa;
+use crate::merge::BATCH_MAX;
 use crate::mission::Delivery;
 use crate::price::Prices;
 use crate::quota::Quotas;
@@ -47,6 +48,8 @@ pub struct ProjectSettings {
     pub merge_style: MergeStyle,
     /// Gates of the merge queue at once. Default 1.
     pub gate_slots: u32,
+    /// The most members of a batch of the merge queue; at least 1.
+    pub batch_max: u32,
     /// Whether merges are pushed to `origin`.
     pub push: bool,
     /// Whether a pull request needs at least one check to count as checked. Default true.
@@ -108,6 +111,7 @@ impl Default for ProjectSettings {
             delivery: Delivery::default(),
             merge_style: MergeStyle::default(),
             gate_slots: 1,
+            batch_max: BATCH_MAX,
             push: false,
             require_checks: true,
             ci_fix_attempts: CI_FIX_ATTEMPTS,

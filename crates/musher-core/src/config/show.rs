@@ -69,6 +69,7 @@ impl File {
         self.text("delivery", Some(project.delivery.name()));
         self.text("merge_style", Some(style_name(project.merge_style)));
         self.line("gate_slots", project.gate_slots);
+        self.line("batch_max", project.batch_max);
         self.line("push", project.push);
         self.line("require_checks", project.require_checks);
         self.line("ci_fix_attempts", project.ci_fix_attempts);

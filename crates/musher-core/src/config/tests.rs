@@ -24,6 +24,7 @@ ci_fix_attempts = 4
 commit = "agent"
 qa = "human"
 gate_slots = 3
+batch_max = 5
 max_file_size = "1MiB"
 enforce_touches = true
 setup = "make deps"
@@ -160,6 +161,7 @@ fn a_file_may_use_every_key() {
         delivery: Delivery::Branch,
         merge_style: MergeStyle::Rebase,
         gate_slots: 3,
+        batch_max: 5,
         push: true,
         require_checks: false,
         ci_fix_attempts: 4,
@@ -287,8 +289,8 @@ const REFUSED: &[(&str, &str)] = &[
       4:1: unknown key `max_retry` (did you mean `max_retries`?)",
     ),
     (
-        "[project]\nbatch_max=3\n[[schedules]]\nname='x'",
-        "2:1: `batch_max` is not in this version of musher (leave it out)\n\
+        "[quota.repo]\ndaily_issues=3\n[[schedules]]\nname='x'",
+        "2:1: `daily_issues` is not in this version of musher (leave it out)\n\
       3:3: `schedules` is not in this version of musher (leave it out)",
     ),
     (

@@ -53,8 +53,8 @@ use serde::{Deserialize, Serialize};
 use crate::id::ItemId;
 use crate::time::Timestamp;
 
-/// The most members of a batch.
-pub const BATCH_MAX: usize = 16;
+/// The most members of a batch where no `batch_max` is stated.
+pub const BATCH_MAX: u32 = 16;
 /// Runs in which a tree must have been red before it counts.
 const REDS_THAT_COUNT: u8 = 2;
 

@@ -118,6 +118,25 @@ fn two_slots_test_two_prefixes_at_once_each_in_its_own_worktree() {
 }
 
 #[test]
+fn a_batch_has_at_most_as_many_members_as_is_configured_and_a_lower_number_concerns_the_next() {
+    let items = || ["a", "b", "c"].iter().map(|key| item(key, &[])).collect();
+    for (most, members) in [(1, 1), (2, 2), (3, 3), (64, 3)] {
+        let w = waiting(ProjectSettings { batch_max: most, ..settings() }, items());
+        assert_eq!(w.state.merging().len(), members, "batch_max = {most}");
+    }
+    let mut w = waiting(ProjectSettings { batch_max: 2, ..settings() }, items());
+    w.ok(Command::Configure(Box::new(ProjectSettings { batch_max: 1, ..settings() })));
+    w.prepare("a", all(&["A", "AB"]));
+    assert_eq!(tested(&w), ["cAB in 0"], "the batch under way stays as it is");
+    w.gate("b", red("together"));
+    w.gate("a", GateVerdict::Green);
+    w.landing("a", Landing::Landed);
+    w.gate("b", GateVerdict::Green);
+    w.landing("b", Landing::Landed);
+    assert_eq!((phases(&w), w.state.merging()), ([Done, Done, Merging], vec![w.id("c")]));
+}
+
+#[test]
 fn another_gate_is_never_in_the_same_batch_and_never_overtaken() {
     let other = MissionItem { gate: Some("make other".into()), ..item("b", &[]) };
     let w = waiting(settings(), vec![item("a", &[]), other, item("c", &[])]);

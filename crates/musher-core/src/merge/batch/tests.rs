@@ -1,10 +1,13 @@
 //! The whole queue played with the planner alone: every set of bad members, every place of a wrong red run, every order
 //! in which gates may end.
 
-use super::{BATCH_MAX, Batch, End, Link};
+use super::{Batch, End, Link};
 use crate::entropy::Entropy;
 use crate::id::ItemId;
 use crate::time::Timestamp;
+
+/// The most members of a batch.
+const MOST: usize = super::BATCH_MAX as usize;
 
 /// What is true of the members, by their number.
 #[derive(Clone)]
@@ -125,7 +128,7 @@ impl Play {
     }
 
     fn form(&mut self) -> Option<(Batch, Vec<usize>)> {
-        let members: Vec<usize> = self.queue.drain(..self.queue.len().min(BATCH_MAX)).collect();
+        let members: Vec<usize> = self.queue.drain(..self.queue.len().min(MOST)).collect();
         if members.is_empty() {
             return None;
         }
@@ -168,12 +171,12 @@ impl Play {
 
     /// The bound of the module's head.
     fn bound(&self, members: usize) -> usize {
-        let (slots, at_most) = (self.slots, members.min(BATCH_MAX));
+        let (slots, at_most) = (self.slots, members.min(MOST));
         let (mut splits, mut reach) = (0, 1);
         while reach < at_most {
             (splits, reach) = (splits + 1, reach * (slots + 1));
         }
-        let good_batches = members.div_ceil(BATCH_MAX).saturating_sub(1) * slots;
+        let good_batches = members.div_ceil(MOST).saturating_sub(1) * slots;
         good_batches + slots + (self.ejected.len() + self.wrong.len()) * (slots * (1 + splits) + 1) + 1
     }
 

@@ -1,6 +1,6 @@
 //! The glue to the engine: a job in, a report out. Decides nothing; each job is one operation of [`Repository`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use musher_core::command::{Inspection as Inspected, Landing, Preparation, Push, Rebase, Report};
@@ -19,10 +19,12 @@ use crate::{
 };
 
 /// Does git jobs on blocking threads, one at a time a repository.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct GitDriver {
     // Operations that change refs exclude one another; most take a few milliseconds.
     turn: Arc<Mutex<()>>,
+    // Two fetches of one branch would refuse one another; meanwhile the others go on.
+    fetching: Arc<Mutex<()>>,
 }
 
 /// What cannot be done, in words for people: what, and how to mend it.
@@ -33,6 +35,27 @@ impl GitDriver {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Does a job after the branch of `origin` is known anew.
+    fn fetched(
+        &self,
+        root: PathBuf,
+        branch: Option<String>,
+        work: impl FnOnce() -> Result<Report, Words> + Send + 'static,
+    ) -> Work<Result<Report, Words>> {
+        let driver = self.clone();
+        Box::pin(async move {
+            if let Some(branch) = branch {
+                let fetching = Arc::clone(&driver.fetching).lock_owned().await;
+                beside(move || {
+                    let _fetching = fetching;
+                    open(&root)?.fetch_branch(&origin()?, &name(&branch)?).map_err(|e| words(&e, e.fix()))
+                })
+                .await?;
+            }
+            driver.in_turn(work).await
+        })
     }
 
     fn in_turn<T: Send + 'static>(
@@ -59,6 +82,14 @@ impl Git for GitDriver {
         let done = match job {
             // It waits for another machine, and changes nothing that the others change.
             GitJob::PushBranch(job) => beside(move || push(&job)),
+            GitJob::CreateWorktree(job) if job.fetch.is_some() => {
+                let (root, branch) = (job.root.clone(), job.fetch.clone());
+                self.fetched(root, branch, move || create(&job))
+            }
+            GitJob::Rebase(job) if job.fetch.is_some() => {
+                let (root, branch) = (job.root.clone(), job.fetch.clone());
+                self.fetched(root, branch, move || rebase(&job))
+            }
             job => self.in_turn(move || carry_out(&job)),
         };
         Box::pin(async move { done.await.unwrap_or_else(|error| Report::DriverFailed { error: error.into() }) })
@@ -197,7 +228,11 @@ fn rebase(job: &RebaseBranch) -> Result<Report, Words> {
     let request = RebaseRequest {
         path: job.path.clone(),
         branch: name(&job.branch)?,
-        onto: target(&job.target_ref)?,
+        onto: match &job.fetch {
+            Some(branch) => name(branch)?,
+            None => target(&job.target_ref)?,
+        },
+        of: job.fetch.as_ref().map(|_| origin()).transpose()?,
         message: message(&job.title, &job.trailers),
         max_file_size: job.max_file_size_bytes,
     };
@@ -216,7 +251,7 @@ fn land(job: &Land) -> Result<Report, Words> {
         target: target(&job.target_ref)?,
         old: id(&job.base)?,
         new: id(&job.commit)?,
-        push: job.push.then(|| RemoteName::parse("origin")).transpose().map_err(|e| words(&e, e.fix()))?,
+        push: job.push.then(origin).transpose()?,
     };
     let landed = open(&job.root)?.land(&request).map_err(|e| words(&e, e.fix()))?;
     Ok(Report::LandingFinished(match landed {
@@ -235,7 +270,7 @@ fn push(job: &PushBranch) -> Result<Report, Words> {
         branch: name(&job.branch)?,
         head: id(&job.head)?,
         expected: job.expected.as_deref().map(id).transpose()?,
-        remote: RemoteName::parse("origin").map_err(|e| words(&e, e.fix()))?,
+        remote: origin()?,
     };
     let pushed = open(&job.root)?.push_branch(&request).map_err(|e| words(&e, e.fix()))?;
     Ok(Report::Pushed(match pushed {
@@ -249,7 +284,7 @@ fn remove(job: &RemoveWorktree) -> Result<Report, Words> {
     let request = RemoveRequest {
         path: job.path.clone(),
         branch: name(&job.branch)?,
-        target: target(&job.target_ref)?,
+        target_ref: job.target_ref.clone(),
         merged_head: job.merged_head.as_deref().map(id).transpose()?,
         keep: job.keep.clone(),
         mode: match &job.discard {
@@ -306,6 +341,10 @@ fn words(error: &dyn std::error::Error, fix: &str) -> Words {
 
 fn name(branch: &str) -> Result<BranchName, Words> {
     BranchName::parse(branch).map_err(|e| words(&e, e.fix()))
+}
+
+fn origin() -> Result<RemoteName, Words> {
+    RemoteName::parse("origin").map_err(|e| words(&e, e.fix()))
 }
 
 fn target(full: &str) -> Result<BranchName, Words> {

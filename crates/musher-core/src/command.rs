@@ -48,8 +48,9 @@ pub enum Report {
     },
     /// The worktree could not be made.
     WorktreeFailed {
-        /// The disk is below its low-water mark; the item waits for room.
-        disk: bool,
+        /// The item cannot help it: the disk is below its low-water mark, or `origin` does not answer. It waits, and nothing is
+        /// counted.
+        outside: bool,
         /// What happened and how to mend it.
         error: Box<str>,
     },

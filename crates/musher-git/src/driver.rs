@@ -37,24 +37,18 @@ impl GitDriver {
         Self::default()
     }
 
-    /// Does a job after the branch of `origin` is known anew.
-    fn fetched(
-        &self,
-        root: PathBuf,
-        branch: Option<String>,
-        work: impl FnOnce() -> Result<Report, Words> + Send + 'static,
-    ) -> Work<Result<Report, Words>> {
-        let driver = self.clone();
+    /// Finds out where the branch of `origin` is now.
+    fn fetch(&self, root: PathBuf, branch: Option<String>) -> Work<Result<(), Words>> {
+        let fetching = Arc::clone(&self.fetching);
         Box::pin(async move {
-            if let Some(branch) = branch {
-                let fetching = Arc::clone(&driver.fetching).lock_owned().await;
-                beside(move || {
-                    let _fetching = fetching;
-                    open(&root)?.fetch_branch(&origin()?, &name(&branch)?).map_err(|e| words(&e, e.fix()))
-                })
-                .await?;
-            }
-            driver.in_turn(work).await
+            let Some(branch) = branch else { return Ok(()) };
+            let fetching = fetching.lock_owned().await;
+            beside(move || {
+                let _fetching = fetching;
+                let done = open(&root)?.fetch_branch(&origin()?, &name(&branch)?);
+                done.map_err(|e| format!("`{branch}` of `origin` cannot be fetched: {}", words(&e, e.fix())))
+            })
+            .await
         })
     }
 
@@ -83,12 +77,23 @@ impl Git for GitDriver {
             // It waits for another machine, and changes nothing that the others change.
             GitJob::PushBranch(job) => beside(move || push(&job)),
             GitJob::CreateWorktree(job) if job.fetch.is_some() => {
-                let (root, branch) = (job.root.clone(), job.fetch.clone());
-                self.fetched(root, branch, move || create(&job))
+                let fetched = self.fetch(job.root.clone(), job.fetch.clone());
+                let driver = self.clone();
+                Box::pin(async move {
+                    match fetched.await {
+                        Ok(()) => driver.in_turn(move || create(&job)).await,
+                        // Another machine's fault is none of the item's.
+                        Err(error) => Ok(Report::WorktreeFailed { outside: true, error: error.into() }),
+                    }
+                })
             }
             GitJob::Rebase(job) if job.fetch.is_some() => {
-                let (root, branch) = (job.root.clone(), job.fetch.clone());
-                self.fetched(root, branch, move || rebase(&job))
+                let fetched = self.fetch(job.root.clone(), job.fetch.clone());
+                let driver = self.clone();
+                Box::pin(async move {
+                    fetched.await?;
+                    driver.in_turn(move || rebase(&job)).await
+                })
             }
             job => self.in_turn(move || carry_out(&job)),
         };
@@ -128,7 +133,7 @@ fn carry_out(job: &GitJob) -> Result<Report, Words> {
 }
 
 fn create(job: &CreateWorktree) -> Result<Report, Words> {
-    let failed = |disk, error: Words| Ok(Report::WorktreeFailed { disk, error: error.into() });
+    let failed = |outside, error: Words| Ok(Report::WorktreeFailed { outside, error: error.into() });
     let near = job.path.parent().unwrap_or(&job.root);
     let free = free_space(near).map_err(|e| words(&e, e.fix()))?;
     if free < job.min_free_bytes {

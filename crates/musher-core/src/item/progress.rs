@@ -156,7 +156,7 @@ pub fn worktree_ready(_: &State, item: &Item, base_commit: &str, cx: &mut Contex
 pub fn worktree_failed(
     state: &State,
     item: &Item,
-    disk: bool,
+    outside: bool,
     error: &str,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
@@ -166,9 +166,9 @@ pub fn worktree_failed(
     let mut change = give_back(state, &mut row, cx);
     change.events.push(cx.about(&row, Happened::WorktreeFailed { error: error.into() }));
     if row.phase() == Phase::Assigned {
-        if disk {
+        if outside {
             go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
-            row.not_before = Some(cx.now.after(DISK_LOOK));
+            row.not_before = Some(cx.now.after(OUTSIDE_LOOK));
         } else {
             let failure = Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
             change.extend(retry::failed(state, &row, row.run, &failure, cx)?);
@@ -179,8 +179,8 @@ pub fn worktree_failed(
     Ok(change)
 }
 
-/// How long an item waits before musher looks again whether the disk has room.
-const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long an item waits before musher looks again whether the disk has room, or `origin` answers.
+const OUTSIDE_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Ends the item's live runs without an outcome of their own: they never started.
 pub(crate) fn give_back(state: &State, row: &mut Item, cx: &mut Context) -> Change {

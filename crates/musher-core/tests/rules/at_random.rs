@@ -122,7 +122,7 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
         return w.happy(effect);
     }
     match &effect.kind {
-        EffectKind::CreateWorktree => Report::WorktreeFailed { disk: c.one_in(2), error: "no".into() },
+        EffectKind::CreateWorktree => Report::WorktreeFailed { outside: c.one_in(2), error: "no".into() },
         EffectKind::StartRun(run) => {
             let starting = w.state.run(*run).is_some_and(|r| r.state == RunState::Starting);
             if starting && !c.one_in(3) {

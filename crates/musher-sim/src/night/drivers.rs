@@ -176,8 +176,8 @@ impl Night {
         let target = self.target_of(id)?;
         if !self.outside.worktrees.contains_key(&id) {
             if self.fails(self.world.odds.driver) {
-                let disk = self.chance.one_in(2);
-                return Ok(Report::WorktreeFailed { disk, error: "no room".into() });
+                let outside = self.chance.one_in(2);
+                return Ok(Report::WorktreeFailed { outside, error: "no room".into() });
             }
             let tip = self.outside.target(&target).tip().to_owned();
             self.outside.branches.entry(id).or_default().base.clone_from(&tip);

@@ -347,6 +347,22 @@ fn issues_become_a_plan_file_and_what_is_wrong_with_them_is_said_before_anything
     bench.honest();
 }
 
+#[test]
+fn an_origin_that_is_away_is_waited_for_and_counts_nothing() {
+    let bench = Bench::new("");
+    std::fs::rename(bench.repo.file("outside-origin.git"), bench.repo.file("outside-away.git")).unwrap();
+    let daemon = bench.up();
+    bench.musher(&["mission", "start", "--text", "patient"]).ok();
+    let failed = bench.repo.follow(0).until("worktree_failed");
+    assert!(failed["body"]["error"].as_str().unwrap().starts_with("`main` of `origin` cannot be fetched"), "{failed}");
+    let item = failed["item"].as_str().unwrap();
+    let shown = bench.musher(&["item", "show", item, "--json"]).ok().json();
+    assert_eq!((&shown["item"]["state"], &shown["item"]["attempts"]), (&"ready".into(), &0.into()), "{shown}");
+    let explained = bench.musher(&["explain", item]).ok().out;
+    assert!(explained.contains("cannot be fetched"), "{explained}");
+    daemon.kill();
+}
+
 /// A pull request that somebody else has opened; its number.
 fn pull_request(bench: &Bench) -> String {
     let number = bench.fake.world(|world| {

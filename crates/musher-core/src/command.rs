@@ -48,8 +48,8 @@ pub enum Report {
     },
     /// The worktree could not be made.
     WorktreeFailed {
-        /// The disk is below its low-water mark; the item waits for room.
-        disk: bool,
+        /// What outside of the item is lacking: it waits for that, and nothing is counted against it.
+        lacking: Option<Lacking>,
         /// What happened and how to mend it.
         error: Box<str>,
     },
@@ -130,6 +130,16 @@ pub enum Report {
         /// What happened and how to mend it.
         error: Box<str>,
     },
+}
+
+/// What a worktree cannot be made without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lacking {
+    /// The disk is below its low-water mark.
+    Disk,
+    /// `origin` does not answer.
+    Origin,
 }
 
 /// What the first three steps of verification found.

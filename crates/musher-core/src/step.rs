@@ -152,8 +152,8 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::CreateWorktree, Report::WorktreeReady { base_commit }) => {
             item::worktree_ready(state, item, base_commit, cx)
         }
-        (EffectKind::CreateWorktree, Report::WorktreeFailed { disk, error }) => {
-            item::worktree_failed(state, item, *disk, error, cx)
+        (EffectKind::CreateWorktree, Report::WorktreeFailed { lacking, error }) => {
+            item::worktree_failed(state, item, *lacking, error, cx)
         }
         (EffectKind::StartRun(run), Report::RunStarted) => return item::run_started(state, item, *run, cx),
         (EffectKind::StartRun(run), Report::RunProgress { usage }) => {

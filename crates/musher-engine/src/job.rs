@@ -28,6 +28,8 @@ pub struct CreateWorktree {
     pub branch: String,
     /// The ref it is made from.
     pub from: String,
+    /// The branch of `origin` that is fetched first: the ref is what is known of it.
+    pub fetch: Option<String>,
     /// With delivery `branch`: the integration branch and what it is made from, when it does not exist.
     pub ensure: Option<(String, String)>,
     /// Untracked files that are brought in.
@@ -106,6 +108,8 @@ pub struct RebaseBranch {
     pub branch: String,
     /// What it is rebased onto.
     pub target_ref: String,
+    /// The branch of `origin` that is fetched first: the ref is what is known of it.
+    pub fetch: Option<String>,
     /// The title for a commit of leftovers.
     pub title: String,
     /// Its trailers.
@@ -413,11 +417,13 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
     })
 }
 
-/// The branch that an item's work is seen against.
+/// The ref that an item's work is seen against. What a forge merges is at `origin` and in nobody's checkout: a pull request
+/// is made from the base as it is there, and the user's own branch is left to the user.
 pub fn target_of(item: &Item, mission: &Mission) -> String {
-    match item.wants {
-        Wants::Change => mission.target_ref(),
-        Wants::Plan => mission.base_ref(),
+    match (item.wants, mission.delivery) {
+        (Wants::Change, Delivery::Pr) => format!("refs/remotes/origin/{}", mission.base),
+        (Wants::Change, Delivery::Merge | Delivery::Branch) => mission.target_ref(),
+        (Wants::Plan, _) => mission.base_ref(),
     }
 }
 
@@ -452,6 +458,11 @@ impl At<'_> {
         target_of(self.item, self.mission)
     }
 
+    fn fetch(&self) -> Option<String> {
+        let from_origin = self.mission.delivery == Delivery::Pr && self.item.wants == Wants::Change;
+        from_origin.then(|| self.mission.base.to_string())
+    }
+
     fn trailers(&self) -> Vec<(String, String)> {
         let mut trailers = vec![("Musher-Item".to_owned(), format!("{} {}", self.item.key, self.item.id))];
         if let Some(run) = self.item.run {
@@ -471,6 +482,7 @@ impl At<'_> {
             path: self.path(),
             branch: self.item.branch(),
             from: self.target_ref(),
+            fetch: self.fetch(),
             ensure: gathers.then(|| (self.mission.integration_branch(), self.mission.base_ref())),
             copy: settings.copy.clone(),
             min_free_bytes: settings.min_free_bytes,
@@ -522,6 +534,7 @@ impl At<'_> {
             path: self.path(),
             branch: self.item.branch(),
             target_ref: self.target_ref(),
+            fetch: self.fetch(),
             title: self.item.title.to_string(),
             trailers: self.trailers(),
             max_file_size_bytes: self.state.settings().max_file_size_bytes,

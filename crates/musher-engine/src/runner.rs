@@ -274,7 +274,7 @@ impl Worker {
         match (&report, hooks.setup) {
             (Report::WorktreeReady { .. }, Some((script, marker))) => match self.set_up(script, &marker).await {
                 Ok(()) => report,
-                Err(error) => Report::WorktreeFailed { disk: false, error: error.into() },
+                Err(error) => Report::WorktreeFailed { lacking: None, error: error.into() },
             },
             _ => report,
         }

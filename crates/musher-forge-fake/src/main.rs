@@ -24,7 +24,10 @@ async fn serve() -> Result<(), String> {
     if arguments.next_if(|a| a == "--listen").is_some() {
         address = arguments.next().ok_or("--listen needs an address, such as 127.0.0.1:8099")?;
     }
-    let fake = Fake::start_at("", &address).await?;
+    let fake = Fake::start_as_it_is("", &address).await?;
+    if !fake.checks() {
+        eprintln!("GitHub's descriptions are not here: nothing is checked against them until `scripts/github` has run");
+    }
     for argument in arguments {
         let (name, path) = argument.split_once('=').ok_or(format!("`{argument}` is not owner/name=PATH.git"))?;
         fake.world(|world| world.add_repository(name).git = Some(path.into()));

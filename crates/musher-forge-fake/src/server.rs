@@ -23,7 +23,8 @@ pub struct Fake {
 }
 
 struct Inner {
-    description: &'static Description,
+    /// None: what is said is not checked, and answers hold what matters only.
+    description: Option<&'static Description>,
     address: SocketAddr,
     /// `/api/v3` for an Enterprise server.
     prefix: String,
@@ -96,6 +97,20 @@ impl Fake {
     /// As [`Self::start`].
     pub async fn start_at(prefix: &str, address: &str) -> Result<Self, String> {
         let description = tokio::task::spawn_blocking(Description::load).await.map_err(|e| e.to_string())??;
+        Self::serve_at(prefix, address, Some(description)).await
+    }
+
+    /// Starts one at this address that checks where the descriptions are installed, and serves all the same where they are
+    /// not: see [`Self::checks`].
+    ///
+    /// # Errors
+    /// That the address cannot be had.
+    pub async fn start_as_it_is(prefix: &str, address: &str) -> Result<Self, String> {
+        let description = tokio::task::spawn_blocking(Description::load).await.map_err(|e| e.to_string())?;
+        Self::serve_at(prefix, address, description.ok()).await
+    }
+
+    async fn serve_at(prefix: &str, address: &str, description: Option<&'static Description>) -> Result<Self, String> {
         let listener = tokio::net::TcpListener::bind(address).await.map_err(|e| format!("{address}: {e}"))?;
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let server = Server { most_entries: 100, secret: "webhook-secret".to_owned(), ..Server::default() };
@@ -116,6 +131,11 @@ impl Fake {
     /// The address of the API.
     pub fn api(&self) -> String {
         format!("http://{}{}", self.inner.address, self.inner.prefix)
+    }
+
+    /// Whether requests and answers are checked against the descriptions.
+    pub fn checks(&self) -> bool {
+        self.inner.description.is_some()
     }
 
     /// The token that it knows.
@@ -259,18 +279,24 @@ impl Fake {
         headers: &HeaderMap,
         body: &Bytes,
     ) -> Response<Body> {
-        let Some(operation) = self.inner.description.operation(method, path) else {
-            state.violations.push(format!("{method} {path} is not in the description"));
-            return said(404, "Not Found");
-        };
         let query: Vec<(String, String)> = query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect();
         let parsed: Option<Value> =
             if body.is_empty() { None } else { Some(serde_json::from_slice(body).unwrap_or_default()) };
-        let wrong = self.inner.description.check_request(&operation, &query, parsed.as_ref());
-        if !wrong.is_empty() {
-            state.violations.extend(wrong.iter().map(|wrong| format!("{method} {path}: {wrong}")));
-            return said(400, &wrong.join("; "));
-        }
+        let described = match self.inner.description {
+            None => None,
+            Some(description) => {
+                let Some(operation) = description.operation(method, path) else {
+                    state.violations.push(format!("{method} {path} is not in the description"));
+                    return said(404, "Not Found");
+                };
+                let wrong = description.check_request(&operation, &query, parsed.as_ref());
+                if !wrong.is_empty() {
+                    state.violations.extend(wrong.iter().map(|wrong| format!("{method} {path}: {wrong}")));
+                    return said(400, &wrong.join("; "));
+                }
+                Some((description, operation))
+            }
+        };
         let parts: Vec<String> = path.trim_start_matches('/').split('/').map(decoded).collect();
         let body = parsed.unwrap_or(Value::Null);
         let request = In { method, parts: &parts, query: &query, body: &body, base: &self.api() };
@@ -296,7 +322,10 @@ impl Fake {
                 }
             }
         };
-        let value = self.honest(state, &operation, status, value);
+        let value = match &described {
+            Some((description, operation)) => honest(description, state, operation, status, value),
+            None => value,
+        };
         with_tag(status, &value, link, headers)
     }
 
@@ -305,26 +334,6 @@ impl Fake {
             query.iter().filter(|(key, _)| key != "page").map(|(key, value)| format!("{key}={}&", encoded(value)));
         let others: String = others.collect();
         format!("<{}{path}?{others}page={page}>; rel=\"next\"", self.api())
-    }
-
-    /// The answer as the description demands it; what is not so is a violation of the fake itself.
-    fn honest(&self, state: &mut Server, operation: &Operation, status: u16, value: Value) -> Value {
-        let description = self.inner.description;
-        match description.answer(operation, status) {
-            Err(wrong) => {
-                state.violations.push(wrong);
-                value
-            }
-            Ok(None) => value,
-            Ok(Some(schema)) => {
-                let filled = description.schemas().fill(schema, Some(value));
-                let mut wrong = Vec::new();
-                description.schemas().check(schema, &filled, "answer", &mut wrong);
-                let template = operation.template;
-                state.violations.extend(wrong.into_iter().map(|wrong| format!("{template} {status}: {wrong}")));
-                filled
-            }
-        }
     }
 
     fn graphql(&self, state: &mut Server, body: &Bytes, names: &mut Vec<String>) -> Response<Body> {
@@ -337,8 +346,8 @@ impl Fake {
                 return said(400, &wrong);
             }
         };
-        let graph = &self.inner.description.graph;
-        let wrong = graph.check(&query, &variables);
+        let graph = self.inner.description.map(|description| &description.graph);
+        let wrong = graph.map(|graph| graph.check(&query, &variables)).unwrap_or_default();
         if !wrong.is_empty() {
             state.violations.extend(wrong.iter().map(|wrong| format!("GraphQL: {wrong}")));
             return value(200, &json!({ "errors": [{ "type": "undefinedField", "message": wrong.join("; ") }] }));
@@ -354,10 +363,30 @@ impl Fake {
                 }
             }
         }
+        let Some(graph) = graph else { return value(200, &json!({ "data": data })) };
         let mut wrong = Vec::new();
         let data = graph.project(&query, &data, &mut wrong);
         state.violations.extend(wrong.into_iter().map(|wrong| format!("GraphQL: {wrong}")));
         value(200, &json!({ "data": data }))
+    }
+}
+
+/// The answer as the description demands it; what is not so is a violation of the fake itself.
+fn honest(description: &Description, state: &mut Server, operation: &Operation, status: u16, value: Value) -> Value {
+    match description.answer(operation, status) {
+        Err(wrong) => {
+            state.violations.push(wrong);
+            value
+        }
+        Ok(None) => value,
+        Ok(Some(schema)) => {
+            let filled = description.schemas().fill(schema, Some(value));
+            let mut wrong = Vec::new();
+            description.schemas().check(schema, &filled, "answer", &mut wrong);
+            let template = operation.template;
+            state.violations.extend(wrong.into_iter().map(|wrong| format!("{template} {status}: {wrong}")));
+            filled
+        }
     }
 }
 

@@ -115,7 +115,7 @@ pub struct Issue {
 }
 
 /// A pull request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Pull {
     /// Its title.
     pub title: String,

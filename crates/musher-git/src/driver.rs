@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use musher_core::command::{Cut as Cutting, Inspection as Inspected, Landing, Preparation, Push, Rebase, Report};
+use musher_core::command::{
+    Cut as Cutting, Inspection as Inspected, Lacking, Landing, Preparation, Push, Rebase, Report,
+};
 use musher_core::config::{CommitBy, MergeStyle as Style};
 use musher_core::merge::Link;
 use musher_engine::driver::{Git, Work};
@@ -27,6 +29,8 @@ pub struct GitDriver {
     turn: Arc<Mutex<()>>,
     // The pool is filled by one at a time, beside all else.
     filling: Arc<Mutex<()>>,
+    // Two fetches of one branch would refuse one another; meanwhile the others go on.
+    fetching: Arc<Mutex<()>>,
 }
 
 /// Which worktrees are kept warm.
@@ -86,6 +90,21 @@ impl GitDriver {
         tokio::task::spawn_blocking(fill).await.unwrap_or_else(|error| Err(format!("git's thread stopped: {error}")))
     }
 
+    /// Finds out where the branch of `origin` is now.
+    fn fetch(&self, root: PathBuf, branch: Option<String>) -> Work<Result<(), Words>> {
+        let fetching = Arc::clone(&self.fetching);
+        Box::pin(async move {
+            let Some(branch) = branch else { return Ok(()) };
+            let fetching = fetching.lock_owned().await;
+            beside(move || {
+                let _fetching = fetching;
+                let done = open(&root)?.fetch_branch(&origin()?, &name(&branch)?);
+                done.map_err(|e| format!("`{branch}` of `origin` cannot be fetched: {}", words(&e, e.fix())))
+            })
+            .await
+        })
+    }
+
     fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Words> + Send + 'static,
@@ -125,6 +144,27 @@ impl Git for GitDriver {
         let done = match job {
             // It waits for another machine, and changes nothing that the others change.
             GitJob::PushBranch(job) => beside(move || push(&job)),
+            GitJob::CreateWorktree(job) if job.fetch.is_some() => {
+                let fetched = self.fetch(job.root.clone(), job.fetch.clone());
+                let driver = self.clone();
+                Box::pin(async move {
+                    match fetched.await {
+                        Ok(()) => driver.in_turn(move || create(&job)).await,
+                        // Another machine's fault is none of the item's.
+                        Err(error) => {
+                            Ok(Report::WorktreeFailed { lacking: Some(Lacking::Origin), error: error.into() })
+                        }
+                    }
+                })
+            }
+            GitJob::Rebase(job) if job.fetch.is_some() => {
+                let fetched = self.fetch(job.root.clone(), job.fetch.clone());
+                let driver = self.clone();
+                Box::pin(async move {
+                    fetched.await?;
+                    driver.in_turn(move || rebase(&job)).await
+                })
+            }
             job => self.in_turn(move || carry_out(&job)),
         };
         let driver = self.clone();
@@ -170,7 +210,7 @@ fn carry_out(job: &GitJob) -> Result<Report, Words> {
 }
 
 fn create(job: &CreateWorktree) -> Result<Report, Words> {
-    let failed = |disk, error: Words| Ok(Report::WorktreeFailed { disk, error: error.into() });
+    let failed = |lacking, error: Words| Ok(Report::WorktreeFailed { lacking, error: error.into() });
     let near = job.path.parent().unwrap_or(&job.root);
     let free = free_space(near).map_err(|e| words(&e, e.fix()))?;
     if free < job.min_free_bytes {
@@ -179,7 +219,7 @@ fn create(job: &CreateWorktree) -> Result<Report, Words> {
             free >> 20,
             job.min_free_bytes >> 20
         );
-        return failed(true, text);
+        return failed(Some(Lacking::Disk), text);
     }
     let repository = open(&job.root)?;
     if let Some((branch, from)) = &job.ensure {
@@ -199,7 +239,7 @@ fn create(job: &CreateWorktree) -> Result<Report, Words> {
             }
             Ok(Report::WorktreeReady { base_commit: created.base_commit.as_str().into() })
         }
-        Err(error) => failed(false, words(&error, error.fix())),
+        Err(error) => failed(None, words(&error, error.fix())),
     }
 }
 
@@ -287,7 +327,11 @@ fn rebase(job: &RebaseBranch) -> Result<Report, Words> {
     let request = RebaseRequest {
         path: job.path.clone(),
         branch: name(&job.branch)?,
-        onto: target(&job.target_ref)?,
+        onto: match &job.fetch {
+            Some(branch) => name(branch)?,
+            None => target(&job.target_ref)?,
+        },
+        of: job.fetch.as_ref().map(|_| origin()).transpose()?,
         message: message(&job.title, &job.trailers),
         max_file_size: job.max_file_size_bytes,
     };
@@ -306,7 +350,7 @@ fn land(job: &Land) -> Result<Report, Words> {
         target: target(&job.target_ref)?,
         old: id(&job.base)?,
         new: id(&job.commit)?,
-        push: job.push.then(|| RemoteName::parse("origin")).transpose().map_err(|e| words(&e, e.fix()))?,
+        push: job.push.then(origin).transpose()?,
     };
     let landed = open(&job.root)?.land(&request).map_err(|e| words(&e, e.fix()))?;
     Ok(Report::LandingFinished(match landed {
@@ -325,7 +369,7 @@ fn push(job: &PushBranch) -> Result<Report, Words> {
         branch: name(&job.branch)?,
         head: id(&job.head)?,
         expected: job.expected.as_deref().map(id).transpose()?,
-        remote: RemoteName::parse("origin").map_err(|e| words(&e, e.fix()))?,
+        remote: origin()?,
     };
     let pushed = open(&job.root)?.push_branch(&request).map_err(|e| words(&e, e.fix()))?;
     Ok(Report::Pushed(match pushed {
@@ -339,7 +383,7 @@ fn remove(job: &RemoveWorktree) -> Result<Report, Words> {
     let request = RemoveRequest {
         path: job.path.clone(),
         branch: name(&job.branch)?,
-        target: target(&job.target_ref)?,
+        target_ref: job.target_ref.clone(),
         merged_head: job.merged_head.as_deref().map(id).transpose()?,
         keep: job.keep.clone(),
         mode: match &job.discard {
@@ -396,6 +440,10 @@ fn words(error: &dyn std::error::Error, fix: &str) -> Words {
 
 fn name(branch: &str) -> Result<BranchName, Words> {
     BranchName::parse(branch).map_err(|e| words(&e, e.fix()))
+}
+
+fn origin() -> Result<RemoteName, Words> {
+    RemoteName::parse("origin").map_err(|e| words(&e, e.fix()))
 }
 
 fn target(full: &str) -> Result<BranchName, Words> {

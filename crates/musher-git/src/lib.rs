@@ -13,6 +13,7 @@ mod attach;
 mod copy;
 mod create;
 pub mod driver;
+mod fetch;
 mod git;
 mod globs;
 mod history;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use crate::attach::Attached;
+use crate::fetch::tracking;
 use crate::git::GitError;
 use crate::inspect::{CommitMode, Fault, Problem};
 use crate::merge::{Merged, Replay, Stamp};
-use crate::names::{BranchName, Identity, Message, ObjectId};
+use crate::names::{BranchName, Identity, Message, ObjectId, RemoteName};
 use crate::repository::Repository;
 use crate::settle::{Rules, Settled, commit_call, forget_state, unmerged};
 use crate::worktree::{Located, Operation, Worktree, operation, remove_tree};
@@ -23,6 +24,8 @@ pub struct RebaseRequest {
     pub branch: BranchName,
     /// The branch that it is to stand on.
     pub onto: BranchName,
+    /// Whose branch that is: none is this repository's own, otherwise as it was last fetched from there.
+    pub of: Option<RemoteName>,
     /// The message for leftover changes.
     pub message: Message,
     /// The largest leftover file that is committed, in bytes.
@@ -66,7 +69,11 @@ impl Repository {
             Located::Here(worktree) => worktree,
         };
         worktree.heal(Some(&request.branch))?;
-        let full = format!("{}^{{commit}}", request.onto.full());
+        let full = match &request.of {
+            None => request.onto.full(),
+            Some(remote) => tracking(remote, &request.onto),
+        };
+        let full = format!("{full}^{{commit}}");
         let onto = self.git().call(["rev-parse", "--verify", &full]).ok()?.id()?;
         match operation(&worktree.admin) {
             Some(Operation::Rebase) => abort_rebase(&worktree)?,

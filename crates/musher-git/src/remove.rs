@@ -17,8 +17,8 @@ pub struct RemoveRequest {
     pub path: PathBuf,
     /// The item's branch.
     pub branch: BranchName,
-    /// The branch that work counts as merged in.
-    pub target: BranchName,
+    /// The ref that work counts as merged in.
+    pub target_ref: String,
     /// The item's tip that was merged, perhaps squashed: what it reaches is safe.
     pub merged_head: Option<ObjectId>,
     /// Globs of ignored files that are worth keeping.
@@ -200,7 +200,7 @@ impl Repository {
         if tips.is_empty() {
             return Ok(0);
         }
-        let safe = self.tip(&request.target)?.into_iter().chain(request.merged_head.clone());
+        let safe = self.resolve(&request.target_ref)?.into_iter().chain(request.merged_head.clone());
         let safe: Vec<String> = safe.map(|id| format!("^{id}")).collect();
         let answer = self.git().call(["rev-list", "--count"]).args(tips).args(safe).arg("--").ok()?;
         answer.line().parse().map_err(|_| answer.unreadable("no number"))

@@ -81,6 +81,7 @@ impl Yard {
                 path: self.at("tree"),
                 branch: String::new(),
                 from: String::new(),
+                fetch: None,
                 ensure: None,
                 copy: Vec::new(),
                 min_free_bytes: 0,

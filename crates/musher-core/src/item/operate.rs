@@ -361,7 +361,7 @@ pub fn driver_failed(
 ) -> Result<Change, Refused> {
     let failure = Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
     match &effect.kind {
-        EffectKind::CreateWorktree => super::worktree_failed(state, item, false, error, cx),
+        EffectKind::CreateWorktree => super::worktree_failed(state, item, None, error, cx),
         EffectKind::StartRun(run) => {
             let outcome = Outcome::Failed { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
             super::run_finished(state, item, *run, &outcome, Usage::default(), cx)

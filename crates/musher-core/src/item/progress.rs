@@ -2,7 +2,7 @@
 
 use super::{Fix, Item, ItemEvent, ItemState, Phase, Wants, Worktree, limited, moved};
 use crate::change::Change;
-use crate::command::{Failure, Refused};
+use crate::command::{Failure, Lacking, Refused};
 use crate::dispatch;
 use crate::effect::{Effect, EffectKind, Stop};
 use crate::event::Happened;
@@ -157,7 +157,7 @@ pub fn worktree_ready(_: &State, item: &Item, base_commit: &str, cx: &mut Contex
 pub fn worktree_failed(
     state: &State,
     item: &Item,
-    disk: bool,
+    lacking: Option<Lacking>,
     error: &str,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
@@ -167,10 +167,10 @@ pub fn worktree_failed(
     let mut change = give_back(state, &mut row, cx);
     change.events.push(cx.about(&row, Happened::WorktreeFailed { error: error.into() }));
     if row.phase() == Phase::Assigned {
-        if disk {
+        if lacking.is_some() {
             go(&mut row, ItemEvent::Requeue, ItemState::Ready, cx)?;
-            row.not_before = Some(cx.now.after(DISK_LOOK));
-            row.no_room = true;
+            row.not_before = Some(cx.now.after(OUTSIDE_LOOK));
+            row.no_room = lacking == Some(Lacking::Disk);
         } else {
             let failure = Failure { class: FailureClass::Setup, message: error.into(), detail: Box::default() };
             change.extend(retry::failed(state, &row, row.run, &failure, cx)?);
@@ -181,8 +181,8 @@ pub fn worktree_failed(
     Ok(change)
 }
 
-/// How long an item waits before musher looks again whether the disk has room.
-const DISK_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long an item waits before musher looks again whether the disk has room, or `origin` answers.
+const OUTSIDE_LOOK: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Ends the item's live runs without an outcome of their own: they never started.
 pub(crate) fn give_back(state: &State, row: &mut Item, cx: &mut Context) -> Change {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use musher_core::agent::AgentSpec;
 use musher_core::approval::{Action, Approvals, Ask, Ruled};
-use musher_core::command::{Command, Cut, GateVerdict, Inspection, Landing, Push, Rebase, Refused, Report};
+use musher_core::command::{Command, Cut, GateVerdict, Inspection, Lacking, Landing, Push, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
 use musher_core::forge::{
@@ -123,7 +123,9 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
         return w.happy(effect);
     }
     match &effect.kind {
-        EffectKind::CreateWorktree => Report::WorktreeFailed { disk: c.one_in(2), error: "no".into() },
+        EffectKind::CreateWorktree => {
+            Report::WorktreeFailed { lacking: c.one_in(2).then_some(Lacking::Disk), error: "no".into() }
+        }
         EffectKind::StartRun(run) => {
             let starting = w.state.run(*run).is_some_and(|r| r.state == RunState::Starting);
             if starting && !c.one_in(3) {

@@ -1,7 +1,7 @@
 //! What `musher explain` says: for every code a world in which something waits for just that, and the words.
 
 use musher_core::agent::AgentSpec;
-use musher_core::command::{Command, Landing, Report};
+use musher_core::command::{Command, Lacking, Landing, Report};
 use musher_core::item::Kind;
 use musher_core::mission::{MissionItem, OnCap, Policy};
 use musher_core::quota::{Cap, Rules};
@@ -167,7 +167,11 @@ fn world_of(code: WaitCode) -> (World, Vec<&'static str>) {
         WaitCode::Disk => {
             w.mission(vec![item("x", &[])]);
             let error = "the disk has 1 MiB free and `min_free` is 2048 MiB; make room";
-            w.report("x", "create_worktree", Report::WorktreeFailed { disk: true, error: error.into() });
+            w.report(
+                "x",
+                "create_worktree",
+                Report::WorktreeFailed { lacking: Some(Lacking::Disk), error: error.into() },
+            );
             vec!["the disk has 1 MiB free and `min_free` is 2048 MiB; make room; musher looks again at UNTIL"]
         }
         WaitCode::Lease => {

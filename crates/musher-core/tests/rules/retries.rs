@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use musher_core::command::{Command, Inspection, Report};
+use musher_core::command::{Command, Inspection, Lacking, Report};
 use musher_core::item::{Phase, Worktree};
 use musher_core::mission::MissionItem;
 use musher_core::run::{FailureClass, Outcome, Usage};
@@ -190,7 +190,11 @@ fn how_a_run_ends_decides_whether_it_counts() {
 fn what_keeps_a_worktree_from_being_made_for_want_of_room_counts_nothing() {
     let mut w = World::with_agents(1);
     w.mission(vec![item("a", &[])]);
-    w.report("a", "create_worktree", Report::WorktreeFailed { disk: true, error: "1 GiB free, 2 GiB wanted".into() });
+    w.report(
+        "a",
+        "create_worktree",
+        Report::WorktreeFailed { lacking: Some(Lacking::Disk), error: "1 GiB free, 2 GiB wanted".into() },
+    );
     let row = w.item("a");
     assert_eq!((row.phase(), row.attempts, row.not_before.unwrap().since(w.now).as_secs()), (Phase::Ready, 0, 60));
     assert!(musher_core::wait::of_item(&w.state, row.id)[0].text.contains("1 GiB free"));

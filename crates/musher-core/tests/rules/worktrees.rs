@@ -78,7 +78,7 @@ fn an_item_that_was_given_up_while_its_worktree_was_made_leaves_none() {
 fn a_worktree_that_cannot_be_made_counts_like_any_failure_of_the_setup() {
     let mut w = World::with_agents(1);
     w.mission(vec![item("a", &[])]);
-    w.report("a", "create_worktree", Report::WorktreeFailed { disk: false, error: "`setup` exited 1".into() });
+    w.report("a", "create_worktree", Report::WorktreeFailed { lacking: None, error: "`setup` exited 1".into() });
     assert_eq!((w.phase("a"), w.item("a").attempts), (Phase::Ready, 1));
     assert_eq!((&w.item("a").worktree, w.lesson("a")), (&Worktree::None, "`setup` exited 1"));
     assert!(w.state.runs().is_empty());

@@ -182,7 +182,7 @@ impl Sandbox {
         RemoveRequest {
             path: self.path(item),
             branch: branch(&format!("musher/m/{item}")),
-            target: branch("main"),
+            target_ref: "refs/heads/main".to_owned(),
             merged_head,
             keep: vec!["**/*.log".into()],
             mode: RemoveMode::Careful,
@@ -226,5 +226,12 @@ fn create_request(path: PathBuf, item: &str) -> CreateRequest {
 
 fn rebase_request(path: PathBuf, item: &str) -> RebaseRequest {
     let branch_name = branch(&format!("musher/m/{item}"));
-    RebaseRequest { path, branch: branch_name, onto: branch("main"), message: message(), max_file_size: 1_000 }
+    RebaseRequest {
+        path,
+        branch: branch_name,
+        onto: branch("main"),
+        of: None,
+        message: message(),
+        max_file_size: 1_000,
+    }
 }

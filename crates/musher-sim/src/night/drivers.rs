@@ -1,7 +1,7 @@
 //! The simulated drivers: idempotent as the real ones are, slow and unreliable as the world is.
 
 use musher_core::approval::{Action, Ask};
-use musher_core::command::{Cut, GateVerdict, Inspection, Landing, Preparation, Rebase, Report};
+use musher_core::command::{Cut, GateVerdict, Inspection, Lacking, Landing, Preparation, Rebase, Report};
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::id::{EffectId, ItemId, RunId};
 use musher_core::merge::Link;
@@ -176,8 +176,11 @@ impl Night {
         let target = self.target_of(id)?;
         if !self.outside.worktrees.contains_key(&id) {
             if self.fails(self.world.odds.driver) {
-                let disk = self.chance.one_in(2);
-                return Ok(Report::WorktreeFailed { disk, error: "no room".into() });
+                let outside = self.chance.one_in(2);
+                return Ok(Report::WorktreeFailed {
+                    lacking: outside.then_some(Lacking::Disk),
+                    error: "no room".into(),
+                });
             }
             let tip = self.outside.target(&target).tip().to_owned();
             self.outside.branches.entry(id).or_default().base.clone_from(&tip);

@@ -83,6 +83,10 @@ impl State {
         hold!(turns.collect::<BTreeSet<_>>() == self.turns, "the turns are not those of the missions");
         let merging = self.items.values().filter(|i| is_in_merge(i)).count();
         hold!(merging <= 1, "{merging} merges at once");
+        for id in self.missions.keys().filter(|id| !self.unjudged.contains(id)) {
+            let (armed, due) = (self.armed.get(&Timer::Help(*id)).copied(), crate::mission::help_due(self, *id));
+            hold!(armed == due, "mission {} may need help at {due:?}, and is judged at {armed:?}", id.short());
+        }
         for (id, entry) in &self.missions {
             let known = self.watched.get(id).cloned().unwrap_or_default();
             hold!(

@@ -10,6 +10,7 @@ mod approvals;
 mod archive;
 mod at_random;
 mod fencing;
+mod helping;
 mod items;
 mod limits;
 mod merging;

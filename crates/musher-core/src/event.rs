@@ -56,6 +56,10 @@ catalogue! {
     MissionCancelled "mission_cancelled" {}
     "A wish that does not fit the state; nothing changed."
     CommandIgnored "command_ignored" { text: Box<str> = "which wish, of whom, and the state it met" }
+    "A mission cannot go on by itself and asks a person; said again after a growing while, and at once for another cause."
+    MissionHelpRequested "mission_help_requested" { text: Box<str> = "what is the matter", replies: Box<[Box<str>]> = "commands that would help, as they are typed", attempt: u32 = "how often in a row, without progress since; 1 at first" }
+    "What a mission asked help for is no more."
+    MissionHelpRetired "mission_help_retired" { text: Box<str> = "what was the matter" }
     "A note was applied."
     NoteApplied "note_applied" { text: Box<str> = "the note", effect: Box<str> = "what it did" }
     "Delivery falls back to a branch, since no gate is configured."

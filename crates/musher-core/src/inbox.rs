@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::{Agent, Suspended};
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase};
-use crate::mission::{MissionState, OnRateLimit};
+use crate::mission::{self, MissionState, OnRateLimit};
 use crate::review;
 use crate::run::Run;
 use crate::state::{MissionEntry, State};
@@ -28,6 +28,8 @@ pub enum Ask {
     Checkout,
     /// A mission is blocked.
     Blocked,
+    /// A mission cannot go on by itself, and has asked for help.
+    Help,
     /// An agent cannot start.
     Agent,
     /// A driver is paused, for it cannot be set up.
@@ -66,6 +68,10 @@ pub fn requests(state: &State) -> Vec<Request> {
         .collect();
     for entry in state.missions() {
         let id = entry.row.id.short();
+        if let Some(request) = help(state, entry) {
+            requests.push(request);
+            continue;
+        }
         let (ask, replies) = match entry.row.state {
             MissionState::AwaitingApproval => {
                 (Ask::Graph, vec![format!("musher mission approve {id}"), format!("musher mission stop {id}")])
@@ -179,14 +185,43 @@ fn questions<'a>(state: &'a State, run: &'a Run) -> impl Iterator<Item = Request
     })
 }
 
+/// What a mission has asked help for: one entry, which a repeat only brings up to date. It says all that another entry about
+/// the state of the mission would.
+fn help(state: &State, entry: &MissionEntry) -> Option<Request> {
+    let help = entry.row.dispatcher.open_help()?;
+    let known = &entry.row.dispatcher;
+    let asked = match (known.help_attempts, known.last_help_at) {
+        (0 | 1, _) | (_, None) => String::new(),
+        (times, Some(last)) => format!("\nasked {times} times, last at {last}"),
+    };
+    Some(Request {
+        ask: Ask::Help,
+        mission: Some(entry.row.id),
+        item: None,
+        text: format!("{}{asked}", known.last_help_reason.as_deref().unwrap_or_default()),
+        replies: mission::help_replies(state, &entry.row),
+        since: help.since,
+    })
+}
+
 /// How many of a mission's items are named with what would free them.
 const FREED: usize = 3;
 
 /// What would let a blocked mission go on, by what blocks it.
 fn unblocking(state: &State, entry: &MissionEntry) -> Vec<String> {
     let mission = entry.row.id.short();
+    let mut replies: Vec<String> = freeing(state, entry).collect();
+    if replies.is_empty() {
+        replies.push(format!("musher explain {mission}"));
+    }
+    replies.push(format!("musher mission stop {mission}"));
+    replies
+}
+
+/// What would free the items that a mission stands still for.
+pub(crate) fn freeing<'a>(state: &'a State, entry: &'a MissionEntry) -> impl Iterator<Item = String> + 'a {
     let stuck = entry.items.iter().filter_map(|id| state.item(*id)).filter(|item| !item.satisfied);
-    let mut replies: Vec<String> = stuck
+    stuck
         .filter_map(|item| {
             let id = item.id.short();
             match item.phase() {
@@ -205,12 +240,6 @@ fn unblocking(state: &State, entry: &MissionEntry) -> Vec<String> {
             }
         })
         .take(FREED)
-        .collect();
-    if replies.is_empty() {
-        replies.push(format!("musher explain {mission}"));
-    }
-    replies.push(format!("musher mission stop {mission}"));
-    replies
 }
 
 /// Whether its policy asks a person while it waits for the account of its agent.

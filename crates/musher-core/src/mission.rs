@@ -8,6 +8,7 @@ use crate::id::MissionId;
 use crate::time::Timestamp;
 
 mod add;
+mod help;
 mod judge;
 mod operate;
 mod share;
@@ -15,6 +16,8 @@ mod start;
 
 pub use add::AddItem;
 pub(crate) use add::add_item;
+pub use help::{Cause, Help};
+pub(crate) use help::{due as help_due, replies as help_replies};
 pub use judge::judge;
 pub(crate) use operate::find;
 pub use operate::{approve, pause, resume, stop, weigh};
@@ -318,6 +321,12 @@ pub struct Dispatcher {
     /// Why its first ready item finds no agent, when that is worth an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<crate::wait::WaitCode>,
+    /// What it has last asked a person for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<Box<Help>>,
+    /// When a note last took effect: that is progress, as is an item or a watch that moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted_at: Option<Timestamp>,
 }
 
 /// How many items are in each phase.
@@ -391,8 +400,14 @@ impl Mission {
     }
 }
 
-/// After this long without progress a mission is stuck: 6 × the 30 s tick interval, at least 180 s.
-pub const STUCK_AFTER: Duration = Duration::from_secs(180);
+/// How often a mission would be judged if it were judged on a beat.
+pub const TICK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// After this long without progress a mission is stuck: 6 × the tick interval, at least 180 s.
+pub const STUCK_AFTER: Duration = {
+    let six_ticks = 6 * TICK_INTERVAL.as_secs();
+    Duration::from_secs(if six_ticks > 180 { six_ticks } else { 180 })
+};
 
 #[cfg(test)]
 mod tests {

@@ -126,6 +126,7 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
         Ok((mut change, effect)) => {
             let applied = Happened::NoteApplied { text: note.into(), effect: effect.clone().into() };
             change.events.push(cx.about_mission(id, applied));
+            took_effect(entry, &mut change, cx);
             change.answer = Answer::Note(effect);
             Ok(change)
         }
@@ -134,6 +135,16 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
             Ok(Change { answer: Answer::Note(text.clone()), ..ignored(id, &text, cx) })
         }
         Err(other) => Err(other),
+    }
+}
+
+/// A note that took effect is progress of its mission.
+fn took_effect(entry: &MissionEntry, change: &mut Change, cx: &Context) {
+    if !change.missions.iter().any(|row| row.id == entry.row.id) {
+        change.missions.push(entry.row.clone());
+    }
+    for row in change.missions.iter_mut().filter(|row| row.id == entry.row.id) {
+        row.dispatcher.noted_at = Some(cx.now);
     }
 }
 

@@ -107,7 +107,7 @@ pub struct MissionEntry {
     pub usage: Usage,
     /// What it may use.
     pub budget: Budget,
-    /// When one of its items last changed.
+    /// When it last came on: an item changed its state, a watch its result, or a note took effect; its start at first.
     pub last_progress_at: Timestamp,
     /// The last turn that it had; 0 when it had none.
     pub last_turn: u64,
@@ -197,6 +197,8 @@ pub struct State {
     roster: Roster,
     at_work: BTreeMap<AgentId, u32>,
     runs_of: IdMap<ItemId, Vec<RunId>>,
+    /// The live runs of each mission, by when they were last heard.
+    heard: BTreeMap<MissionId, BTreeSet<(Timestamp, RunId)>>,
     effects_of: IdMap<ItemId, Vec<EffectId>>,
     timers: BTreeSet<(Timestamp, Timer)>,
     ready: ReadyIndex,
@@ -445,6 +447,12 @@ impl State {
         self.timers.first().map(|(at, _)| *at).into_iter().chain(self.heals.values().copied()).min()
     }
 
+    /// The same without help requests: a mission that waits for a person asks again and again, for ever.
+    pub fn next_due_but_help(&self) -> Option<Timestamp> {
+        let timers = self.timers.iter().find(|(_, timer)| !matches!(timer, Timer::Help(_))).map(|(at, _)| *at);
+        timers.into_iter().chain(self.heals.values().copied()).chain(self.nodes.next_due()).min()
+    }
+
     pub(crate) fn first_promotable(&self) -> Option<ItemId> {
         self.promotable.first().copied()
     }
@@ -511,6 +519,7 @@ impl State {
         if back {
             // What was over is not over any more.
             self.rearm_quotas();
+            self.rearm_all_help();
         }
         if back || first {
             self.nodes.begin_anew(now, first);
@@ -578,6 +587,7 @@ impl State {
     /// The agenda judged this mission: not again until something of it changes.
     pub fn judged(&mut self, mission: MissionId) {
         self.unjudged.remove(&mission);
+        self.rearm_help(mission);
     }
 
     /// Takes over what step decided. The caller has written it.
@@ -667,6 +677,7 @@ impl State {
         if let Some(at) = due {
             self.timers.insert((at, Timer::Mission(id)));
         }
+        let noted_at = row.dispatcher.noted_at;
         match self.missions.get_mut(&id) {
             Some(entry) => entry.row = row,
             None => {
@@ -682,6 +693,9 @@ impl State {
                 };
                 self.missions.insert(id, entry);
             }
+        }
+        if let Some(entry) = self.missions.get_mut(&id) {
+            entry.last_progress_at = entry.last_progress_at.max(noted_at.unwrap_or_default());
         }
         self.unjudged.insert(id);
         self.dispatch_due = true;
@@ -1001,6 +1015,7 @@ impl State {
             }
             (true, true) | (false, false) => {}
         }
+        self.put_heard(old.as_ref(), &row);
         if row.is_live() {
             self.runs.insert(row.id, row);
         }

@@ -13,10 +13,18 @@ use crate::step::Context;
 use crate::time::Timestamp;
 use crate::wait::WaitCode;
 
-/// Judges a mission: completes it, blocks or unblocks it, fails it at its deadline, archives it.
+/// Judges a mission: completes it, blocks or unblocks it, fails it at its deadline, archives it; and when it stays as it is,
+/// whether it needs help.
 pub fn judge(state: &State, id: MissionId, cx: &mut Context) -> Result<Change, Refused> {
     let Ok(entry) = find(state, id) else { return Ok(Change::default()) };
+    let change = verdict(state, entry, cx)?;
+    // What has just moved is judged once more, as it is then.
+    if change.is_empty() { Ok(super::help::judge(state, entry, cx)) } else { Ok(change) }
+}
+
+fn verdict(state: &State, entry: &MissionEntry, cx: &mut Context) -> Result<Change, Refused> {
     let row = &entry.row;
+    let id = row.id;
     if row.state.is_terminal() {
         return Ok(archive(state, entry, cx.now));
     }

@@ -81,6 +81,10 @@ impl State {
         }
         let turns = self.missions.iter().map(|(id, entry)| (entry.last_turn, *id)).filter(|(turn, _)| *turn > 0);
         hold!(turns.collect::<BTreeSet<_>>() == self.turns, "the turns are not those of the missions");
+        for id in self.missions.keys().filter(|id| !self.unjudged.contains(id)) {
+            let (armed, due) = (self.armed.get(&Timer::Help(*id)).copied(), crate::mission::help_due(self, *id));
+            hold!(armed == due, "mission {} may need help at {due:?}, and is judged at {armed:?}", id.short());
+        }
         for (id, entry) in &self.missions {
             let known = self.watched.get(id).cloned().unwrap_or_default();
             hold!(

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{State, Timer};
-use crate::id::{ItemId, MissionId, WatchId};
+use crate::id::{ItemId, MissionId, RunId, WatchId};
 use crate::item::{Item, ItemState, Phase, Waiting};
+use crate::mission;
 use crate::pull::Pull;
+use crate::run::Run;
 use crate::time::Timestamp;
 use crate::watch::{Holds, Watch};
 
@@ -143,6 +145,36 @@ impl State {
         false
     }
 
+    /// The live run of a mission of which nothing was heard for the longest time, and when that was.
+    pub(crate) fn quietest_run(&self, mission: MissionId) -> Option<(Timestamp, RunId)> {
+        self.heard.get(&mission).and_then(|runs| runs.first().copied())
+    }
+
+    pub(super) fn put_heard(&mut self, old: Option<&Run>, row: &Run) {
+        let runs = self.heard.entry(row.mission).or_default();
+        if let Some(old) = old {
+            runs.remove(&(heard_at(old), old.id));
+        }
+        if row.is_live() {
+            runs.insert((heard_at(row), row.id));
+        }
+        if runs.is_empty() {
+            self.heard.remove(&row.mission);
+        }
+        self.rearm_help(row.mission);
+    }
+
+    /// Sets the moment at which a mission may need help though nothing changes.
+    pub(super) fn rearm_help(&mut self, mission: MissionId) {
+        let due = mission::help_due(self, mission);
+        self.arm(Timer::Help(mission), due);
+    }
+
+    pub(super) fn rearm_all_help(&mut self) {
+        let missions: Vec<MissionId> = self.missions.keys().copied().collect();
+        missions.into_iter().for_each(|id| self.rearm_help(id));
+    }
+
     pub(super) fn forget_outside(&mut self, mission: MissionId, items: &[ItemId]) {
         for item in items {
             self.pulls.remove(item);
@@ -160,6 +192,11 @@ impl State {
     pub(super) fn watched_anew(&self, mission: MissionId) -> BTreeSet<WatchId> {
         self.watches.values().filter(|w| w.mission == mission && w.status.is_open()).map(|w| w.id).collect()
     }
+}
+
+/// When something was last heard of a run; before its agent lives, when it was assigned.
+fn heard_at(run: &Run) -> Timestamp {
+    run.assigned_at.max(run.started_at.unwrap_or_default()).max(run.last_activity_at.unwrap_or_default())
 }
 
 /// Whether the pull request of an item is followed now.

@@ -12,6 +12,7 @@ mod at_random;
 mod batches;
 mod explain;
 mod fencing;
+mod helping;
 mod items;
 mod limits;
 mod merging;

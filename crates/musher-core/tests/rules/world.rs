@@ -490,9 +490,9 @@ impl World {
         self.settle();
     }
 
-    /// Moves the clock to the next due moment; false when nothing is due.
+    /// Moves the clock to the next moment at which anything but a help request is due; false when nothing is.
     pub(crate) fn until_due(&mut self) -> bool {
-        let Some(due) = self.state.next_due() else { return false };
+        let Some(due) = self.state.next_due_but_help() else { return false };
         self.now = self.now.max(due);
         self.settle();
         true

@@ -342,6 +342,14 @@ fn people(show: &MissionShow, args: &Status) {
         let moment = |at: &Option<musher_core::time::Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
         output::line(&format!("  last judged    {}", moment(&known.last_tick_at)));
         output::line(&format!("  last progress  {}", moment(&known.last_progress_at)));
+        output::line(&format!("  last help      {}", moment(&known.last_help_at)));
+        if let Some(reason) = &known.last_help_reason {
+            let times = known.help_attempts;
+            output::line(&format!(
+                "  asked for      {} ({times} in a row)",
+                output::one_line(reason, width.saturating_sub(32))
+            ));
+        }
         for note in &known.notes {
             output::line(&format!("  note  {}", output::one_line(note, width.saturating_sub(8))));
         }

@@ -113,6 +113,11 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::HelpRequested { request, text } => {
             Some((format!("asks: {} (musher answer {} \"TEXT\")", one_line(text, WIDE), request.short()), Tone::Strong))
         }
+        Happened::MissionHelpRequested { text, replies, .. } => {
+            let reply = replies.first().map(|reply| format!(" ({reply})")).unwrap_or_default();
+            Some((format!("{}{reply}", one_line(text, WIDE)), Tone::Strong))
+        }
+        Happened::MissionHelpRetired { .. } => quiet("needs no help any more".to_owned()),
         Happened::HelpAnswered { text, by, .. } => plain(format!("is answered by {by}: {}", one_line(text, WIDE))),
         Happened::MessagePosted { to, text, .. } => quiet(format!("says to {to}: {}", one_line(text, WIDE))),
         Happened::MessageSent { text, .. } => plain(format!("is told: {}", one_line(text, WIDE))),

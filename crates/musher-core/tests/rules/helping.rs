@@ -1,0 +1,238 @@
+//! Help requests of missions: the three rules, when each begins to hold, when it is said again, and when it is retired.
+
+use std::time::Duration;
+
+use musher_core::command::{Command, Report};
+use musher_core::event::Happened;
+use musher_core::id::MissionId;
+use musher_core::inbox::{self, Ask};
+use musher_core::run::Usage;
+use musher_core::time::Timestamp;
+use musher_core::watch::WatchKind;
+
+use crate::world::{World, item};
+
+const STUCK: Duration = Duration::from_secs(180);
+const MICRO: Duration = Duration::from_micros(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// When help was asked for, in what words, and which attempt it was.
+fn asked(w: &World) -> Vec<(Timestamp, String, u32)> {
+    let said = w.events.iter().filter_map(|event| match &event.happened {
+        Happened::MissionHelpRequested { text, attempt, .. } => Some((event.at, text.to_string(), *attempt)),
+        _ => None,
+    });
+    said.collect()
+}
+
+fn texts(w: &World) -> Vec<String> {
+    asked(w).into_iter().map(|(_, text, _)| text).collect()
+}
+
+fn inbox_of(w: &World) -> Vec<inbox::Request> {
+    inbox::requests(&w.state).into_iter().filter(|request| request.ask == Ask::Help).collect()
+}
+
+/// Every moment that is due by itself, until this much has passed.
+fn live_through(w: &mut World, span: Duration, restarts: bool) {
+    let end = w.now.after(span);
+    while let Some(due) = w.state.next_due().filter(|due| *due <= end) {
+        w.pass(due.max(w.now).since(w.now));
+        if restarts {
+            w.restart_and_compare();
+        }
+    }
+    w.pass(end.since(w.now));
+}
+
+/// A mission that an operator has paused: blocked for a reason, and nothing of it is open outside.
+fn paused() -> (World, MissionId) {
+    let mut w = World::with_agents(1);
+    let id = w.mission(vec![item("a", &[])]);
+    w.complete("a");
+    let id2 = w.mission(vec![item("b", &[])]);
+    assert_ne!(id, id2);
+    w.report("b", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
+    w.ok(Command::PauseMission(id2, Some(musher_core::effect::Stop::Interrupt), "for lunch".into()));
+    w.end("b", musher_core::run::Outcome::Cancelled);
+    (w, id2)
+}
+
+#[test]
+fn ready_items_that_no_agent_can_ever_take_are_asked_for_at_once() {
+    type Begin = fn(&mut World);
+    let cases: [(&str, Begin); 3] = [
+        ("none is there", |_| {}),
+        ("it is paused", |w| {
+            let id = w.agent(crate::world::agent("a1"));
+            w.ok(Command::PauseAgent(id));
+        }),
+        ("it cannot start", |w| {
+            let id = w.agent(crate::world::agent("a1"));
+            w.ok(Command::AgentChecked(id, Some("no such program".into())));
+        }),
+    ];
+    for (name, begin) in cases {
+        let mut w = World::new();
+        begin(&mut w);
+        let id = w.mission(vec![item("a", &[]), item("b", &[])]);
+        let words = format!("Mission {} has 2 ready work item(s) but no idle agents are available", id.short());
+        assert_eq!(asked(&w), [(w.now, words, 1)], "{name}");
+    }
+}
+
+#[test]
+fn ready_items_that_wait_for_agents_of_others_are_asked_for_after_the_threshold() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[])]);
+    w.start("a");
+    let id = w.mission(vec![item("b", &[])]);
+    w.pass(STUCK - MICRO);
+    assert_eq!(texts(&w), [""; 0]);
+    w.report("a", "start_run", Report::RunProgress { usage: Usage::default() });
+    w.pass(MICRO);
+    let words = format!("Mission {} has 1 ready work item(s) but no idle agents are available", id.short());
+    assert_eq!(texts(&w), [words]);
+}
+
+#[test]
+fn a_mission_whose_own_items_keep_the_agents_busy_asks_for_nothing() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[]), item("b", &[])]);
+    w.start("a");
+    for _ in 0..20 {
+        w.pass(MINUTE);
+        w.report("a", "start_run", Report::RunProgress { usage: Usage::default() });
+    }
+    assert_eq!(texts(&w), [""; 0]);
+}
+
+#[test]
+fn a_run_that_nothing_is_heard_of_is_asked_for_after_the_threshold_and_not_while_it_is_heard() {
+    let mut w = World::with_agents(1);
+    let id = w.mission(vec![item("a", &[])]);
+    w.start("a");
+    w.pass(STUCK - MICRO);
+    w.report("a", "start_run", Report::RunProgress { usage: Usage::default() });
+    let heard = w.now;
+    w.restart_and_compare();
+    w.pass(STUCK - MICRO);
+    assert_eq!(texts(&w), [""; 0]);
+    w.pass(MICRO);
+    let words = format!("Mission {} appears stuck; item a has not changed since {heard}", id.short());
+    assert_eq!(texts(&w), [words]);
+    let entry = &inbox_of(&w)[0];
+    let redirect = format!("musher mission note {} \"redirect a to AGENT\"", id.short());
+    assert!(entry.replies.contains(&redirect), "{:?}", entry.replies);
+    w.report("a", "start_run", Report::RunProgress { usage: Usage::default() });
+    w.end("a", crate::world::finished("done"));
+    assert_eq!((w.said("mission_help_retired"), inbox_of(&w).len()), (1, 0), "it is retired with its cause");
+}
+
+#[test]
+fn a_blocked_mission_asks_after_the_threshold_unless_a_watch_is_open() {
+    let (mut w, id) = paused();
+    w.pass(STUCK - MICRO);
+    assert_eq!(texts(&w), [""; 0]);
+    w.pass(MICRO);
+    assert_eq!(texts(&w), [format!("Mission {} is still blocked: for lunch", id.short())]);
+    let entries = inbox_of(&w);
+    assert_eq!(entries.len(), 1);
+    let resume = format!("musher mission note {} \"resume\"", id.short());
+    assert!(entries[0].replies.contains(&resume), "{:?}", entries[0].replies);
+    w.ok(Command::ResumeMission(id));
+    assert_eq!((w.said("mission_help_retired"), inbox_of(&w).len()), (1, 0));
+
+    let mut w = World::with_agents(1);
+    let url = WatchKind::Url("http://127.0.0.1:1/".into());
+    w.mission(vec![musher_core::mission::MissionItem { after: vec![url], ..item("a", &[]) }]);
+    for _ in 0..50 {
+        w.report("a", "fetch_url", Report::Probed { met: false, text: "503".into() });
+        w.until_due();
+    }
+    assert_eq!(texts(&w), [""; 0], "a watch is open: it is waited for");
+}
+
+#[test]
+fn over_a_week_one_cause_is_said_at_once_then_after_1_2_4_4_hours_and_never_twice() {
+    for restarts in [false, true] {
+        let mut w = World::new();
+        let id = w.mission(vec![item("a", &[])]);
+        let start = w.now;
+        live_through(&mut w, HOUR * 24 * 7, restarts);
+        let mut expected = vec![0, 1, 3];
+        while expected.last().is_some_and(|last| last + 4 <= 24 * 7) {
+            expected.push(expected[expected.len() - 1] + 4);
+        }
+        let at: Vec<u64> = asked(&w).iter().map(|(at, ..)| at.since(start).as_secs() / 3600).collect();
+        assert_eq!(at, expected, "restarts: {restarts}");
+        assert!(asked(&w).iter().zip(1..).all(|((.., attempt), n)| *attempt == n));
+        let entries = inbox_of(&w);
+        assert_eq!((entries.len(), entries[0].since, w.said("mission_help_retired")), (1, start, 0));
+        let known = &w.state.mission(id).unwrap().row.dispatcher;
+        assert_eq!(known.help_attempts as usize, expected.len());
+    }
+}
+
+#[test]
+fn progress_brings_the_next_one_after_half_an_hour_and_another_cause_at_once() {
+    let mut w = World::new();
+    let id = w.mission(vec![item("a", &[])]);
+    let start = w.now;
+    live_through(&mut w, HOUR * 4, false);
+    assert_eq!(asked(&w).len(), 3);
+    w.note(id, "somebody looks at it");
+    let progress = w.now;
+    live_through(&mut w, MINUTE * 30 - MICRO, true);
+    assert_eq!(asked(&w).len(), 3);
+    w.pass(MICRO);
+    let (at, _, attempt) = asked(&w).pop().unwrap();
+    assert_eq!((at.since(progress), attempt), (MINUTE * 30, 1));
+    live_through(&mut w, HOUR, false);
+    assert_eq!((asked(&w).len(), asked(&w)[4].0.since(at), asked(&w)[4].2), (5, HOUR, 2));
+
+    let a = w.id("a");
+    w.ok(Command::HoldItem(a, "later".into()));
+    assert_eq!((w.said("mission_help_retired"), inbox_of(&w).len()), (1, 0));
+    w.pass(STUCK);
+    let (last, text, attempt) = asked(&w).pop().unwrap();
+    assert_eq!((last, attempt, asked(&w).len()), (w.now, 1, 6), "{text}: as soon as its rule holds");
+    assert!(text.contains("is still blocked: ") && text.ends_with("(held: a)"), "{text}");
+    assert_eq!(inbox_of(&w).len(), 1);
+    assert!(last.since(start) > HOUR * 4);
+}
+
+#[test]
+fn the_count_in_the_words_does_not_make_it_another_cause() {
+    let mut w = World::new();
+    let id = w.mission(vec![item("a", &[]), item("b", &[])]);
+    assert_eq!(asked(&w).len(), 1);
+    w.pass(MINUTE);
+    let b = w.id("b");
+    w.ok(Command::HoldItem(b, "later".into()));
+    assert_eq!(asked(&w).len(), 1, "one ready item fewer");
+    w.pass(MINUTE * 30);
+    let words = format!("Mission {} has 1 ready work item(s) but no idle agents are available", id.short());
+    assert_eq!(texts(&w)[1..], [words], "and the words are those of now");
+}
+
+#[test]
+fn a_hundred_restarts_ask_for_nothing_a_second_time() {
+    for mut w in [
+        {
+            let mut w = World::new();
+            w.mission(vec![item("a", &[])]);
+            w
+        },
+        paused().0,
+    ] {
+        w.pass(STUCK);
+        assert_eq!(asked(&w).len(), 1);
+        for _ in 0..100 {
+            w.restart();
+            w.pass(Duration::from_secs(7));
+        }
+        assert_eq!((asked(&w).len(), w.said("mission_help_retired")), (1, 0));
+    }
+}

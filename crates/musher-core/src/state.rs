@@ -439,18 +439,20 @@ impl State {
 
     /// The next moment at which something is due by itself, if any.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.next_due_by_rows().into_iter().chain(self.nodes.next_due()).min()
-    }
-
-    /// The same by what the rows tell: without the terms of nodes, which begin anew with each start.
-    pub fn next_due_by_rows(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at).into_iter().chain(self.heals.values().copied()).min()
+        let first = self.timers.first().map(|(at, _)| *at);
+        first.into_iter().chain(self.heals.values().copied()).chain(self.nodes.next_due()).min()
     }
 
     /// The same without help requests: a mission that waits for a person asks again and again, for ever.
     pub fn next_due_but_help(&self) -> Option<Timestamp> {
+        self.next_due_by_rows().into_iter().chain(self.nodes.next_due()).min()
+    }
+
+    /// The same by what the rows tell alone: without the terms of nodes, which begin anew with each start, and without help
+    /// requests, which are due again once each mission was judged.
+    pub fn next_due_by_rows(&self) -> Option<Timestamp> {
         let timers = self.timers.iter().find(|(_, timer)| !matches!(timer, Timer::Help(_))).map(|(at, _)| *at);
-        timers.into_iter().chain(self.heals.values().copied()).chain(self.nodes.next_due()).min()
+        timers.into_iter().chain(self.heals.values().copied()).min()
     }
 
     pub(crate) fn first_promotable(&self) -> Option<ItemId> {

@@ -268,7 +268,9 @@ impl Night {
 
     /// When something is due by itself, in true time.
     fn due(&self) -> Option<i64> {
-        let due = self.machine.as_ref()?.state().next_due()?;
+        let state = self.machine.as_ref()?.state();
+        // What waits for a person asks for help again and again: with nothing else to come, that is rest.
+        let due = if self.queue.is_empty() { state.next_due_but_help() } else { state.next_due() }?;
         Some((due.as_micros() - self.skew).max(self.held_off))
     }
 

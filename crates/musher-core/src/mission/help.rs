@@ -11,7 +11,7 @@ use super::{Dispatcher, STUCK_AFTER};
 use crate::change::Change;
 use crate::event::Happened;
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, Phase};
+use crate::item::{Item, Phase, Worktree};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 use crate::time::Timestamp;
@@ -150,7 +150,8 @@ fn never_taken(state: &State, entry: &MissionEntry) -> bool {
 fn waits_for_capacity(state: &State, entry: &MissionEntry) -> bool {
     let waits = |item: &Item| {
         let backs_off = item.not_before.is_some() && !state.ready().contains(item);
-        item.phase() == Phase::Ready && !backs_off && crate::dispatch::held_back(state, item).is_none()
+        let ends = !state.runs_of(item.id).is_empty() || item.worktree == Worktree::Removing;
+        item.phase() == Phase::Ready && !backs_off && !ends
     };
     dispatches(entry) && !is_at_work(state, entry) && entry.items.iter().filter_map(|id| state.item(*id)).any(waits)
 }

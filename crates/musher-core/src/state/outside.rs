@@ -161,6 +161,11 @@ impl State {
         if runs.is_empty() {
             self.heard.remove(&row.mission);
         }
+        // What it asks for may be over now, or be another run of its that is silent for as long.
+        let asks = self.missions.get(&row.mission).and_then(|entry| entry.row.dispatcher.open_help());
+        if asks.is_some_and(|help| matches!(help.cause, mission::Cause::Stuck(_))) {
+            self.unjudged.insert(row.mission);
+        }
         self.rearm_help(row.mission);
     }
 

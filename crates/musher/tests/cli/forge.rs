@@ -340,6 +340,9 @@ fn issues_become_a_plan_file_and_what_is_wrong_with_them_is_said_before_anything
     let none = command.env_remove("GITHUB_TOKEN").env_remove("GH_TOKEN").env("GH_CONFIG_DIR", bench.repo.path());
     Said::from(none.output().unwrap()).refused(2, "there is no token for the forge");
 
+    bench.repo.git(&["remote", "rename", "origin", "elsewhere"]);
+    bench.musher(&["mission", "start", "--text", "do it"]).refused(2, "needs a remote `origin`");
+
     let missions = bench.musher(&["mission", "list", "--all", "--json"]).ok().json();
     assert_eq!(missions["missions"], serde_json::json!([]), "nothing has started");
     let changed = bench.fake.take_seen().into_iter().filter(|s| s.method != "GET" && s.path != "/graphql");

@@ -1,8 +1,8 @@
 //! From a plan to a mission that can be started: the repository is looked at first, so that nothing starts half.
 
-use musher_core::mission::MissionItem;
+use musher_core::mission::{Delivery, MissionItem};
 use musher_core::plan::{self, Plan};
-use musher_git::{PreflightError, preflight};
+use musher_git::{PreflightError, RemoteName, preflight};
 use musher_server::api::{NewItem, StartMission};
 
 use crate::error::{Exit, Failure};
@@ -22,6 +22,9 @@ pub(crate) fn start_of(project: &Project, plan: Plan, base: Option<&str>) -> Res
         let fix = error.fix();
         Failure::caused(exit, &error).fix(fix)
     })?;
+    if project.config.project.delivery == Delivery::Pr {
+        has_origin(project)?;
+    }
     let policy = plan.policy.apply(project.config.policy.clone());
     Ok(StartMission {
         goal: plan.goal,
@@ -30,6 +33,17 @@ pub(crate) fn start_of(project: &Project, plan: Plan, base: Option<&str>) -> Res
         ask: false,
         items: plan.items.into_iter().map(MissionItem::from).map(NewItem::from).collect(),
     })
+}
+
+/// Pull requests are made from branches that lie at `origin`: without one, items would be finished and go nowhere.
+fn has_origin(project: &Project) -> Result<(), Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| Failure::caused(Exit::Failed, error);
+    let origin = RemoteName::parse("origin").map_err(|error| failed(&error))?;
+    match project.repository.address_of(&origin).map_err(|error| failed(&error))? {
+        Some(_) => Ok(()),
+        None => Err(Failure::usage("`delivery = \"pr\"` needs a remote `origin`, and there is none")
+            .fix("`git remote add origin ADDRESS`, or another `delivery` in musher.toml")),
+    }
 }
 
 /// A mission of one item.

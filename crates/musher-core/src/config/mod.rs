@@ -12,6 +12,7 @@ mod forge;
 pub(crate) mod key;
 mod keys;
 mod layer;
+mod nesting;
 mod placeholder;
 mod price;
 mod project;

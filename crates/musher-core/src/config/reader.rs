@@ -3,6 +3,7 @@
 use toml_edit::{Document, Item, TableLike, Value};
 
 use super::key::{Key, Shape, quoted};
+use super::nesting::{DEEPEST, too_deep};
 use super::quantity;
 use crate::problem::{Problems, Report};
 use crate::time::Timestamp;
@@ -21,6 +22,10 @@ pub(crate) fn read<T>(
     read: impl FnOnce(&Fields, &mut Report) -> T,
 ) -> Result<T, Problems> {
     let mut report = Report::new(file, text);
+    if let Some(at) = too_deep(text) {
+        report.add_with_fix(at, format!("it is nested deeper than {DEEPEST} levels"), "write it flatter");
+        return Err(report.into_problems());
+    }
     match Document::parse(text) {
         Ok(document) => {
             let value = read(&Fields::open(document.as_table(), keys, 0, &mut report), &mut report);

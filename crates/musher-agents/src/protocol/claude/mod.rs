@@ -208,8 +208,13 @@ impl Claude {
 
     fn result(&mut self, event: &Value, seen: &mut Vec<Observation>) {
         self.meter(event, seen);
-        let open = std::mem::take(&mut self.open).into_values().filter(|open| open.shown);
-        seen.extend(open.map(|open| Observation::PermissionGone(open.reference)));
+        for Open { reference, shown } in std::mem::take(&mut self.open).into_values() {
+            if shown {
+                // What was asked in a turn that is over is not answered any more: nobody knows what a yes would be taken for.
+                self.queue.retain(|say| answers(&say.key) != Some(&reference));
+                seen.push(Observation::PermissionGone(reference));
+            }
+        }
         if !self.echoes {
             self.taken = self.told;
         }

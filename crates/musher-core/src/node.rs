@@ -9,7 +9,6 @@ use crate::agent::Agent;
 use crate::change::Change;
 use crate::command::Refused;
 use crate::event::{Event, Happened};
-use crate::id::AgentId;
 use crate::state::State;
 use crate::step::Context;
 use crate::time::Timestamp;
@@ -70,7 +69,7 @@ pub fn fell_silent(state: &State, name: &str, cx: &Context) -> Result<Change, Re
 /// An event for each agent of a node that takes work or not by the node alone.
 fn of_its_agents(state: &State, name: &str, happened: impl Fn(&Agent) -> Happened, cx: &Context) -> Vec<Event> {
     let agents = state.agents_of_node(name).filter_map(|id| state.agent(id)).filter(|agent| !agent.is_held());
-    agents.map(|agent| about(agent.id, happened(agent), cx)).collect()
+    agents.map(|agent| cx.about_agent(agent.id, happened(agent))).collect()
 }
 
 /// What is said of an agent that nothing of its own keeps from work any more: that it takes work, or that its node is
@@ -93,17 +92,5 @@ fn silence(name: &str, node: Option<&Node>) -> String {
     match node {
         Some(node) => format!("its node `{name}` was last heard at {}", node.heard_at),
         None => format!("its node `{name}` was never heard; `musher node heartbeat {name}` says that it is there"),
-    }
-}
-
-fn about(agent: AgentId, happened: Happened, cx: &Context) -> Event {
-    Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: Some(agent),
-        run: None,
-        happened,
     }
 }

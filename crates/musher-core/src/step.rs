@@ -6,7 +6,7 @@ use crate::effect::{Effect, EffectKind};
 use crate::entropy::Entropy;
 use crate::event::{Event, Happened};
 use crate::forge::{ForgeAnswer, ForgeWork};
-use crate::id::{EffectId, ItemId, MissionId};
+use crate::id::{AgentId, EffectId, ItemId, MissionId};
 use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
@@ -41,6 +41,19 @@ impl Context<'_> {
     /// An event about a run of an item: a review is not the item's own.
     pub fn about_run(&self, item: &Item, run: &Run, happened: Happened) -> Event {
         Event { agent: Some(run.agent), run: Some(run.id), ..self.about(item, happened) }
+    }
+
+    /// An event about an agent, whatever it works on.
+    pub fn about_agent(&self, agent: AgentId, happened: Happened) -> Event {
+        Event {
+            at: self.now,
+            actor: self.actor.text().into(),
+            mission: None,
+            item: None,
+            agent: Some(agent),
+            run: None,
+            happened,
+        }
     }
 
     /// An event about a mission.

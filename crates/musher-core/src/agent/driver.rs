@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Agent;
 use crate::change::Change;
 use crate::command::Refused;
-use crate::event::{Event, Happened};
+use crate::event::Happened;
 use crate::id::{AgentId, RunId};
 use crate::run::{FailureClass, Outcome, Run};
 use crate::state::State;
@@ -112,14 +112,16 @@ fn failed(state: &State, change: &mut Change, agent: &Agent, why: &str, is_canar
         row.updated_at = cx.now;
         put(change, row);
     }
-    change.events.push(said(agent.id, Happened::DriverPaused { driver: driver.clone(), until, why: why.into() }, cx));
+    change
+        .events
+        .push(cx.about_agent(agent.id, Happened::DriverPaused { driver: driver.clone(), until, why: why.into() }));
 }
 
 /// A run worked, so the driver can be set up.
 fn works(state: &State, change: &mut Change, driver: &str, cx: &Context) {
     let rows = of_driver(state, change, driver);
     let Some(first) = rows.iter().find(|row| row.suspended.is_some()) else { return };
-    change.events.push(said(first.id, Happened::DriverResumed { driver: driver.into() }, cx));
+    change.events.push(cx.about_agent(first.id, Happened::DriverResumed { driver: driver.into() }));
     for row in rows.into_iter().filter(|row| row.suspended.is_some()) {
         put(change, Agent { suspended: None, updated_at: cx.now, ..row });
     }
@@ -138,7 +140,7 @@ pub fn probe(state: &State, id: AgentId, cx: &Context) -> Result<Change, Refused
     if agent.removed {
         put(&mut change, Agent { suspended: None, ..agent.clone() });
     }
-    change.events.push(said(id, Happened::DriverProbed { driver: agent.spec.driver.clone() }, cx));
+    change.events.push(cx.about_agent(id, Happened::DriverProbed { driver: agent.spec.driver.clone() }));
     Ok(change)
 }
 
@@ -165,16 +167,4 @@ fn of_driver(state: &State, change: &Change, driver: &str) -> Vec<Agent> {
 fn put(change: &mut Change, row: Agent) {
     change.agents.retain(|other| other.id != row.id);
     change.agents.push(row);
-}
-
-fn said(agent: AgentId, happened: Happened, cx: &Context) -> Event {
-    Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: Some(agent),
-        run: None,
-        happened,
-    }
 }

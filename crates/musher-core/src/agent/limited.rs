@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Agent;
 use crate::change::Change;
 use crate::command::Refused;
-use crate::event::{Event, Happened};
+use crate::event::Happened;
 use crate::id::AgentId;
 use crate::state::State;
 use crate::step::Context;
@@ -37,7 +37,7 @@ pub fn rate_limited(state: &State, id: AgentId, resets_at: Option<Timestamp>, cx
             updated_at: cx.now,
             ..agent.clone()
         };
-        change.events.push(said(agent.id, Happened::AgentRateLimited { until }, cx));
+        change.events.push(cx.about_agent(agent.id, Happened::AgentRateLimited { until }));
         change.agents.push(row);
     }
     change
@@ -50,18 +50,6 @@ pub fn lift(state: &State, id: AgentId, cx: &Context) -> Result<Change, Refused>
         return Err(Refused::Stale { what: "its account is not free yet" });
     }
     let row = Agent { limited_until: None, updated_at: cx.now, ..agent.clone() };
-    let events = vec![said(id, Happened::AgentRateLimitLifted {}, cx)];
+    let events = vec![cx.about_agent(id, Happened::AgentRateLimitLifted {})];
     Ok(Change { agents: vec![row], events, ..Change::default() })
-}
-
-fn said(agent: AgentId, happened: Happened, cx: &Context) -> Event {
-    Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: Some(agent),
-        run: None,
-        happened,
-    }
 }

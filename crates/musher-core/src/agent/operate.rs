@@ -19,18 +19,6 @@ fn find(state: &State, id: AgentId) -> Result<&Agent, Refused> {
     state.agent(id).filter(|a| !a.removed).ok_or_else(|| Refused::NotFound { noun: "agent", name: id.short() })
 }
 
-fn event(agent: AgentId, happened: Happened, cx: &Context) -> Event {
-    Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: Some(agent),
-        run: None,
-        happened,
-    }
-}
-
 fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
     Agent {
         id: AgentId::new(cx.now, cx.entropy),
@@ -52,10 +40,10 @@ fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
 /// What is said of a definition: that it is there, and whether its node keeps it from work now that did not, or the
 /// other way round.
 fn of_definition(state: &State, known: Option<&Agent>, row: &Agent, cx: &Context) -> Vec<Event> {
-    let mut events = vec![event(row.id, Happened::AgentDefined { name: row.spec.name.clone() }, cx)];
+    let mut events = vec![cx.about_agent(row.id, Happened::AgentDefined { name: row.spec.name.clone() })];
     let was_offline = known.is_some_and(|known| state.is_offline(known));
     if was_offline != state.is_offline(row) && !row.is_held() {
-        events.push(event(row.id, node::now_takes_work(state, row), cx));
+        events.push(cx.about_agent(row.id, node::now_takes_work(state, row)));
     }
     events
 }
@@ -89,7 +77,7 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
         .filter(|a| !a.removed && a.source == Source::Config && !specs.iter().any(|s| s.name == a.spec.name))
     {
         let why = "its entry in the config is gone".into();
-        change.events.push(event(gone.id, Happened::AgentOffline { name: gone.spec.name.clone(), why }, cx));
+        change.events.push(cx.about_agent(gone.id, Happened::AgentOffline { name: gone.spec.name.clone(), why }));
         change.agents.push(Agent { removed: true, updated_at: cx.now, ..gone.clone() });
     }
     change
@@ -142,7 +130,7 @@ pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, 
 
 fn offline(row: Agent, why: &str, cx: &Context) -> Change {
     let happened = Happened::AgentOffline { name: row.spec.name.clone(), why: why.into() };
-    let events = vec![event(row.id, happened, cx)];
+    let events = vec![cx.about_agent(row.id, happened)];
     Change { agents: vec![row], events, ..Change::default() }
 }
 
@@ -171,7 +159,7 @@ pub fn resume(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, Re
         updated_at: cx.now,
         ..agent.clone()
     };
-    let events = vec![event(id, node::now_takes_work(state, &row), cx)];
+    let events = vec![cx.about_agent(id, node::now_takes_work(state, &row))];
     Ok(Change { agents: vec![row], events, ..Change::default() })
 }
 
@@ -187,7 +175,7 @@ pub fn restart(state: &State, id: AgentId, cx: &mut Context) -> Result<Change, R
         }
     }
     let runs = u32::try_from(runs.len()).unwrap_or(u32::MAX);
-    change.events.push(event(id, Happened::AgentRestarted { runs }, cx));
+    change.events.push(cx.about_agent(id, Happened::AgentRestarted { runs }));
     Ok(change)
 }
 
@@ -222,7 +210,7 @@ pub fn setup_checked(state: &State, id: AgentId, problem: Option<&str>, cx: &mut
     match problem {
         Some(why) => Ok(offline(row, why, cx)),
         None => {
-            let events = vec![event(id, node::now_takes_work(state, &row), cx)];
+            let events = vec![cx.about_agent(id, node::now_takes_work(state, &row))];
             Ok(Change { agents: vec![row], events, ..Change::default() })
         }
     }

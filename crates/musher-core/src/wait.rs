@@ -8,7 +8,7 @@ use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
 use crate::node;
-use crate::quota::Denied;
+use crate::quota::{Cap, Denied};
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 use crate::watch::{Watch, WatchKind};
@@ -184,6 +184,11 @@ fn outside(watch: &Watch) -> Wait {
 /// Its pull request, and each of its watches that is open.
 fn followed(state: &State, item: &Item) -> Vec<Wait> {
     let Some(pull) = state.pull(item.id) else { return vec![wait(WaitCode::Watch, "its pull request is being made")] };
+    if let Some(denied) = state.is_kept_closed(item.id) {
+        let text = format!("{denied}; `musher quota set repo daily_prs LIMIT` allows more");
+        let until = state.books().repo().and_then(|account| account.ends(Cap::DailyPrs));
+        return vec![Wait { code: WaitCode::Quota, text, until }];
+    }
     let until = pull.looks.due;
     if let Some(error) = &pull.looks.error {
         return vec![Wait { code: WaitCode::Watch, text: format!("{}: {error}", pull.name()), until }];

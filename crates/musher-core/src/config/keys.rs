@@ -247,8 +247,8 @@ pub(crate) const WORKSPACE_QUOTA: &[Key] = &[Key::new("daily_usd", Shape::Money,
 
 /// `[quota.repo]`.
 pub(crate) const REPO_QUOTA: &[Key] = &[
+    Key::new("daily_prs", Shape::Whole(0, MOST), "", "Pull requests that are opened on a day."),
     Key::new("cooldown_after_failure", Shape::Duration(0), "", "How long no run begins after one has failed."),
-    Key::later("daily_prs"),
     Key::later("daily_issues"),
 ];
 

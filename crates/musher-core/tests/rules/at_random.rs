@@ -194,7 +194,7 @@ fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> 
     }
     Report::Forge(match work {
         ForgeWork::OpenPull { draft } => {
-            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2) }
+            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2), adopted: c.one_in(4) }
         }
         ForgeWork::LookAtPull { number } => ForgeAnswer::PullLooked(Box::new(some_pull(c, w, effect.item, *number))),
         ForgeWork::MarkReady { .. } => ForgeAnswer::PullReady,

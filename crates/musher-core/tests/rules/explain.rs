@@ -1,15 +1,16 @@
 //! What `musher explain` says: for every code a world in which something waits for just that, and the words.
 
 use musher_core::agent::AgentSpec;
-use musher_core::command::{Command, Lacking, Landing, Report};
+use musher_core::command::{Command, Lacking, Landing, Push, Report};
+use musher_core::config::ProjectSettings;
 use musher_core::item::Kind;
-use musher_core::mission::{MissionItem, OnCap, Policy};
-use musher_core::quota::{Cap, Rules};
+use musher_core::mission::{Delivery, MissionItem, OnCap, Policy};
+use musher_core::quota::{Cap, Quotas, Rules};
 use musher_core::run::{FailureClass, Outcome};
 use musher_core::wait::{self, WaitCode};
 use musher_core::watch::WatchKind;
 
-use crate::world::{World, agent, failed, finished, item, policy, tokens, words};
+use crate::world::{World, agent, failed, finished, item, policy, settings, tokens, words};
 
 /// The code after this one, so that a new one needs a row here before anything compiles.
 const fn after(code: WaitCode) -> Option<WaitCode> {
@@ -248,4 +249,15 @@ fn other_words_of_the_same_codes() {
     w.land("a");
     let set = told(&w, &["mission tokens exceeded; `musher quota set mission:MISSION tokens LIMIT` allows more"]);
     assert_eq!(only(&w), set);
+
+    let repo = Rules { caps: [(Cap::DailyPrs, 1)].into(), model_allowlist: None };
+    let quota = Quotas { repo, ..Quotas::default() };
+    let mut w = World::with_settings(ProjectSettings { delivery: Delivery::Pr, quota, ..settings() });
+    w.agent(AgentSpec { max_load: 0, ..agent("a1") });
+    w.mission_with(Policy { max_parallel_items: 9, ..policy() }, vec![item("a", &[]), item("x", &[])]);
+    for key in ["a", "x"] {
+        w.work(key);
+        w.report(key, "push_branch", Report::Pushed(Push::Done));
+    }
+    assert_eq!(only(&w), ["repo daily_prs exceeded; `musher quota set repo daily_prs LIMIT` allows more"]);
 }

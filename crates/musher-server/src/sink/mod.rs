@@ -7,7 +7,6 @@
 mod lines;
 mod sign;
 mod target;
-mod tls;
 mod webhook;
 mod worker;
 
@@ -21,6 +20,7 @@ use musher_core::command::{Actor, Command};
 use musher_core::config::{SinkConfig, SinkTo};
 use musher_core::sink::{Sink, cursor_of};
 use musher_engine::{Engine, EngineError};
+use musher_tls::Trust;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -28,7 +28,6 @@ use crate::api::{self, Problem};
 use crate::problem;
 use crate::readers::Readers;
 use target::Target;
-pub(crate) use tls::Trust;
 use webhook::Post;
 pub(crate) use webhook::{Failed, connect, with_causes};
 pub use worker::Rest;

@@ -4,10 +4,10 @@ use axum::body::Bytes;
 use musher_core::config::{SinkConfig, SinkTo};
 use musher_core::event::Logged;
 use musher_core::time::Timestamp;
+use musher_tls::Trust;
 
 use super::lines::{Last, Open, Plan};
 use super::sign::Secret;
-use super::tls::Trust;
 use super::webhook::{Failed, Post, TIMEOUT, Webhook};
 use crate::view;
 

@@ -301,9 +301,9 @@ pub(crate) const SINK: &[Key] = &[
     ),
     Key::new(
         "kind",
-        Shape::Word(&["webhook", "file"]),
+        Shape::Word(&["webhook", "file", "desktop"]),
         "",
-        "A signed HTTP request an event, or a line of JSON an event in a file. Required.",
+        "A signed HTTP request an event, a line of JSON an event in a file, or notifications on this desktop. Required.",
     ),
     Key::new("url", Shape::Text, "", "Where a webhook is sent, `https://` or `http://`. A webhook has one."),
     Key::new(
@@ -320,7 +320,12 @@ pub(crate) const SINK: &[Key] = &[
     ),
     Key::new("max_size", Shape::Size(1), "64MiB", "How large a file grows before a new one is begun."),
     Key::new("keep", Shape::Whole(0, 1_000), "5", "How many full files are kept, as `PATH.1`, the newest, `PATH.2` …"),
-    Key::new("kinds", Shape::Texts, "all", "Names of events; `*` stands for any part of a name, as in `item_*`."),
+    Key::new(
+        "kinds",
+        Shape::Texts,
+        "all; of a desktop what asks a person for something",
+        "Names of events; `*` stands for any part of a name, as in `item_*`.",
+    ),
     Key::new(
         "missions",
         Shape::Texts,

@@ -135,6 +135,7 @@ impl File {
                 self.text("max_size", Some(&show_bytes(*max_size_bytes)));
                 self.line("keep", keep);
             }
+            SinkTo::Desktop => {}
         }
         self.line("kinds", toml_array(&sink.kinds));
         self.line("missions", toml_array(&sink.missions));

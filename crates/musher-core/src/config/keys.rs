@@ -104,6 +104,14 @@ pub(crate) const PROJECT: &[Key] = &[
     Key::new("enforce_touches", Shape::Flag, "false", "Whether changes outside an item's `touches` are refused."),
     Key::new("setup", Shape::Text, "", "Runs once in a new worktree, by `sh -c`."),
     Key::new("teardown", Shape::Text, "", "Runs before a worktree is removed, by `sh -c`."),
+    Key::new(
+        "prompt",
+        Shape::Text,
+        "",
+        "What agents are told before the text of an item. `{{ issue.identifier }}`, `{{ issue.title }}`, \
+         `{{ issue.description }}`, `{{ issue.labels }}` and `{{ attempt }}` are filled in, and `{% if attempt %}` … \
+         `{% else %}` … `{% endif %}` is chosen from. With the description in it, the item's text is not said again.",
+    ),
     Key::new("copy", Shape::Texts, "", "Untracked files that are brought into a new worktree, such as `.env`."),
     Key::new("keep", Shape::Texts, "", "Globs of ignored files that keep a worktree from being removed."),
     Key::new("min_free", Shape::Size(0), "2GiB", "No new worktree below this much free disk."),

@@ -19,3 +19,4 @@ mod sandbox;
 mod sinks;
 mod spoken;
 mod tools;
+mod workflow;

@@ -30,6 +30,6 @@ mod web;
 pub use app::About;
 pub use client::{Client, ClientError};
 pub use serve::{ServeError, Server};
-pub use sink::{Rest, SinkSetup, Sinks};
+pub use sink::{Notifier, Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};
 pub use web::WebDriver;

@@ -29,6 +29,7 @@ max_file_size = "1MiB"
 enforce_touches = true
 setup = "make deps"
 teardown = "make down"
+prompt = "Work on {{ issue.identifier }}."
 copy = [".env"]
 keep = ["*.log"]
 min_free = 1024
@@ -173,6 +174,7 @@ fn a_file_may_use_every_key() {
         enforce_touches: true,
         setup: Some("make deps".into()),
         teardown: Some("make down".into()),
+        prompt: Some("Work on {{ issue.identifier }}.".into()),
         copy: vec![".env".into()],
         keep: vec!["*.log".into()],
         min_free_bytes: 1024,
@@ -421,7 +423,7 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "[[sinks]]",
         "1:1: the sink has no `name` (add a short name of [a-z0-9_-], such as name = \"ops\")\n\
-      1:1: the sink has no `kind` (write kind = \"webhook\" or kind = \"file\")",
+      1:1: the sink has no `kind` (write kind = \"webhook\", kind = \"file\" or kind = \"desktop\")",
     ),
     (
         "[[sinks]]\nname='A b'\nkind='webhok'\n[[sinks]]\nname='b'\nkind='webhook'\npath='x'",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::Batch;
 use crate::change::Change;
 use crate::command::Refused;
-use crate::event::{Event, Happened};
+use crate::event::Happened;
 use crate::id::ItemId;
 use crate::item::{self, BlockedReason, Item, ItemState, MergeStage, Phase};
 use crate::state::State;
@@ -88,14 +88,5 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
 }
 
 fn changed(row: MergeQueue, happened: Happened, cx: &Context) -> Change {
-    let event = Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: None,
-        run: None,
-        happened,
-    };
-    Change { queue: Some(Box::new(row)), events: vec![event], ..Change::default() }
+    Change { queue: Some(Box::new(row)), events: vec![cx.event(happened)], ..Change::default() }
 }

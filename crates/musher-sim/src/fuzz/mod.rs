@@ -20,6 +20,7 @@ mod samples;
 mod settings;
 mod shell;
 mod swap;
+mod workflows;
 
 /// A parser with what must hold for it.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "document", samples: samples::documents, holds: plans::holds },
     Target { name: "configuration", samples: samples::settings, holds: settings::holds },
     Target { name: "variables", samples: samples::variables, holds: settings::variables },
+    Target { name: "workflow", samples: samples::workflows, holds: workflows::holds },
     Target { name: "note", samples: samples::notes, holds: notes::holds },
     Target { name: "commands", samples: samples::commands, holds: shell::holds },
     Target { name: "rules", samples: samples::commands, holds: shell::rules },

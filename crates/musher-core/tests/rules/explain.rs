@@ -261,3 +261,74 @@ fn other_words_of_the_same_codes() {
     }
     assert_eq!(only(&w), ["repo daily_prs exceeded; `musher quota set repo daily_prs LIMIT` allows more"]);
 }
+
+/// What is said of `x` in a few words.
+fn brief(code: WaitCode) -> &'static str {
+    match code {
+        WaitCode::Dependency => "waits for a",
+        WaitCode::NotBefore => "attempt 2",
+        WaitCode::ParallelLimit => "its mission has 1 at work",
+        WaitCode::NoAgent => "no agent that fits",
+        WaitCode::AgentsBusy => "1 agent busy",
+        WaitCode::AgentOffline => "1 agent unable to start",
+        WaitCode::AgentPaused => "1 agent paused",
+        WaitCode::Quota => "quota: daily job limit exceeded",
+        WaitCode::RateLimited => "the account of a1 rests",
+        WaitCode::TouchesOverlap => "a is at work on the same files",
+        WaitCode::Review => "review by judge",
+        WaitCode::Approval => "approval by a person",
+        WaitCode::Watch => "until acme/lib#9 is closed",
+        WaitCode::MergeQueue => "merge queue, 2nd",
+        WaitCode::BaseDirty => "merge: `/repo` cannot be advanced: it has uncommitted changes",
+        WaitCode::Held => "held: let me look",
+        WaitCode::Paused => "its mission is paused",
+        WaitCode::Blocked => "",
+        WaitCode::Disk => "no room on the disk",
+        WaitCode::Lease => "its earlier run is not ended yet",
+    }
+}
+
+#[test]
+fn every_reason_is_said_in_a_few_words_too_without_what_helps_and_without_the_moment() {
+    let mut code = Some(WaitCode::Dependency);
+    let mut wrong = Vec::new();
+    while let Some(this) = code {
+        let (w, _) = world_of(this);
+        let wait = wait::of_item(&w.state, w.id("x")).into_iter().find(|wait| wait.code == this).unwrap();
+        let short = !wait.brief.contains("; ") && !wait.brief.contains("`musher ") && wait.brief.len() < 100;
+        let until = wait.until.is_some_and(|at| wait.brief.contains(&at.to_string()));
+        if !wait.brief.starts_with(brief(this)) || wait.brief.is_empty() || !short || until {
+            wrong.push((this, wait.brief));
+        }
+        code = after(this);
+    }
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn a_survey_puts_those_that_are_alike_together_and_asks_no_more_than_its_bound() {
+    let mut w = World::with_agents(1);
+    let names: Vec<String> = (0..300).map(|n| format!("p{n}")).collect();
+    let mut items = vec![item("a", &[]), item("b", &[]), item("c", &[])];
+    items.extend(names.iter().map(|name| item(name, &["a"])));
+    w.mission_with(Policy { max_parallel_items: 9, ..policy() }, items);
+    let survey = wait::survey(&w.state);
+    let told: Vec<_> =
+        survey.groups.iter().map(|g| (g.phase.name(), g.wait.brief.as_str(), g.count, g.items.len())).collect();
+    assert_eq!(told, [("ready", "1 agent busy", 2, 2), ("pending", "waits for a", 98, 3)]);
+    assert_eq!(survey.left_out.into_iter().map(|(phase, n)| (phase.name(), n)).collect::<Vec<_>>(), [("pending", 202)]);
+}
+
+#[test]
+fn an_agent_says_why_it_takes_nothing() {
+    let mut w = World::with_agents(1);
+    let why = |w: &World| wait::of_agent(&w.state, w.state.agent_named("a1").unwrap()).map(|wait| wait.brief);
+    assert_eq!(why(&w).as_deref(), Some("nothing is ready"));
+    w.mission(vec![MissionItem { labels: words(&["rust"]), ..item("x", &[]) }]);
+    assert_eq!(why(&w).as_deref(), Some("nothing that is ready fits it"));
+    w.mission(vec![item("y", &[])]);
+    assert_eq!(why(&w).as_deref(), Some("1 of 1 at work"));
+    let id = w.agent_id("a1");
+    w.ok(Command::PauseAgent(id));
+    assert_eq!(why(&w).as_deref(), Some("paused"));
+}

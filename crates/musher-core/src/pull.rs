@@ -47,6 +47,9 @@ pub struct Pull {
     /// When it is looked at.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub looks: Looks,
+    /// Whether a look has found what no webhook had told of: it is looked at as if there were none, until one comes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
     /// What was tried against red checks.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub ci: CiFixes,

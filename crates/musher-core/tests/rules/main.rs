@@ -34,4 +34,5 @@ mod sinks_at_random;
 mod tools;
 mod verification;
 mod watches;
+mod webhooks;
 mod worktrees;

@@ -18,3 +18,4 @@ mod sandbox;
 mod sinks;
 mod spoken;
 mod tools;
+mod webhooks;

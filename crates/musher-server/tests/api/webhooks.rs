@@ -207,7 +207,7 @@ async fn a_body_without_end_is_turned_away_before_it_is_read() {
     let long = " ".repeat(LONGEST + 1);
     let signature = sign(SECRET, &long);
     let named = [("X-GitHub-Event", "issues"), ("X-GitHub-Delivery", "one"), ("X-Hub-Signature-256", &*signature)];
-    for length in [long.len().to_string(), (u64::MAX - 1).to_string()] {
+    for length in [long.len().to_string(), (1_u64 << 40).to_string()] {
         let headers = [&named[..], &[("Content-Length", &*length)]].concat();
         assert_eq!(bench.send_as("POST /v1/forge/webhook", &headers, b"").await, huge, "not a byte of it has come");
     }

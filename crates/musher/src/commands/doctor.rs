@@ -162,7 +162,7 @@ fn webhooks(config: &Config, paths: &Paths) -> Option<Check> {
         Ok(Some(setup)) => Some(pass(name, format!("the secret is set; those of {} are taken", setup.repository))),
         Err(failure) => {
             let fix = "set what `webhook` in [forge] names, to the secret that the forge signs with";
-            Some(fail(name, failure.in_one_line(), fix))
+            Some(fail(name, failure.words().0, fix))
         }
     }
 }

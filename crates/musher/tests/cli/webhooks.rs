@@ -9,7 +9,6 @@ use musher_server::Client;
 use musher_server::api::{NewItem, StartMission};
 
 use crate::forge::{Bench, REPO, person};
-use crate::harness::Daemon;
 
 const HOOKED: &str = "webhook = \"env:MUSHER_TEST_WEBHOOK\"";
 

@@ -405,6 +405,8 @@ pub enum Command {
     TendPull(ItemId),
     /// From musher to itself: this watch is to be looked at.
     LookAtWatch(WatchId),
+    /// From musher to itself: the oldest note among the comments on the pull request of this item is applied.
+    HeedComment(ItemId),
     /// From musher to itself: a member has left the batch, and the others go back into the queue.
     ReformBatch,
     /// From musher to itself: what is true of this mission now?

@@ -231,6 +231,8 @@ pub struct State {
     to_tend: BTreeSet<ItemId>,
     /// Watches that are due.
     to_look_at: BTreeSet<WatchId>,
+    /// Items whose pull request has notes that are not applied yet.
+    to_heed: BTreeSet<ItemId>,
     /// The moments of those timers that have just one each.
     armed: BTreeMap<Timer, Timestamp>,
     dispatch_due: bool,

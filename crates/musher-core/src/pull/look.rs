@@ -1,7 +1,7 @@
 //! What the forge answers about a pull request, and what follows from a look.
 
 use super::tend::{failed, followed, is_under_way, opened};
-use super::{Pull, mend};
+use super::{Pull, comment, mend};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::EffectKind;
@@ -232,6 +232,7 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
         row.url = seen.url.clone();
     }
     let mut change = Change::default();
+    comment::read(item, &mut row, seen, &mut change, cx);
     let triggered = watched(state, item, seen, &mut change, cx);
     row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };

@@ -48,6 +48,8 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         ci: CiFixes::default(),
         told: Vec::new(),
         read_to: 0,
+        remarks: Vec::new(),
+        disobeyed: Vec::new(),
         created_at: cx.now,
         updated_at: cx.now,
     };

@@ -10,6 +10,7 @@ mod approvals;
 mod archive;
 mod at_random;
 mod batches;
+mod comments;
 mod explain;
 mod fencing;
 mod helping;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use musher_core::command::{Command, Push, Report};
 use musher_core::config::ProjectSettings;
-use musher_core::forge::{Check, Conclusion, ForgeAnswer, Hint, PullSeen};
+use musher_core::forge::{Check, Conclusion, ForgeAnswer, ForgeFailure, Hint, PullSeen};
 use musher_core::item::Phase;
 use musher_core::mission::{Delivery, MissionItem};
 use musher_core::watch::WatchKind;
@@ -161,4 +161,34 @@ fn an_issue_of_the_repository_is_left_to_webhooks_and_one_elsewhere_is_not() {
             assert_eq!(w.webhook("closed", hint()), Heard::Unwatched);
         }
     }
+}
+
+#[test]
+fn a_day_without_the_forge_blocks_with_its_words_and_what_webhooks_have_lost_meanwhile_is_found() {
+    let mut w = opened();
+    look(&mut w, "pending");
+    w.hint(Hint::Pull(7));
+    look(&mut w, "pending");
+    assert_eq!(due(&w), FALLBACK);
+    let down = || Report::ForgeFailed(ForgeFailure::Unavailable("503".into()));
+    let from = w.now;
+    let mut looks = 0;
+    while w.phase("a") == Phase::Waiting && w.now.since(from) < DAY {
+        w.until_due();
+        if w.effects_of("a").contains(&"look_at_pull") {
+            w.report("a", "look_at_pull", down());
+            looks += 1;
+        }
+    }
+    assert_eq!((w.phase("a"), looks), (Phase::Blocked, 5), "after an hour and 13 minutes");
+    w.pass(DAY);
+    assert_eq!(
+        (w.hint(Hint::Pull(7)), w.effects_of("a").len()),
+        (Heard::Unwatched, 0),
+        "nobody looks at what is blocked"
+    );
+    let id = w.id("a");
+    w.ok(Command::RetryItem(id));
+    look(&mut w, "success");
+    assert_eq!((w.phase("a"), w.effects_of("a")), (Phase::Waiting, vec!["mark_ready"]));
 }

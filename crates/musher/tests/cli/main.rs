@@ -6,6 +6,7 @@ mod accounts;
 mod agent_restart;
 mod agents;
 mod bad_input;
+mod comments;
 mod forge;
 mod harness;
 mod kill;

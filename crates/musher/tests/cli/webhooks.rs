@@ -12,7 +12,7 @@ use crate::forge::{Bench, REPO, person};
 
 const HOOKED: &str = "webhook = \"env:MUSHER_TEST_WEBHOOK\"";
 
-fn bench() -> Bench {
+pub(crate) fn bench() -> Bench {
     let bench = Bench::new(HOOKED);
     let config = bench.repo.read("musher.toml").replace("http = false", "listen = \"127.0.0.1:0\"");
     bench.repo.write("musher.toml", &config);
@@ -27,7 +27,7 @@ fn address(bench: &Bench) -> String {
 }
 
 /// Sends a webhook as a tunnel hands it on; answers the status and what became of it.
-fn send(bench: &Bench, delivery: &Delivery) -> (u16, String) {
+pub(crate) fn send(bench: &Bench, delivery: &Delivery) -> (u16, String) {
     let mut stream = TcpStream::connect(address(bench)).unwrap();
     let length = delivery.body.len();
     let mut head = format!(
@@ -46,32 +46,34 @@ fn send(bench: &Bench, delivery: &Delivery) -> (u16, String) {
     (status, body["result"].as_str().or(body["code"].as_str()).unwrap().to_owned())
 }
 
-/// Lets a watch interval of a second pass more than twice, by another mission that waits for a program.
-fn intervals(bench: &Bench, name: &str) {
+/// Lets a watch interval of a second pass more than twice: an item that nobody can take waits for a program meanwhile.
+pub(crate) fn intervals(bench: &Bench, name: &str) {
     let count = bench.repo.file(name);
     let script = format!("echo x >>'{0}'; test $(wc -l <'{0}') -ge 4", count.display());
     let argv = ["sh", "-c", &*script].map(Box::from);
     let item = NewItem {
         key: "wait".to_owned(),
         title: "Wait".to_owned(),
-        skip: true,
-        then: vec![WatchKind::Command(argv.into())],
+        labels: vec!["nobody".to_owned()],
+        after: vec![WatchKind::Command(argv.into())],
         ..NewItem::default()
     };
     let policy = musher_core::mission::Policy { watch_interval_secs: 1, ..Default::default() };
     let wish = StartMission { goal: name.to_owned(), policy, base: "main".to_owned(), ask: false, items: vec![item] };
     let client = Client::new(bench.repo.file(".musher/daemon.sock"));
-    let mission = bench.runtime.block_on(client.start_mission(&wish)).unwrap();
-    completed(bench, &mission.id.to_string());
+    let mission = bench.runtime.block_on(client.start_mission(&wish)).unwrap().id.to_string();
+    let mut events = bench.repo.follow(0);
+    while events.until("watch_done")["mission"] != mission {}
+    assert_eq!(bench.repo.read(name).lines().count(), 4);
 }
 
-fn completed(bench: &Bench, mission: &str) {
+pub(crate) fn completed(bench: &Bench, mission: &str) {
     let mut events = bench.repo.follow(0);
     while events.until("mission_completed")["mission"] != mission {}
 }
 
 /// Starts a mission whose pull request waits for its check, and answers its id, the number and the head.
-fn waiting(bench: &Bench) -> (String, u64, String) {
+pub(crate) fn waiting(bench: &Bench) -> (String, u64, String) {
     bench.fake.world(|world| {
         let ci = |_: &Push| vec![("build".to_owned(), String::new())];
         world.repository(REPO).ci = Some(Box::new(ci));

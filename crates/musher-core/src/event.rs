@@ -222,6 +222,8 @@ catalogue! {
     PullMerged "pull_merged" { number: u64 = "its number", commit: Box<str> = "the commit in the base" }
     "Somebody closed the pull request without a merge."
     PullClosed "pull_closed" { number: u64 = "its number" }
+    "Somebody who is not trusted has written a note to musher on a pull request; it was not obeyed. Said once of each."
+    CommentDisobeyed "comment_disobeyed" { number: u64 = "the pull request's number", author: Box<str> = "who" }
     "Failed checks of a head commit run again, once."
     ChecksRerun "checks_rerun" { head: Box<str> = "the commit", checks: Box<[Box<str>]> = "their names", started: bool = "whether the forge runs them" }
     "What a watch looks for has happened; said again only when it has gone away in between."

@@ -11,7 +11,9 @@ use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, help, item, merge, mission, node, note, pull, quota, review, sink, tool, verify, watch};
+use crate::{
+    agent, approval, help, item, merge, mission, node, note, pull, quota, review, sink, tool, verify, watch, webhook,
+};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -131,7 +133,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::UseTool(run, tool) => tool::used(state, *run, tool, cx),
         Command::SetQuota(scope, setting) => quota::set(state, scope, setting, cx),
 
-        Command::HintForge(hint) => Ok(pull::hinted(state, hint, cx)),
+        Command::TakeWebhook(delivery, hints) => Ok(webhook::take(state, delivery, hints, cx)),
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 
         Command::PromoteItem(id) => item::promote(state, *id, cx),
@@ -145,6 +147,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::TendPull(id) => pull::tend(state, *id, cx),
         Command::LookAtWatch(id) => watch::look(state, *id, cx),
+        Command::HeedComment(id) => pull::heed(state, *id, cx),
         Command::ReformBatch => merge::reform(state, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),
         Command::NoteDispatch(id, code) => crate::dispatch::note_answer(state, *id, *code, cx),

@@ -26,6 +26,7 @@ mod token;
 mod tools;
 pub mod view;
 mod web;
+mod webhook;
 
 pub use app::About;
 pub use client::{Client, ClientError};
@@ -33,3 +34,4 @@ pub use serve::{ServeError, Server};
 pub use sink::{Notifier, Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};
 pub use web::WebDriver;
+pub use webhook::{WebhookSetup, Webhooks};

@@ -292,6 +292,12 @@ pub(crate) const FORGE: &[Key] = &[
         "What the forge knows musher by: `env:NAME` or `file:PATH`, never the token itself.",
     ),
     Key::new(
+        "webhook",
+        Shape::Text,
+        "no webhooks",
+        "What the forge signs its webhooks with: `env:NAME` or `file:PATH`, never the secret itself.",
+    ),
+    Key::new(
         "trust",
         Shape::Texts,
         "",

@@ -120,6 +120,7 @@ impl ProjectLayer {
             worktree_pool: self.worktree_pool.unwrap_or(default.worktree_pool),
             done_retention_secs: self.done_retention_secs.unwrap_or(default.done_retention_secs),
             retention_secs: self.retention_secs.unwrap_or(default.retention_secs),
+            webhooks: default.webhooks,
             prices: default.prices,
             quota: default.quota,
         }

@@ -86,6 +86,9 @@ pub struct ProjectSettings {
     pub done_retention_secs: u64,
     /// Seconds that transcripts of archived missions are kept. Default 90 days.
     pub retention_secs: u64,
+    /// Whether the forge sends webhooks: `webhook` is set in `[forge]`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub webhooks: bool,
     /// What tokens cost where an agent does not tell it. Stands in `[prices]`.
     #[serde(skip_serializing_if = "Prices::is_empty")]
     pub prices: Prices,
@@ -131,6 +134,7 @@ impl Default for ProjectSettings {
             worktree_pool: 0,
             done_retention_secs: 4 * 3600,
             retention_secs: 90 * 24 * 3600,
+            webhooks: false,
             prices: Prices::default(),
             quota: Quotas::default(),
         }

@@ -103,6 +103,7 @@ keep = 0
 repo = "acme/shop"
 api = "https://ghe.example/api/v3"
 token = "env:FORGE_TOKEN"
+webhook = "file:hook-secret"
 trust = ["ann", "dependabot[bot]"]
 [server]
 listen = "[::1]:8080"
@@ -179,6 +180,7 @@ fn a_file_may_use_every_key() {
         keep: vec!["*.log".into()],
         min_free_bytes: 1024,
         worktree_pool: 3,
+        webhooks: true,
         done_retention_secs: 0,
         retention_secs: 7 * 86_400,
         prices: Prices(
@@ -265,6 +267,7 @@ fn a_file_may_use_every_key() {
         repo: Some("acme/shop".into()),
         api: Some("https://ghe.example/api/v3".into()),
         token: Some(SecretRef::Env("FORGE_TOKEN".into())),
+        webhook: Some(SecretRef::File("hook-secret".into())),
         trust,
     };
     assert_eq!(config.forge, forge);
@@ -413,12 +416,14 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("prices=3", "1:8: `prices` must be a table, but it is 3"),
     (
-        "[forge]\nrepo='shop'\napi='ftp://x'\ntoken='hunter2'\ntrust=['@ann']",
+        "[forge]\nrepo='shop'\napi='ftp://x'\ntoken='hunter2'\ntrust=['@ann']\nwebhook='hunter3'",
         "2:6: `shop` names no repository (write it as \"owner/name\")\n\
       3:5: `ftp://x` is no address of an API (write it as \"https://HOST/api/v3\")\n\
       4:7: the forge's `token` is no reference (put it into an environment variable and write \"env:NAME\", or into a file \
       and write \"file:PATH\")\n\
-      5:8: `@ann` is no name of an account (write it as the forge does, without the `@`)",
+      5:8: `@ann` is no name of an account (write it as the forge does, without the `@`)\n\
+      6:9: the forge's `webhook` is no reference (put it into an environment variable and write \"env:NAME\", or into a file \
+      and write \"file:PATH\")",
     ),
     (
         "[[sinks]]",

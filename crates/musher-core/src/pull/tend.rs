@@ -45,10 +45,13 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         queued: false,
         empty_rebases: 0,
         looks: Looks::default(),
+        untold: false,
         ci: CiFixes::default(),
         told: Vec::new(),
         read_to: 0,
         counted_on: 0,
+        remarks: Vec::new(),
+        disobeyed: Vec::new(),
         created_at: cx.now,
         updated_at: cx.now,
     };
@@ -193,31 +196,37 @@ pub(crate) fn failed(state: &State, id: ItemId, failure: &ForgeFailure, cx: &mut
     }
 }
 
-/// A webhook says that something has changed: whoever watches it looks at once, or once more after the look under way.
-pub(crate) fn hinted(state: &State, hint: &Hint, cx: &Context) -> Change {
+/// A webhook says that something has changed: whoever watches it looks at once, or once more after the look under way. Also
+/// answers whether anybody watches it.
+pub(crate) fn hinted(state: &State, hint: &Hint, cx: &Context) -> (Change, bool) {
     let mut change = Change::default();
+    let mut watched = false;
     let meant = |pull: &&Pull| match hint {
         Hint::Pull(number) => pull.number == Some(*number),
         Hint::Commit(commit) => pull.pushed.as_ref() == Some(commit),
         Hint::Issue(_) => false,
     };
     for pull in state.pulls().filter(meant) {
-        let followed = state.item(pull.item).is_some_and(crate::state::follows_pull);
-        let looks = watch::hurried(&pull.looks, cx.now);
-        if followed && looks != pull.looks {
-            change.pulls.push(Pull { looks, ..pull.clone() });
+        if !state.item(pull.item).is_some_and(crate::state::follows_pull) {
+            continue;
+        }
+        watched = true;
+        let row = Pull { looks: watch::hurried(&pull.looks, cx.now), untold: false, ..pull.clone() };
+        if row != *pull {
+            change.pulls.push(row);
         }
     }
     if let Hint::Issue(issue) = hint {
-        let meant = |watch: &&Watch| watch.kind == WatchKind::IssueClosed(issue.clone()) && state.is_looked_at(watch);
-        for watch in state.watches().filter(meant) {
+        let same = |kind: &WatchKind| matches!(kind, WatchKind::IssueClosed(watched) if watched.is(issue));
+        for watch in state.watches().filter(|watch| same(&watch.kind) && state.is_looked_at(watch)) {
+            watched = true;
             let looks = watch::hurried(&watch.looks, cx.now);
             if looks != watch.looks {
                 change.watches.push(Watch { looks, ..watch.clone() });
             }
         }
     }
-    change
+    (change, watched)
 }
 
 /// Whether something is being done to the pull request of an item.

@@ -55,6 +55,8 @@ impl State {
         hold!(self.ready == self.ready_anew(), "the ready items are not those of the rows");
         hold!(self.roster == self.roster_anew(), "the roster is not that of the agents");
         self.check_nodes()?;
+        hold!(self.to_heed == self.to_heed_anew(), "the notes on pull requests are not those of the rows");
+        hold!(self.webhooks.agrees(), "the webhooks that are known are not those in order");
         for (name, sink) in &self.sinks {
             let cursor = self.cursors.get(&cursor_of(name));
             hold!(cursor.is_some(), "sink {name} has no cursor");

@@ -79,6 +79,15 @@ impl State {
         self.to_look_at.first().copied()
     }
 
+    pub(crate) fn first_to_heed(&self) -> Option<ItemId> {
+        self.to_heed.first().copied()
+    }
+
+    /// What of the notes on pull requests is known, built anew from the rows.
+    pub(super) fn to_heed_anew(&self) -> BTreeSet<ItemId> {
+        self.pulls.values().filter(|pull| !pull.remarks.is_empty()).map(|pull| pull.item).collect()
+    }
+
     pub(super) fn put_pull(&mut self, row: Pull) {
         let item = row.item;
         if !self.missions.contains_key(&row.mission) {
@@ -86,6 +95,11 @@ impl State {
         }
         self.unjudged.insert(row.mission);
         self.unindex_to_tend(item);
+        if row.remarks.is_empty() {
+            self.to_heed.remove(&item);
+        } else {
+            self.to_heed.insert(item);
+        }
         self.pulls.insert(item, row);
         self.rearm_pull(item);
     }
@@ -223,6 +237,7 @@ impl State {
         for item in items {
             self.unindex_to_tend(*item);
             self.pulls.remove(item);
+            self.to_heed.remove(item);
             self.rearm_pull(*item);
             for id in self.watches_of.remove(item).unwrap_or_default() {
                 self.watches.remove(&id);

@@ -292,13 +292,13 @@ fn a_check_that_stays_red_makes_one_fix_run_with_the_log_however_often_the_watch
     red_again(&mut w);
     assert_eq!(w.effects_of("a"), ["fetch_log"]);
     for _ in 0..3 {
-        w.ok(Command::HintForge(Hint::Pull(7)));
+        w.hint(Hint::Pull(7));
     }
     assert_eq!(w.effects_of("a"), ["fetch_log"]);
     forge(&mut w, "fetch_log", ForgeAnswer::LogFetched { tail: "assertion failed at line 7".into() });
     assert_eq!((w.phase("a"), w.said("item_refused")), (Phase::Assigned, 1));
     assert!(w.lesson("a").contains("c0") && w.lesson("a").contains("line 7") && w.lesson("a").contains("https://ci/3"));
-    w.ok(Command::HintForge(Hint::Pull(7)));
+    w.hint(Hint::Pull(7));
     w.pass(INTERVAL * 10);
     assert_eq!((w.said("item_refused"), w.item("a").attempts), (1, 0));
     let old = w.item("a").head.clone();
@@ -373,7 +373,7 @@ fn a_rate_limit_is_no_failure_and_no_hint_comes_before_its_end() {
     for _ in 0..20 {
         let until = w.now.after(Duration::from_secs(900));
         fails(&mut w, "look_at_pull", ForgeFailure::Limited { until });
-        w.ok(Command::HintForge(Hint::Pull(7)));
+        w.hint(Hint::Pull(7));
         assert_eq!((w.effects_of("a").len(), w.state.next_due()), (0, Some(until)));
         w.until_due();
     }
@@ -384,7 +384,7 @@ fn a_rate_limit_is_no_failure_and_no_hint_comes_before_its_end() {
 fn a_hint_looks_at_once_and_many_during_a_look_make_one_more() {
     let mut w = opened();
     for _ in 0..5 {
-        w.ok(Command::HintForge(Hint::Pull(7)));
+        w.hint(Hint::Pull(7));
     }
     assert_eq!(w.effects_of("a"), ["look_at_pull"]);
     let pending = seen(&w, &["pending"]);
@@ -393,10 +393,10 @@ fn a_hint_looks_at_once_and_many_during_a_look_make_one_more() {
     look(&mut w, pending.clone());
     assert!(w.effects_of("a").is_empty());
     let head = pending.head.clone();
-    w.ok(Command::HintForge(Hint::Commit("another".into())));
-    w.ok(Command::HintForge(Hint::Pull(8)));
+    w.hint(Hint::Commit("another".into()));
+    w.hint(Hint::Pull(8));
     assert!(w.effects_of("a").is_empty());
-    w.ok(Command::HintForge(Hint::Commit(head)));
+    w.hint(Hint::Commit(head));
     assert_eq!(w.effects_of("a"), ["look_at_pull"]);
 }
 

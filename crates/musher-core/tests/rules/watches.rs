@@ -37,7 +37,7 @@ fn an_item_waits_until_the_issue_that_it_depends_on_is_closed() {
     );
     w.report("a", "look_at_issue", closed(false));
     assert_eq!((w.phase("a"), w.state.next_due().unwrap().since(w.now)), (Phase::Pending, INTERVAL));
-    w.ok(Command::HintForge(Hint::Issue("owner/name#3".parse().unwrap())));
+    w.hint(Hint::Issue("owner/name#3".parse().unwrap()));
     assert_eq!(w.effects_of("a"), ["look_at_issue"], "a webhook makes the look at once");
     w.restart_and_compare();
     w.report("a", "look_at_issue", closed(true));

@@ -14,6 +14,7 @@ mod problem;
 mod quota;
 mod run;
 mod sink;
+mod webhook;
 
 pub use agent::{Agent, AgentDocument, AgentWork, Agents, Limits, NewAgent};
 pub use daemon::{
@@ -31,3 +32,4 @@ pub use problem::Problem;
 pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
 pub use sink::{Sink, SinkTested, Sinks};
+pub use webhook::WebhookHeard;

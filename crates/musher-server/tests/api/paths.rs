@@ -295,7 +295,8 @@ const ROUTES: &str = "
     get /v1/events
     get /v1/events/stream
     get /v1/sinks
-    post /v1/sinks/{name}/test";
+    post /v1/sinks/{name}/test
+    post /v1/forge/webhook";
 
 /// The problem of a refusal.
 pub(crate) fn problem<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> musher_server::api::Problem {

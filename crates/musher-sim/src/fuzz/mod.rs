@@ -20,6 +20,7 @@ mod samples;
 mod settings;
 mod shell;
 mod swap;
+mod webhooks;
 mod workflows;
 
 /// A parser with what must hold for it.
@@ -76,6 +77,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "variables", samples: samples::variables, holds: settings::variables },
     Target { name: "workflow", samples: samples::workflows, holds: workflows::holds },
     Target { name: "note", samples: samples::notes, holds: notes::holds },
+    Target { name: "webhook", samples: samples::webhooks, holds: webhooks::holds },
+    Target { name: "comment", samples: samples::notes, holds: notes::comment },
     Target { name: "commands", samples: samples::commands, holds: shell::holds },
     Target { name: "rules", samples: samples::commands, holds: shell::rules },
 ];

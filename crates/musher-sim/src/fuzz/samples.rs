@@ -131,6 +131,25 @@ pub(super) fn variables(_: &str) -> Vec<Vec<u8>> {
     ])
 }
 
+pub(super) fn webhooks(_: &str) -> Vec<Vec<u8>> {
+    let head = "0123456789abcdef0123456789abcdef01234567";
+    let of_head = |key: &str| {
+        format!(
+            r#"{{"action":"completed","{key}":{{"id":1,"head_sha":"{head}","pull_requests":[]}},"repository":{{"full_name":"octo/hello"}}}}"#
+        )
+    };
+    owned(&[
+        &of_head("check_run"),
+        &of_head("check_suite"),
+        &of_head("workflow_run"),
+        &format!(r#"{{"sha":"{head}","state":"success","repository":{{"full_name":"octo/hello"}}}}"#),
+        r#"{"action":"opened","number":7,"pull_request":{"number":7,"head":{"sha":"x"}},"repository":{"full_name":"octo/hello"}}"#,
+        r#"{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"body":"/musher stop"},"repository":{"full_name":"octo/hello"}}"#,
+        r#"{"action":"closed","issue":{"number":3},"repository":{"full_name":"octo/hello"}}"#,
+        r#"{"zen":"Keep it logically awesome.","hook_id":1,"organization":{"login":"octo"}}"#,
+    ])
+}
+
 pub(super) fn notes(_: &str) -> Vec<Vec<u8>> {
     owned(&[
         "resume",

@@ -15,6 +15,7 @@ use musher_core::run::{Run, RunState, Usage};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
 use musher_core::watch::{Holds, Looks, Seen, Watch, WatchKind, WatchStatus};
+use musher_core::webhook::Webhook;
 
 use crate::store::Store;
 
@@ -207,6 +208,11 @@ pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
     }
 }
 
+/// A webhook that was taken.
+pub(crate) fn webhook(n: u32) -> Webhook {
+    Webhook { delivery: format!("delivery-{n}").into(), heard_at: NOW }
+}
+
 /// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; node
 /// n, and sink n with its cursor.
 pub fn everything(n: u32) -> Change {
@@ -227,6 +233,7 @@ pub fn everything(n: u32) -> Change {
         nodes: vec![node(n)],
         sinks: vec![sink(n)],
         cursors: vec![cursor(n)],
+        webhooks: vec![webhook(n)],
         ..Change::default()
     }
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{Daemon, Repo, Said};
 
-const REPO: &str = "octo/hello";
+pub(crate) const REPO: &str = "octo/hello";
 
 /// Keeps every prompt outside, leaves out conflict markers where a merge is open, and wants what it depends on to be there.
 const AGENT: &str = r#"
@@ -32,15 +32,15 @@ echo "$title $n" >>"$slug"
 "#;
 
 /// A GitHub, its repository, and a clone of that in which musher works.
-struct Bench {
+pub(crate) struct Bench {
     // Dropped last: the fake lives in it.
-    repo: Repo,
-    fake: Fake,
-    _runtime: Runtime,
+    pub(crate) repo: Repo,
+    pub(crate) fake: Fake,
+    pub(crate) runtime: Runtime,
 }
 
 impl Bench {
-    fn new(forge: &str) -> Self {
+    pub(crate) fn new(forge: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let fake = runtime.block_on(Fake::start_as_it_is("", "127.0.0.1:0")).unwrap();
         if std::env::var_os("MUSHER_TEST_GITHUB").is_some_and(|wish| wish == "1") {
@@ -79,23 +79,24 @@ env = ["MUSHER_TEST_OUTSIDE"]
         repo.git(&["remote", "add", "origin", origin.to_str().unwrap()]);
         repo.git(&["push", "-q", "origin", "main"]);
         fake.world(|world| world.add_repository(REPO).git = Some(origin));
-        Self { repo, fake, _runtime: runtime }
+        Self { repo, fake, runtime }
     }
 
     fn environment(&self) -> Vec<(&str, String)> {
         vec![
             ("MUSHER_TEST_FORGE_TOKEN", self.fake.token().to_owned()),
+            ("MUSHER_TEST_WEBHOOK", self.fake.secret()),
             ("MUSHER_TEST_OUTSIDE", self.repo.file("outside").display().to_string()),
         ]
     }
 
-    fn up(&self) -> Daemon {
+    pub(crate) fn up(&self) -> Daemon {
         let environment = self.environment();
         let pairs: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.repo.up_with(&pairs)
     }
 
-    fn musher(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn musher(&self, arguments: &[&str]) -> Said {
         let mut command = self.repo.command(arguments);
         for name in ["GITHUB_TOKEN", "GH_TOKEN"] {
             command.env_remove(name);
@@ -123,17 +124,17 @@ env = ["MUSHER_TEST_OUTSIDE"]
     }
 
     /// How often this was asked with success.
-    fn done(seen: &[musher_forge_fake::Seen], method: &str, end: &str) -> usize {
+    pub(crate) fn done(seen: &[musher_forge_fake::Seen], method: &str, end: &str) -> usize {
         seen.iter().filter(|s| s.method == method && s.path.ends_with(end) && s.status < 300).count()
     }
 
     #[track_caller]
-    fn honest(&self) {
+    pub(crate) fn honest(&self) {
         assert_eq!(self.fake.violations(), Vec::<String>::new());
     }
 }
 
-fn person(login: &str, association: &'static str) -> Person {
+pub(crate) fn person(login: &str, association: &'static str) -> Person {
     Person { login: login.to_owned(), association }
 }
 

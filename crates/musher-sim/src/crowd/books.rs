@@ -180,7 +180,8 @@ impl Books {
             Cap::DailyUsd => sums.micro_usd.of(self.now.day),
             Cap::HourlyRequests => sums.requests.of(self.now.hour),
             Cap::ConcurrentJobs => self.workers.values().filter(|w| w.agent == *scope).map(|w| w.live).sum(),
-            Cap::MaxRunDuration | Cap::CooldownAfterFailure | Cap::Usd | Cap::Tokens => 0,
+            // A crowd opens no pull requests.
+            Cap::DailyPrs | Cap::MaxRunDuration | Cap::CooldownAfterFailure | Cap::Usd | Cap::Tokens => 0,
         }
     }
 
@@ -363,6 +364,7 @@ fn is_paid(cap: Cap) -> bool {
     match cap {
         Cap::DailyTokens | Cap::DailyUsd => true,
         Cap::DailyJobs
+        | Cap::DailyPrs
         | Cap::ConcurrentJobs
         | Cap::HourlyRequests
         | Cap::MaxRunDuration

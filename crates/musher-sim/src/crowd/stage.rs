@@ -119,7 +119,7 @@ impl Stage {
         let (low, high) = match cap {
             Cap::DailyTokens | Cap::Tokens => (8_000 * agents, 50_000 * agents),
             Cap::DailyUsd | Cap::Usd => (4_000 * agents, 20_000 * agents),
-            Cap::DailyJobs => (8, 60),
+            Cap::DailyJobs | Cap::DailyPrs => (8, 60),
             Cap::HourlyRequests => (agents, 4 * agents),
             Cap::ConcurrentJobs => (1, 3),
             Cap::MaxRunDuration | Cap::CooldownAfterFailure => (7_200, 7_200),

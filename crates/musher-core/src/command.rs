@@ -247,7 +247,8 @@ pub enum Landing {
     Landed,
     /// Someone else advanced it first.
     BaseMoved,
-    /// It is checked out somewhere and that checkout is not clean.
+    /// It must not be advanced now: it is checked out somewhere and that checkout is not clean, or it and the branch of the
+    /// remote have gone apart. A person has to look.
     BaseDirty {
         /// Where, and what.
         why: Box<str>,

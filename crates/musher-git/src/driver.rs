@@ -360,6 +360,7 @@ fn land(job: &Land) -> Result<Report, Words> {
             let why = format!("`{}` cannot be advanced: {reason}; {}", checkout.display(), reason.fix());
             Landing::BaseDirty { why: why.into() }
         }
+        Landed::Apart(apart) => Landing::BaseDirty { why: words(&apart, apart.fix()).into() },
         Landed::Refused { said } => Landing::Refused { error: said.into() },
     }))
 }

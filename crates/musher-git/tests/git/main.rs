@@ -9,6 +9,7 @@ mod killing;
 mod landing;
 mod merging;
 mod opening;
+mod pushing;
 mod removing;
 mod sandbox;
 mod warming;

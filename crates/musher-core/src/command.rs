@@ -214,6 +214,11 @@ pub enum Cut {
     },
     /// The merge would change nothing.
     Empty,
+    /// The target holds it already: it landed, and whoever landed it did not live, or was not told, to say so.
+    Landed {
+        /// The commit that it is there.
+        commit: Box<str>,
+    },
     /// Git could not do it.
     Failed {
         /// Git's words.

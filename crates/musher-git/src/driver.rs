@@ -317,6 +317,7 @@ fn prepare(job: &PrepareMerge) -> Result<Report, Words> {
         cut: batch.cut.map(|cut| match cut {
             Cut::Conflict(files) => Cutting::Conflict { files: shown(&files) },
             Cut::Empty => Cutting::Empty,
+            Cut::Landed(commit) => Cutting::Landed { commit: commit.as_str().into() },
             Cut::Failed(said) => Cutting::Failed { error: said.into() },
         }),
     }))

@@ -108,6 +108,8 @@ pub enum Cut {
     Conflict(Vec<PathBuf>),
     /// It would change nothing.
     Empty,
+    /// The base holds it already, as this commit: it landed, and its landing was never reported.
+    Landed(ObjectId),
     /// git could not do it, in words. Never of the first member: of that one it is an error.
     Failed(String),
 }
@@ -185,7 +187,7 @@ impl Repository {
         Ok(match (links.pop(), cut) {
             (Some((commit, tree)), _) => Prepared::Ready { base, commit, tree },
             (None, Some(Cut::Conflict(files))) => Prepared::Conflict { base, files },
-            (None, Some(Cut::Empty | Cut::Failed(_)) | None) => Prepared::Empty { base },
+            (None, Some(Cut::Empty | Cut::Landed(_) | Cut::Failed(_)) | None) => Prepared::Empty { base },
         })
     }
 
@@ -198,7 +200,11 @@ impl Repository {
     pub fn prepare_batch(&self, request: &BatchRequest) -> Result<PreparedBatch, GitError> {
         let target = request.target.full();
         let tip = [format!("{target}^{{commit}}"), format!("{target}^{{tree}}")];
-        let [base, base_tree] = self.git().call(["rev-parse"]).args(tip).ok()?.ids()?;
+        let answer = self.git().call(["rev-parse"]).args(tip).run()?;
+        if !answer.success() && self.tip(&request.target)?.is_none() {
+            return Err(GitError::NoBranch(request.target.clone()));
+        }
+        let [base, base_tree] = if answer.success() { answer.ids()? } else { return Err(answer.failure()) };
         let mut batch = PreparedBatch { base: (base.clone(), base_tree.clone()), links: Vec::new(), cut: None };
         let (mut tip, mut tree) = (base, base_tree);
         for member in &request.members {
@@ -208,7 +214,8 @@ impl Repository {
                     batch.links.push(link);
                 }
                 Ok(Err(cut)) => {
-                    batch.cut = Some(cut);
+                    let landed = self.landed(member, &batch.base.0)?;
+                    batch.cut = Some(landed.map_or(cut, Cut::Landed));
                     break;
                 }
                 Err(error) if batch.links.is_empty() => return Err(error),
@@ -219,6 +226,20 @@ impl Repository {
             }
         }
         Ok(batch)
+    }
+
+    /// What a member became on the base, if it has landed there: the commit with its trailers that holds all of it. A
+    /// landing is reported once it is done, but a push may be done and its answer never come.
+    fn landed(&self, member: &BatchMember, base: &ObjectId) -> Result<Option<ObjectId>, GitError> {
+        let Some((name, value)) = member.message.trailers.first() else { return Ok(None) };
+        let Some(fork) = self.merge_base(&member.head, base)? else { return Ok(None) };
+        let options = ["log", "-1", "--first-parent", "--format=%H", "--fixed-strings", "--no-show-signature"];
+        let answer = self.git().call(options).args([format!("--grep={name}: {value}"), format!("{fork}..{base}")]).ok()?;
+        let Ok(found) = ObjectId::parse(&answer.line()) else { return Ok(None) };
+        let tree = self.git().call(["rev-parse", &format!("{found}^{{tree}}")]).ok()?.id()?;
+        // Part of it may have been brought there by hand, trailers and all.
+        let whole = matches!(self.merge_trees(&found, &member.head)?, Merged::Clean(merged) if merged == tree);
+        Ok(whole.then_some(found))
     }
 
     /// The commit and the tree of one member on this tip, or why there is none.

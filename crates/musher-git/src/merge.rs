@@ -128,6 +128,11 @@ pub(crate) struct Stamp<'a> {
     pub(crate) time: String,
 }
 
+/// The ref that keeps a prepared commit.
+pub(crate) fn kept_as(name: &str) -> Result<String, GitError> {
+    Ok(format!("refs/musher/merge/{}", ref_part(name)?))
+}
+
 impl Stamp<'_> {
     fn committer(&self, git: Git) -> Git {
         git.env("GIT_COMMITTER_NAME", &self.identity.name)
@@ -206,10 +211,12 @@ impl Repository {
         }
         let [base, base_tree] = if answer.success() { answer.ids()? } else { return Err(answer.failure()) };
         let mut batch = PreparedBatch { base: (base.clone(), base_tree.clone()), links: Vec::new(), cut: None };
+        let mut kept = String::new();
         let (mut tip, mut tree) = (base, base_tree);
         for member in &request.members {
             match self.prepare_on((&tip, &tree), member, request) {
                 Ok(Ok(link)) => {
+                    kept.push_str(&format!("update {} {}\n", kept_as(&member.name)?, link.0));
                     (tip, tree) = link.clone();
                     batch.links.push(link);
                 }
@@ -225,6 +232,10 @@ impl Repository {
                 }
             }
         }
+        // All at once: starting a git costs more than what it does here.
+        if !kept.is_empty() {
+            self.git().call(["update-ref", "-m", "musher", "--stdin"]).input(kept).ok()?;
+        }
         Ok(batch)
     }
 
@@ -234,7 +245,8 @@ impl Repository {
         let Some((name, value)) = member.message.trailers.first() else { return Ok(None) };
         let Some(fork) = self.merge_base(&member.head, base)? else { return Ok(None) };
         let options = ["log", "-1", "--first-parent", "--format=%H", "--fixed-strings", "--no-show-signature"];
-        let answer = self.git().call(options).args([format!("--grep={name}: {value}"), format!("{fork}..{base}")]).ok()?;
+        let answer =
+            self.git().call(options).args([format!("--grep={name}: {value}"), format!("{fork}..{base}")]).ok()?;
         let Ok(found) = ObjectId::parse(&answer.line()) else { return Ok(None) };
         let tree = self.git().call(["rev-parse", &format!("{found}^{{tree}}")]).ok()?.id()?;
         // Part of it may have been brought there by hand, trailers and all.
@@ -249,7 +261,8 @@ impl Repository {
         member: &BatchMember,
         request: &BatchRequest,
     ) -> Result<Result<(ObjectId, ObjectId), Cut>, GitError> {
-        let kept = format!("refs/musher/merge/{}", ref_part(&member.name)?);
+        // A bad name is refused before anything is made.
+        kept_as(&member.name)?;
         let tree = match self.merge_trees(base, &member.head)? {
             Merged::Conflict(files) => return Ok(Err(Cut::Conflict(files))),
             Merged::Clean(tree) if tree == *base_tree => return Ok(Err(Cut::Empty)),
@@ -270,7 +283,6 @@ impl Repository {
                 Replay::NotLinear => (one(&[base])?, tree.clone()),
             },
         };
-        self.move_ref(&kept, &commit, None)?;
         Ok(Ok((commit, tree)))
     }
 

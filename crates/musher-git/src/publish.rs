@@ -95,11 +95,7 @@ impl Apart {
 impl Repository {
     /// Pushes the commit of a landing, with a lease on where the remote's branch is known to be. The module's head has the
     /// cases.
-    pub(crate) fn publish(
-        &self,
-        request: &LandRequest,
-        remote: &RemoteName,
-    ) -> Result<Option<Unpublished>, GitError> {
+    pub(crate) fn publish(&self, request: &LandRequest, remote: &RemoteName) -> Result<Option<Unpublished>, GitError> {
         let mut expected = Some(request.old.clone());
         let mut waited = false;
         for _ in 0..TRIES {
@@ -126,12 +122,7 @@ impl Repository {
     }
 
     /// How the remote's branch stands beside ours.
-    fn compare(
-        &self,
-        request: &LandRequest,
-        remote: &RemoteName,
-        found: Option<ObjectId>,
-    ) -> Result<Beside, GitError> {
+    fn compare(&self, request: &LandRequest, remote: &RemoteName, found: Option<ObjectId>) -> Result<Beside, GitError> {
         let LandRequest { target, old, new, .. } = request;
         let seen = self.resolve(&tracking(remote, target))?;
         let (branch, name) = (target.clone(), remote.as_str().to_owned());

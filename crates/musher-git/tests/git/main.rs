@@ -4,6 +4,7 @@
 
 mod attic;
 mod batching;
+mod conflicts;
 mod inspecting;
 mod killing;
 mod landing;

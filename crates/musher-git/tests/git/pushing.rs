@@ -187,7 +187,10 @@ fn a_remote_that_was_rewound_deleted_or_rewritten_waits_for_a_person_and_no_comm
             for _ in 0..3 {
                 let Landed::Apart(apart) = world.land() else { panic!("{name}: {:?}", world.land()) };
                 assert!(want(&apart) && !apart.fix().is_empty(), "{name}: {apart}");
-                assert!(apart.to_string().contains("`main`") && apart.to_string().contains("origin"), "{name}: {apart}");
+                assert!(
+                    apart.to_string().contains("`main`") && apart.to_string().contains("origin"),
+                    "{name}: {apart}"
+                );
                 assert_eq!((world.sandbox.user(), world.there()), (before.clone(), there.clone()), "{name}");
             }
         });

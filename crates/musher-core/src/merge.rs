@@ -155,6 +155,11 @@ fn cut_off(
             change.queue = Some(Box::new(with(state, None)));
             Ok(change)
         }
+        Some(Cut::Landed { commit }) => {
+            change.extend(done(state, item.clone(), commit, cx)?);
+            change.queue = Some(Box::new(with(state, None)));
+            Ok(change)
+        }
         Some(Cut::Empty) | None => {
             fail(state, batch, 0, (MergeFailure::Empty, "the merge would change nothing", ""), change, cx)
         }

@@ -54,7 +54,7 @@ pub enum WaitCode {
     Watch,
     /// Its turn in the merge queue.
     MergeQueue,
-    /// The checkout of the base is not clean.
+    /// The checkout of the base is not clean, or the base and that of the remote have gone apart.
     BaseDirty,
     /// An operator took it out.
     Held,

@@ -39,6 +39,8 @@ enum Command {
     PlayAgent(PlayAgent),
     /// Measures how long an item waits for its worktree, from the warm pool and from a checkout
     BenchWorktrees(BenchWorktrees),
+    /// Measures the merge queue over real git, behind a gate and without one
+    BenchQueue(BenchQueue),
     /// One part of the benchmark, in a process of its own
     #[command(hide = true)]
     BenchPart(Part),
@@ -177,6 +179,31 @@ struct BenchWorktrees {
 }
 
 #[derive(Debug, Args)]
+struct BenchQueue {
+    /// How long the gate takes, in milliseconds
+    #[arg(long, default_value_t = 1000)]
+    gate_ms: u64,
+    /// How many branches wait behind the gate
+    #[arg(long, default_value_t = 32)]
+    branches: usize,
+    /// How many are merged without a gate
+    #[arg(long, default_value_t = 256)]
+    merges: usize,
+    /// How many files the repository has
+    #[arg(long, default_value_t = 5000)]
+    files: usize,
+    /// The bad one at each place, and all of them bad; minutes instead of two
+    #[arg(long)]
+    all: bool,
+    /// Writes the figures to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where the repository is made
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Part {
     /// The data folder
     #[arg(long)]
@@ -199,6 +226,12 @@ fn main() -> ExitCode {
         Command::BenchWorktrees(args) => {
             let BenchWorktrees { files, times, json, dir } = args;
             report(bench::worktrees::run(&bench::worktrees::Options { dir, files, times }), json.as_deref())
+        }
+        Command::BenchQueue(args) => {
+            let BenchQueue { gate_ms, branches, merges, files, all, json, dir } = args;
+            let gate = Duration::from_millis(gate_ms);
+            let options = bench::queue::Options { dir, gate, branches, merges, files, all };
+            report(bench::queue::run(&options), json.as_deref())
         }
         Command::BenchPart(args) => bench_part(&args),
     }

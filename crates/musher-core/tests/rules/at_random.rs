@@ -154,9 +154,10 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             2 => GateVerdict::Lost,
             _ => GateVerdict::Green,
         }),
-        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(5) {
+        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(6) {
             0 => conflict(),
             1 => cut(Cut::Empty),
+            5 => cut(Cut::Landed { commit: "there".into() }),
             2 => made("same"),
             _ => chain(members.len(), c.below(3)),
         }),

@@ -11,6 +11,7 @@ mod desktop;
 mod forge;
 mod harness;
 mod kill;
+mod kill_merges;
 mod mission;
 mod nodes;
 mod operate;

@@ -345,6 +345,14 @@ pub enum Command {
     HoldItem(ItemId, Box<str>),
     /// Puts it back.
     ReleaseItem(ItemId),
+    /// Lets nothing new begin for it.
+    FreezeItem(ItemId, Box<str>),
+    /// Sends it back to the start.
+    DemoteItem(ItemId, Box<str>),
+    /// Gives the first up for the second, which does its work.
+    SupersedeItem(ItemId, ItemId),
+    /// Makes a follow-up of a done one, with this prompt.
+    ReopenItem(ItemId, Box<str>),
     /// Counts it as done for those that depend on it.
     SkipItem(ItemId),
     /// Gives it up.
@@ -353,6 +361,8 @@ pub enum Command {
     ApproveItem(ItemId, Box<str>),
     /// A reviewer's no.
     RejectItem(ItemId, Box<str>),
+    /// A reviewer's no to the whole item: it is given up.
+    TurnDownItem(ItemId, Box<str>),
     /// No merge begins any more; what is under way ends.
     PauseQueue(Box<str>),
     /// Merges begin again.

@@ -106,6 +106,9 @@ pub fn has_reviewer(state: &State, item: &Item) -> bool {
 /// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
 pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
     let refuse = |what| Err(Refused::Stale { what });
+    if item.frozen.is_some() {
+        return refuse("it is frozen");
+    }
     if state.is_parked(item) {
         return refuse("it waits for the account of its last run");
     }

@@ -110,7 +110,7 @@ fn wait(code: WaitCode, text: impl Into<String>) -> Wait {
 /// Every reason why an item does not go on; none when it is at work, done or given up.
 pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
     let Some(item) = state.item(id) else { return Vec::new() };
-    let mut waits = Vec::new();
+    let mut waits: Vec<Wait> = frozen(item).into_iter().collect();
     match &item.state {
         ItemState::Pending => {
             waits.extend(state.open_dependencies(item).map(dependency));
@@ -144,6 +144,12 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         | ItemState::Cancelled(_) => {}
     }
     waits
+}
+
+/// An operator lets nothing new begin for it.
+fn frozen(item: &Item) -> Option<Wait> {
+    let why = item.frozen.as_deref()?;
+    Some(wait(WaitCode::Held, format!("frozen: {why}; `musher item release {}` lets it go on", item.id.short())))
 }
 
 fn dependency(on: &Item) -> Wait {

@@ -28,6 +28,9 @@ pub(crate) fn go(row: &mut Item, event: ItemEvent, to: ItemState, cx: &Context) 
     row.not_before = None;
     row.no_room = false;
     row.limited = None;
+    if row.is_terminal() {
+        row.frozen = None;
+    }
     Ok(())
 }
 

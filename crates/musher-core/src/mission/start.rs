@@ -140,7 +140,7 @@ fn invalid(what: String) -> Refused {
     Refused::Invalid { what, fix: "`musher plan check FILE` lists every problem of a plan".to_owned() }
 }
 
-pub(super) fn made(
+pub(crate) fn made(
     wish: &MissionItem,
     mission: MissionId,
     number: u32,
@@ -180,6 +180,7 @@ pub(super) fn made(
         qa: wish.qa,
         max_retries: wish.max_retries,
         state,
+        frozen: None,
         satisfied: false,
         attempts: 0,
         not_before: None,
@@ -212,5 +213,6 @@ pub(super) fn made(
         messages: Vec::new(),
         issue: wish.issue.clone(),
         added: None,
+        follows: None,
     })
 }

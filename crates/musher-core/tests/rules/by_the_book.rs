@@ -88,6 +88,7 @@ impl<'a> Book<'a> {
         let Some(mission) = self.state.mission(item.mission) else { return false };
         let at_work = self.items().filter(|other| other.mission == item.mission && takes_a_slot(other)).count();
         item.state == ItemState::Ready
+            && item.frozen.is_none()
             && !self.waits_for_its_account(item)
             && mission.row.state.dispatches()
             && at_work < mission.row.policy.max_parallel_items as usize
@@ -111,6 +112,7 @@ impl<'a> Book<'a> {
     fn may_be_reviewed(&self, item: &Item) -> bool {
         item.state == ItemState::Waiting(Waiting::Review)
             && item.review_run.is_none()
+            && item.frozen.is_none()
             && !self.waits_for_its_account(item)
             && self.state.mission(item.mission).is_some_and(|mission| mission.row.state.dispatches())
             && !self.is_used_up(&Scope::Mission(item.mission))

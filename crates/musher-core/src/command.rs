@@ -290,6 +290,8 @@ pub enum Command {
         /// Effects issued again.
         effects: u32,
     },
+    /// Something that nobody owned was found, and this became of it.
+    NoteOrphan(Box<crate::orphan::Orphan>),
     /// A wish for a mission was refused for its state: nothing changes, and the log says so.
     NoteIgnored(MissionId, Box<str>),
     /// The project's settings, as the config now says.

@@ -257,6 +257,8 @@ catalogue! {
 
     "The project's settings changed."
     SettingsChanged "settings_changed" {}
+    "Something that nobody owned was found, at start or while runs were live: processes of a run that is not under way, or a worktree or a branch of no item."
+    OrphanSettled "orphan_settled" { sort: crate::orphan::Sort = "process, worktree or branch", name: Box<str> = "its folder, or the branch", outcome: crate::orphan::Settled = "ended, removed, or kept when it holds something that is nowhere else", why: Box<str> = "why it was nobody's, or why it stays" }
     "Musher started and found this."
     DaemonStarted "daemon_started" { missions: u32 = "active missions", attached: u32 = "live runs", effects: u32 = "effects issued again" }
 }

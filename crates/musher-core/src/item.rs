@@ -422,6 +422,9 @@ pub struct Item {
     /// Globs of what it will change; items that overlap do not run at once.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub touches: Box<[Box<str>]>,
+    /// Files at which its merge has conflicted: those that it and others have both changed, declared or not.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub clashes: Box<[Box<str>]>,
     /// What must be done first.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub depends_on: Box<[ItemId]>,
@@ -477,6 +480,9 @@ pub struct Item {
     /// The commit that its worktree was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_commit: Option<Box<str>>,
+    /// When its branch last stood on the newest base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_at: Option<Timestamp>,
     /// The verified tip of its branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Box<str>>,

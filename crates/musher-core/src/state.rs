@@ -307,6 +307,11 @@ impl State {
         self.runs.get(&id)
     }
 
+    /// Whether any run is live.
+    pub fn has_live_runs(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// All live runs, in the order of their ids.
     pub fn runs(&self) -> Vec<&Run> {
         let mut runs: Vec<&Run> = self.runs.values().collect();

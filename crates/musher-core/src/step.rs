@@ -11,7 +11,9 @@ use crate::item::Item;
 use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
-use crate::{agent, approval, help, item, merge, mission, node, note, pull, quota, review, sink, tool, verify, watch};
+use crate::{
+    agent, approval, help, item, merge, mission, node, note, orphan, pull, quota, review, sink, tool, verify, watch,
+};
 
 /// What step is given of the world outside the state.
 #[derive(Debug)]
@@ -89,6 +91,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
         Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
+        Command::NoteOrphan(found) => Ok(orphan::note(found, cx)),
         Command::NoteIgnored(id, text) => Ok(note::ignored(*id, text, cx)),
         Command::SyncAgents(specs) => Ok(agent::sync(state, specs, cx)),
         Command::AddAgent(spec) => agent::add(state, spec, cx),
@@ -206,7 +209,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::Rebase, Report::Rebased(rebase)) if crate::state::follows_pull(item) => {
             pull::rebased(state, item, rebase, cx)
         }
-        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(item, rebase, cx),
+        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
         (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => item::worktree_removed(item, None, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {

@@ -124,6 +124,8 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         ItemState::Waiting(Waiting::Approval) => waits.push(approval(item)),
         ItemState::Waiting(Waiting::Review) => waits.push(review(state, item)),
         ItemState::Waiting(Waiting::Watches) => waits.extend(followed(state, item)),
+        // Its turn does not come while it is frozen.
+        ItemState::Merging(MergeStage::Queued) if item.frozen.is_some() => {}
         ItemState::Merging(stage) => waits.extend(merging(state, item, stage)),
         ItemState::Blocked(reason) => waits.push(wait(
             WaitCode::Blocked,

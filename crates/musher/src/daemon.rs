@@ -93,8 +93,9 @@ impl Daemon {
         let (engine, found) =
             Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         note_start(&engine, found).await?;
-        let server = listen_on(&engine, &paths, passes, listen).await?;
+        let mut server = listen_on(&engine, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
+        server.keep_retention();
         keep_warm(&git, &config, &paths);
         watch_config(engine.clone(), server.sinks(), paths.clone(), git);
         Ok(Self { engine, server, found, paths })

@@ -44,6 +44,7 @@ pub fn reopen(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Result
     let mut new = None;
     for row in change.items.iter_mut().filter(|row| row.key == key) {
         row.follows = Some(id);
+        row.clashes = item.clashes.clone();
         new = Some((row.id, row.mission));
     }
     let Some((new, mission)) = new else { return Err(Refused::Stale { what: "its follow-up was not made" }) };

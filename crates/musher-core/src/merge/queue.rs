@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::overlap::Overlap;
 use crate::change::Change;
 use crate::command::Refused;
 use crate::event::{Event, Happened};
@@ -26,6 +27,9 @@ pub struct MergeQueue {
     /// How many trees of batches were red in one run of the gate and green in the next.
     #[serde(default)]
     pub flaky: u64,
+    /// Overlaps that merges have shown, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<Overlap>,
 }
 
 fn refuse(verb: &'static str, state: &'static str, fix: &'static str) -> Refused {

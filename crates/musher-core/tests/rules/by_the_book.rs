@@ -95,7 +95,7 @@ impl<'a> Book<'a> {
             && !self.is_used_up(&Scope::Mission(item.mission))
             && !self.state.runs().iter().any(|run| run.item == item.id)
             && item.worktree != Worktree::Removing
-            && !self.items().any(|other| takes_a_slot(other) && overlaps(&item.touches, &other.touches))
+            && !self.items().any(|other| takes_a_slot(other) && meet(item, other))
     }
 
     /// A rate limited item goes on with the account that it was worked on with, or reviewed, unless it may be handed over.
@@ -195,4 +195,10 @@ impl<'a> Book<'a> {
 
 fn takes_a_slot(item: &Item) -> bool {
     matches!(item.state, ItemState::Assigned | ItemState::Running | ItemState::Verifying)
+}
+
+/// By what their plans say, and by what their merges have shown.
+fn meet(one: &Item, other: &Item) -> bool {
+    let of = |item: &Item| item.touches.iter().chain(&item.clashes).cloned().collect::<Vec<Box<str>>>();
+    overlaps(&of(one), &of(other))
 }

@@ -22,6 +22,7 @@ mod missions;
 mod nodes;
 mod notes;
 mod order;
+mod overlaps;
 mod planning;
 mod pulls;
 mod quotas;

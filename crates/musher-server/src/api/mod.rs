@@ -17,10 +17,13 @@ mod sink;
 
 pub use agent::{Agent, AgentDocument, Agents, Limits, NewAgent};
 pub use daemon::{
-    BackupDone, BackupWish, Daemon, Gc, GcEntry, GcKept, GcWish, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping,
+    BackupDone, BackupWish, Daemon, Gc, GcEntry, GcKept, GcOrphan, GcWish, Inbox, InboxEntry, Queue, QueueEntry,
+    Status, Stopping,
 };
 pub use event::{Event, EventQuery};
-pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Wait, Words};
+pub use item::{
+    Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Rejection, Successor, Wait, Words,
+};
 pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,

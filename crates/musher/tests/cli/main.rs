@@ -12,6 +12,7 @@ mod kill;
 mod mission;
 mod nodes;
 mod operate;
+mod orphans;
 mod planning;
 mod quotas;
 mod sandbox;

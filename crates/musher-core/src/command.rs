@@ -296,6 +296,8 @@ pub enum Command {
         /// Effects issued again.
         effects: u32,
     },
+    /// Something that nobody owned was found, and this became of it.
+    NoteOrphan(Box<crate::orphan::Orphan>),
     /// A wish for a mission was refused for its state: nothing changes, and the log says so.
     NoteIgnored(MissionId, Box<str>),
     /// The project's settings, as the config now says.
@@ -351,6 +353,14 @@ pub enum Command {
     HoldItem(ItemId, Box<str>),
     /// Puts it back.
     ReleaseItem(ItemId),
+    /// Lets nothing new begin for it.
+    FreezeItem(ItemId, Box<str>),
+    /// Sends it back to the start.
+    DemoteItem(ItemId, Box<str>),
+    /// Gives the first up for the second, which does its work.
+    SupersedeItem(ItemId, ItemId),
+    /// Makes a follow-up of a done one, with this prompt.
+    ReopenItem(ItemId, Box<str>),
     /// Counts it as done for those that depend on it.
     SkipItem(ItemId),
     /// Gives it up.
@@ -359,6 +369,8 @@ pub enum Command {
     ApproveItem(ItemId, Box<str>),
     /// A reviewer's no.
     RejectItem(ItemId, Box<str>),
+    /// A reviewer's no to the whole item: it is given up.
+    TurnDownItem(ItemId, Box<str>),
     /// No merge begins any more; what is under way ends.
     PauseQueue(Box<str>),
     /// Merges begin again.

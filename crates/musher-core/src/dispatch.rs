@@ -71,12 +71,18 @@ pub fn held_back(state: &State, item: &Item) -> Option<WaitCode> {
     overlapping(state, item).map(|_| WaitCode::TouchesOverlap)
 }
 
-/// The running item that this one's `touches` overlap with, if any.
+/// The running item that changes the same files as this one, by what their plans say or by what their merges have shown.
 pub fn overlapping<'a>(state: &'a State, item: &Item) -> Option<&'a Item> {
-    if item.touches.is_empty() {
+    if item.touches.is_empty() && item.clashes.is_empty() {
         return None;
     }
-    state.live_items().find(|other| other.id != item.id && overlaps(&item.touches, &other.touches))
+    state.live_items().find(|other| other.id != item.id && meet(item, other))
+}
+
+/// Whether two items are known to change the same files: each by its `touches` and by where its merges have conflicted.
+pub fn meet(one: &Item, other: &Item) -> bool {
+    let other = [&*other.touches, &*other.clashes];
+    [&*one.touches, &*one.clashes].iter().any(|a| other.iter().any(|b| overlaps(a, b)))
 }
 
 /// A waiting item that needs a review, and the agent to make it.
@@ -106,6 +112,9 @@ pub fn has_reviewer(state: &State, item: &Item) -> bool {
 /// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
 pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
     let refuse = |what| Err(Refused::Stale { what });
+    if item.frozen.is_some() {
+        return refuse("it is frozen");
+    }
     if state.is_parked(item) {
         return refuse("it waits for the account of its last run");
     }

@@ -91,7 +91,15 @@ catalogue! {
     ItemBlocked "item_blocked" { reason: Box<str> = "why" }
     "An operator took the item out."
     ItemHeld "item_held" { reason: Box<str> = "the operator's words", from: Phase = "the state it was in" }
-    "An operator put the item back."
+    "An operator lets nothing new begin for the item; what is in flight comes to its end."
+    ItemFrozen "item_frozen" { reason: Box<str> = "the operator's words" }
+    "An operator sent the item back to the start, where it stays until it is released."
+    ItemDemoted "item_demoted" { reason: Box<str> = "the operator's words", from: Phase = "the state it was in" }
+    "Another item does the work of this one, and what depends on it waits for that one."
+    ItemSuperseded "item_superseded" { by: Box<str> = "the key of the other item", dependents: u32 = "how many items wait for that one now" }
+    "A follow-up of the done item was made; the item itself stays done."
+    ItemReopened "item_reopened" { item: ItemId = "the follow-up", key: Box<str> = "its key", mission: MissionId = "its mission: a new one when that of the item has ended" }
+    "An operator put the item back, or lets it go on."
     ItemReleased "item_released" { to: Phase = "the state it is in now" }
     "An operator counts the item as done for those that depend on it."
     ItemSkipped "item_skipped" {}
@@ -251,6 +259,8 @@ catalogue! {
 
     "The project's settings changed."
     SettingsChanged "settings_changed" {}
+    "Something that nobody owned was found, at start or while runs were live: processes of a run that is not under way, or a worktree or a branch of no item."
+    OrphanSettled "orphan_settled" { sort: crate::orphan::Sort = "process, worktree or branch", name: Box<str> = "its folder, or the branch", outcome: crate::orphan::Settled = "ended, removed, or kept when it holds something that is nowhere else", why: Box<str> = "why it was nobody's, or why it stays" }
     "Musher started and found this."
     DaemonStarted "daemon_started" { missions: u32 = "active missions", attached: u32 = "live runs", effects: u32 = "effects issued again" }
 }

@@ -224,6 +224,9 @@ pub(crate) fn freeing<'a>(state: &'a State, entry: &'a MissionEntry) -> impl Ite
     stuck
         .filter_map(|item| {
             let id = item.id.short();
+            if item.rests_frozen() {
+                return Some(format!("musher item release {id}"));
+            }
             match item.phase() {
                 Phase::Held => Some(format!("musher item release {id}")),
                 Phase::Cancelled => Some(format!("musher item skip {id}")),

@@ -7,12 +7,16 @@ use crate::id::{AgentId, CallId, Fence, ItemId, MissionId, RunId};
 use crate::run::Usage;
 use crate::time::Timestamp;
 
+mod freeze;
 mod limited;
 mod operate;
 mod planned;
 mod progress;
+mod reopen;
+mod supersede;
 mod table;
 
+pub use freeze::{demote, freeze};
 pub use limited::fail_over;
 pub(crate) use limited::limited_by;
 pub use operate::{
@@ -25,6 +29,8 @@ pub use progress::{
     worktree_ready,
 };
 pub(crate) use progress::{go, new_run, worktree_leftover};
+pub use reopen::reopen;
+pub use supersede::supersede;
 pub use table::{ItemEvent, Phase, moved};
 
 /// What sort of work an item is. Decides which agents fit and whether a review and a change are expected.
@@ -416,6 +422,9 @@ pub struct Item {
     /// Globs of what it will change; items that overlap do not run at once.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub touches: Box<[Box<str>]>,
+    /// Files at which its merge has conflicted: those that it and others have both changed, declared or not.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub clashes: Box<[Box<str>]>,
     /// What must be done first.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub depends_on: Box<[ItemId]>,
@@ -433,6 +442,9 @@ pub struct Item {
     pub max_retries: Option<u32>,
     /// Where it stands.
     pub state: ItemState,
+    /// Nothing new begins for it until it is released; an operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Box<str>>,
     /// Counted as done for those that depend on it, though it is failed or cancelled (`item skip`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub satisfied: bool,
@@ -468,6 +480,9 @@ pub struct Item {
     /// The commit that its worktree was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_commit: Option<Box<str>>,
+    /// When its branch last stood on the newest base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_at: Option<Timestamp>,
     /// The verified tip of its branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Box<str>>,
@@ -523,6 +538,9 @@ pub struct Item {
     /// The run that added it, if an agent did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added: Option<Box<Added>>,
+    /// The done item that it follows up on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<ItemId>,
     /// The issue that it comes from: its pull request closes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issue: Option<Reference>,
@@ -571,6 +589,40 @@ impl Item {
         self.state == ItemState::Waiting(Waiting::Review) && self.review_run.is_none()
     }
 
+    /// A person gives it a fresh start: nothing that has failed counts any more.
+    pub(crate) fn start_afresh(&mut self) {
+        self.attempts = 0;
+        self.regate = true;
+        self.empty_runs = (0, 0);
+        self.merge_failures = 0;
+        self.resolver_runs = 0;
+    }
+
+    /// Whether it is frozen and nothing of it is in flight that would come to an end by itself.
+    pub fn rests_frozen(&self) -> bool {
+        self.frozen.is_some()
+            && match &self.state {
+                ItemState::Pending
+                | ItemState::Ready
+                | ItemState::Blocked(_)
+                | ItemState::Merging(MergeStage::Queued | MergeStage::Held { .. })
+                | ItemState::Waiting(Waiting::Approval | Waiting::Watches) => true,
+                ItemState::Waiting(Waiting::Review) => self.review_run.is_none(),
+                ItemState::Assigned
+                | ItemState::Running
+                | ItemState::Verifying
+                | ItemState::Waiting(Waiting::Clear)
+                | ItemState::Merging(
+                    MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_),
+                )
+                | ItemState::MergeFailed(_)
+                | ItemState::Done
+                | ItemState::Held { .. }
+                | ItemState::Failed(_)
+                | ItemState::Cancelled(_) => false,
+            }
+    }
+
     /// The one moment at which it wants to be looked at again, if any.
     pub fn due(&self) -> Option<Timestamp> {
         match &self.state {
@@ -615,6 +667,9 @@ impl Item {
 
     /// Why it is where it is, one line, for the states that have a reason.
     pub fn reason(&self) -> Option<String> {
+        if let Some(why) = &self.frozen {
+            return Some(format!("frozen: {why}"));
+        }
         match &self.state {
             ItemState::Blocked(reason) => Some(reason.text()),
             ItemState::Held { reason, .. } => Some(reason.to_string()),

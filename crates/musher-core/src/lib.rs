@@ -29,6 +29,7 @@ pub mod mission;
 pub mod nearest;
 pub mod node;
 pub mod note;
+pub mod orphan;
 pub mod plan;
 pub mod price;
 pub mod problem;

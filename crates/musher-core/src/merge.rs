@@ -2,11 +2,14 @@
 
 mod batch;
 mod course;
+mod overlap;
 mod queue;
 
 pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Stand, Tried};
 pub use course::is_broken;
 pub(crate) use course::is_member;
+pub(crate) use overlap::remember;
+pub use overlap::{Overlap, REMEMBERED};
 pub use queue::{Ejected, MergeQueue, eject, pause, resume, retry};
 
 use std::time::Duration;
@@ -205,18 +208,21 @@ pub fn reform(state: &State, cx: &mut Context) -> Result<Change, Refused> {
 }
 
 /// The rebase in the item's own worktree is done, or conflicts.
-pub fn rebased(item: &Item, rebase: &Rebase, cx: &mut Context) -> Result<Change, Refused> {
+pub fn rebased(state: &State, item: &Item, rebase: &Rebase, cx: &mut Context) -> Result<Change, Refused> {
     let Some(MergeStage::Rebasing) = stage(item) else { return Err(stale()) };
     match rebase {
         Rebase::Done { head } => {
-            let state = ItemState::Merging(MergeStage::Queued);
-            let row = Item { state, head: Some(head.clone()), updated_at: cx.now, ..item.clone() };
+            let (state, base_at) = (ItemState::Merging(MergeStage::Queued), Some(cx.now));
+            let row = Item { state, head: Some(head.clone()), base_at, updated_at: cx.now, ..item.clone() };
             let event = cx.about(&row, Happened::BranchRebased { head: head.clone() });
             Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
         }
         Rebase::Conflict { files, hunks } => {
             let names: Vec<&str> = files.iter().map(|f| &**f).collect();
-            failed(item, MergeFailure::Conflict, &format!("conflict in {}", names.join(", ")), hunks, cx)
+            let mut change =
+                failed(item, MergeFailure::Conflict, &format!("conflict in {}", names.join(", ")), hunks, cx)?;
+            remember(state, item, files, &mut change, cx.now);
+            Ok(change)
         }
     }
 }

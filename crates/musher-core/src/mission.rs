@@ -15,13 +15,14 @@ mod share;
 mod start;
 
 pub use add::AddItem;
-pub(crate) use add::add_item;
+pub(crate) use add::{add_item, free_key};
 pub use help::{Cause, Help};
 pub(crate) use help::{due as help_due, replies as help_replies};
 pub use judge::judge;
 pub(crate) use operate::find;
 pub use operate::{approve, pause, resume, stop, weigh};
 pub use share::{Share, WEIGHTS};
+pub(crate) use start::made;
 pub use start::{MissionItem, StartMission, start};
 
 /// Where a mission's merged work goes.
@@ -253,6 +254,38 @@ impl MissionEvent {
         Self::Fail,
         Self::Cancel,
     ];
+
+    /// The word in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Ask => "ask",
+            Self::Approve => "approve",
+            Self::Block => "block",
+            Self::Unblock => "unblock",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Complete => "complete",
+            Self::Fail => "fail",
+            Self::Cancel => "cancel",
+        }
+    }
+
+    /// What it means, for the documentation.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Start => "its graph is ready and needs no yes",
+            Self::Ask => "its graph is ready and a person is asked: `--approve`",
+            Self::Approve => "`musher mission approve`",
+            Self::Block => "nothing can go on without help",
+            Self::Unblock => "what was missing has turned up",
+            Self::Pause => "`musher mission pause`, or a note",
+            Self::Resume => "`musher mission resume`, or a note",
+            Self::Complete => "every item is done, skipped or superseded, and no watch is open",
+            Self::Fail => "its deadline has passed",
+            Self::Cancel => "`musher mission stop`, or a note",
+        }
+    }
 }
 
 /// The state that follows, or nothing when the event is refused there.
@@ -336,6 +369,9 @@ pub struct Counts {
     pub by_phase: [u32; 13],
     /// Failed or cancelled ones that count as satisfied.
     pub satisfied: u32,
+    /// Frozen ones.
+    #[serde(default)]
+    pub frozen: u32,
 }
 
 /// A mission.

@@ -38,6 +38,15 @@ pub struct Worker {
     pub capabilities: Vec<String>,
 }
 
+/// Files at which merges of earlier items have conflicted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// The files.
+    pub files: Vec<String>,
+    /// The keys of the items.
+    pub items: Vec<String>,
+}
+
 /// Everything that goes into a prompt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
@@ -59,6 +68,8 @@ pub struct Parts {
     pub tools: bool,
     /// For a plan: who could do its items.
     pub workers: Vec<Worker>,
+    /// For a plan: files that items of earlier plans have changed at the same time, and conflicted.
+    pub overlaps: Vec<Overlap>,
 }
 
 /// Writes the prompt of a run.

@@ -3,10 +3,10 @@
 use crate::change::{Change, TextKey};
 use crate::command::{Actor, Failure, Refused};
 use crate::dispatch;
-use crate::effect::EffectKind;
+use crate::effect::{EffectKind, Stop};
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
-use crate::item::{self, Approval, Fix, Item, ItemEvent, ItemState, MergeStage, Qa, Waiting, Wants};
+use crate::item::{self, Approval, Cancelled, Fix, Item, ItemEvent, ItemState, MergeStage, Qa, Waiting, Wants};
 use crate::mission::Delivery;
 use crate::retry;
 use crate::run::{FailureClass, Outcome, Purpose, Verdict};
@@ -50,6 +50,9 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
         return Err(Refused::Stale { what: "its item waits for no review" });
     }
     let reviewer = state.agent(agent).ok_or(Refused::Stale { what: "its reviewer is gone" })?;
+    if item.frozen.is_some() {
+        return Err(Refused::Stale { what: "it is frozen" });
+    }
     if state.is_parked(item) {
         return Err(Refused::Stale { what: "it waits for the account of its reviewer" });
     }
@@ -139,6 +142,15 @@ pub fn reject(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Result
     let item = waiting(state, id, "reject")?;
     let mut change = stop_review(state, item, cx);
     change.extend(rejected(state, item.clone(), item.run, text, cx)?);
+    Ok(change)
+}
+
+/// A person says no to the whole item: nothing mends it, and it is given up. Its branch is kept.
+pub fn turn_down(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Result<Change, Refused> {
+    let item = waiting(state, id, "reject")?;
+    let event = cx.about(item, Happened::ReviewRejected { text: text.into() });
+    let mut change = Change { events: vec![event], ..Change::default() };
+    change.extend(item::cancelled(state, item, Cancelled::Rejected, Stop::Interrupt, cx)?);
     Ok(change)
 }
 

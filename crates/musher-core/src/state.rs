@@ -317,6 +317,11 @@ impl State {
         self.runs.get(&id)
     }
 
+    /// Whether any run is live.
+    pub fn has_live_runs(&self) -> bool {
+        !self.runs.is_empty()
+    }
+
     /// All live runs, in the order of their ids.
     pub fn runs(&self) -> Vec<&Run> {
         let mut runs: Vec<&Run> = self.runs.values().collect();
@@ -503,6 +508,23 @@ impl State {
         })
     }
 
+    /// Whether nothing new may begin for an item: an operator has frozen it, or it waits for an account.
+    pub(crate) fn stands_still(&self, item: &Item) -> bool {
+        item.frozen.is_some() || self.is_parked(item)
+    }
+
+    /// The item that does the work of this one: itself, unless it was superseded.
+    pub fn in_its_place<'a>(&'a self, item: &'a Item) -> &'a Item {
+        let mut at = item;
+        // Whoever supersedes is not given up yet, so that no chain comes back to where it began.
+        while let ItemState::Cancelled(crate::item::Cancelled::Superseded(by)) = &at.state
+            && let Some(next) = self.item(*by)
+        {
+            at = next;
+        }
+        at
+    }
+
     pub(crate) fn first_to_probe(&self) -> Option<AgentId> {
         self.to_probe.first().copied()
     }
@@ -581,6 +603,8 @@ impl State {
                 Timer::Item(id) => {
                     if let Some(item) = self.items.get(&id) {
                         match item.state {
+                            // Whoever releases it looks for an agent, or for its turn.
+                            _ if item.frozen.is_some() => {}
                             ItemState::Ready => {
                                 self.ready.insert(item);
                                 self.dispatch_due = true;

@@ -12,7 +12,8 @@ use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
-    agent, approval, help, item, merge, mission, node, note, pull, quota, review, sink, tool, verify, watch, webhook,
+    agent, approval, help, item, merge, mission, node, note, orphan, pull, quota, review, sink, tool, verify, watch,
+    webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -88,6 +89,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
         Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
+        Command::NoteOrphan(found) => Ok(orphan::note(found, cx)),
         Command::NoteIgnored(id, text) => Ok(note::ignored(*id, text, cx)),
         Command::SyncAgents(specs) => Ok(agent::sync(state, specs, cx)),
         Command::AddAgent(spec) => agent::add(state, spec, cx),
@@ -116,10 +118,15 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::FailOverItem(id) => item::fail_over(state, *id, cx),
         Command::HoldItem(id, reason) => item::hold(state, *id, reason, cx),
         Command::ReleaseItem(id) => item::release(state, *id, cx),
+        Command::FreezeItem(id, reason) => item::freeze(state, *id, reason, cx),
+        Command::DemoteItem(id, reason) => item::demote(state, *id, reason, cx),
+        Command::SupersedeItem(id, by) => item::supersede(state, *id, *by, cx),
+        Command::ReopenItem(id, text) => item::reopen(state, *id, text, cx),
         Command::SkipItem(id) => item::skip(state, *id, cx),
         Command::CancelItem(id) => item::cancel(state, *id, cx),
         Command::ApproveItem(id, text) => review::approve(state, *id, text, cx),
         Command::RejectItem(id, text) => review::reject(state, *id, text, cx),
+        Command::TurnDownItem(id, text) => review::turn_down(state, *id, text, cx),
         Command::PauseQueue(why) => merge::pause(state, why, cx),
         Command::ResumeQueue => merge::resume(state, cx),
         Command::EjectItem(id, why) => merge::eject(state, *id, why, cx),
@@ -201,7 +208,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::Rebase, Report::Rebased(rebase)) if crate::state::follows_pull(item) => {
             pull::rebased(state, item, rebase, cx)
         }
-        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(item, rebase, cx),
+        (EffectKind::Rebase, Report::Rebased(rebase)) => merge::rebased(state, item, rebase, cx),
         (EffectKind::Land { .. }, Report::LandingFinished(landing)) => merge::landed(state, item, landing, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeRemoved) => item::worktree_removed(item, None, cx),
         (EffectKind::RemoveWorktree { .. }, Report::WorktreeKept { reason }) => {

@@ -124,7 +124,7 @@ fn many(count: u32, thing: &str) -> String {
 /// Every reason why an item does not go on; none when it is at work, done or given up.
 pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
     let Some(item) = state.item(id) else { return Vec::new() };
-    let mut waits = Vec::new();
+    let mut waits: Vec<Wait> = frozen(item).into_iter().collect();
     match &item.state {
         ItemState::Pending => {
             waits.extend(state.open_dependencies(item).map(dependency));
@@ -138,6 +138,8 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         ItemState::Waiting(Waiting::Approval) => waits.push(approval(item)),
         ItemState::Waiting(Waiting::Review) => waits.push(review(state, item)),
         ItemState::Waiting(Waiting::Watches) => waits.extend(followed(state, item)),
+        // Its turn does not come while it is frozen.
+        ItemState::Merging(MergeStage::Queued) if item.frozen.is_some() => {}
         ItemState::Merging(stage) => waits.extend(merging(state, item, stage)),
         ItemState::Blocked(reason) => waits.push(wait(
             WaitCode::Blocked,
@@ -163,6 +165,16 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         | ItemState::Cancelled(_) => {}
     }
     waits
+}
+
+/// An operator lets nothing new begin for it.
+fn frozen(item: &Item) -> Option<Wait> {
+    let why = item.frozen.as_deref()?;
+    Some(wait(
+        WaitCode::Held,
+        format!("frozen: {}", first_clause(why)),
+        format!("frozen: {why}; `musher item release {}` lets it go on", item.id.short()),
+    ))
 }
 
 fn dependency(on: &Item) -> Wait {

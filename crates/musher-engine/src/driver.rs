@@ -21,6 +21,8 @@ pub trait Git: Send + Sync + 'static {
     fn carry_out(&self, job: GitJob) -> Work<Report>;
     /// Checks a commit out, for a gate. The error is for people.
     fn checkout(&self, job: Checkout) -> Work<Result<(), String>>;
+    /// The worktrees in this folder, and the branches without one, that look like an item's. The error is for people.
+    fn left_over(&self, root: PathBuf, worktrees: PathBuf) -> Work<Result<Vec<LeftOver>, String>>;
     /// The change of an item, as a patch. The error is for people.
     fn diff(&self, job: Diff) -> Work<Result<String, String>>;
 }
@@ -36,8 +38,8 @@ pub trait Runs: Send + Sync + 'static {
     fn tell(&self, job: TellJob) -> Work<bool>;
     /// Runs a shell script to its end.
     fn script(&self, job: Script) -> Work<ScriptEnd>;
-    /// Ends every process in the run folders below `runs` whose names are not these, and looks which of these are lost.
-    fn sweep(&self, runs: PathBuf, keep: Vec<String>) -> Work<Swept>;
+    /// Ends every process in the run folders that nobody wants, and looks which of the wanted ones are lost.
+    fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept>;
 }
 
 /// Asks a forge. Idempotent by the job's effect: what an earlier try has left is found and answered with.
@@ -53,12 +55,25 @@ pub trait Web: Send + Sync + 'static {
 }
 
 /// What a sweep of the run folders found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// Folders that nobody wanted and in which processes were ended.
-    pub ended: usize,
+    /// The names of the folders that nobody wanted and in which processes were ended.
+    pub ended: Vec<String>,
     /// Wanted folders whose host is gone without having said how it ended.
     pub lost: usize,
+}
+
+/// What looks like an item's worktree, or like its branch without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOver {
+    /// What the worktree's folder is called, or would be: [`musher_core::item::Item::worktree_name`].
+    pub name: String,
+    /// Where the worktree is, or would be.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// Whether there is a folder.
+    pub worktree: bool,
 }
 
 /// The drivers of an engine.

@@ -9,6 +9,7 @@ use musher_core::command::{Actor, Answer, Command, Refused, Report};
 use musher_core::effect::EffectKind;
 use musher_core::id::{EffectId, Seq};
 use musher_core::state::State;
+use musher_core::time::Timestamp;
 use musher_store::{Reader, Store, StoreError};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tracing::{error, info, warn};
@@ -19,6 +20,7 @@ use crate::job;
 use crate::machine::{Batch, Broken, Input, Machine, Rejected};
 use crate::paths::Paths;
 use crate::runner::{Order, Runner, needs_of};
+use crate::watchdog::{self, Watchdog};
 
 /// The most commands that one batch takes; it never waits for more.
 pub const BATCH_LIMIT: usize = 1_024;
@@ -148,8 +150,11 @@ impl Engine {
             .await
             .map_err(|e| StartError::Thread(std::io::Error::other(e)))??;
         let mut report = found(machine.state());
-        let swept = drivers.runs.sweep(paths.runs(), wanted_folders(machine.state())).await;
-        (report.swept, report.lost) = (swept.ended, swept.lost);
+        let wanted = watchdog::wanted_folders(machine.state());
+        let there = watchdog::unended(&paths);
+        let unwanted = watchdog::unwanted(&paths, &there, &wanted);
+        let swept = drivers.runs.sweep(unwanted, wanted.iter().map(|name| paths.run(name)).collect()).await;
+        (report.swept, report.lost) = (swept.ended.len(), swept.lost);
 
         let (messages, inbox) = channel();
         let (seq_sender, seq) = watch::channel(machine.store().last_seq());
@@ -164,7 +169,8 @@ impl Engine {
             drivers: drivers.clone(),
         };
         let engine = Self { inner: Arc::new(inner) };
-        let writer = Writer { machine, ordered: BTreeSet::new(), inbox, clock, orders, seq: seq_sender, paths };
+        let ordered = BTreeSet::new();
+        let writer = Writer { machine, ordered, inbox, clock, orders, seq: seq_sender, paths, look_at: None };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&first))
@@ -172,7 +178,9 @@ impl Engine {
         if let Ok(mut slot) = engine.inner.thread.lock() {
             *slot = Some(thread);
         }
-        tokio::spawn(Runner::new(drivers, engine.clone()).run(order_inbox));
+        let watchdog = Arc::new(Watchdog::new(engine.clone(), drivers.clone()));
+        tokio::spawn(Runner::new(drivers, engine.clone(), Arc::clone(&watchdog)).run(order_inbox));
+        tokio::spawn(async move { watchdog.at_start(swept.ended).await });
         Ok((engine, report))
     }
 
@@ -277,30 +285,6 @@ fn found(state: &State) -> StartReport {
     }
 }
 
-/// The names of the run folders in which something may rightly live.
-fn wanted_folders(state: &State) -> Vec<String> {
-    state
-        .effects()
-        .flat_map(|effect| match &effect.kind {
-            EffectKind::StartRun(run) => vec![run.to_string(), format!("setup-{}", effect.id)],
-            EffectKind::Gate { .. } => vec![job::gate_name(effect.id)],
-            EffectKind::CreateWorktree => vec![format!("setup-{}", effect.id)],
-            EffectKind::RemoveWorktree { .. } => vec![format!("teardown-{}", effect.id)],
-            EffectKind::StopRun(..)
-            | EffectKind::TellRun { .. }
-            | EffectKind::AnswerRun { .. }
-            | EffectKind::Inspect
-            | EffectKind::PrepareMerge { .. }
-            | EffectKind::Rebase
-            | EffectKind::Land { .. }
-            | EffectKind::PushBranch { .. }
-            | EffectKind::Forge(_)
-            | EffectKind::RunCheck { .. }
-            | EffectKind::FetchUrl { .. } => Vec::new(),
-        })
-        .collect()
-}
-
 struct Writer {
     machine: Machine,
     /// The effects that the runner was told of and that are open.
@@ -310,6 +294,8 @@ struct Writer {
     orders: mpsc::UnboundedSender<Order>,
     seq: watch::Sender<Seq>,
     paths: Paths,
+    /// When the watchdog looks next; nothing while no run is live.
+    look_at: Option<Timestamp>,
 }
 
 /// A daemon whose writer is gone would only look alive, and hold the lock: better none, and a start anew.
@@ -363,6 +349,7 @@ impl Writer {
                     look(&self.machine);
                 }
             }
+            self.watch();
             if stop {
                 info!("the loop has stopped");
                 return;
@@ -370,11 +357,27 @@ impl Writer {
         }
     }
 
+    /// Has the watchdog look, every 30 s while runs are live.
+    fn watch(&mut self) {
+        let now = self.clock.now();
+        let next = now.after(watchdog::EVERY);
+        self.look_at = match self.look_at.filter(|_| self.machine.state().has_live_runs()) {
+            Some(at) if at <= now => {
+                let _ = self.orders.send(Order::Look);
+                Some(next)
+            }
+            // A clock that was set back must not put it off.
+            Some(at) => Some(at.min(next)),
+            None => self.machine.state().has_live_runs().then_some(next),
+        };
+    }
+
     /// The next messages: at least one, or none when something is due. Nothing at all when nobody is left.
     fn wait(&self, again: bool, failed: bool) -> Option<Vec<Message>> {
         let mut messages = Vec::new();
         if !again {
-            let due = self.machine.state().next_due().map(|due| self.clock.until(due));
+            let due = self.machine.state().next_due().into_iter().chain(self.look_at).min();
+            let due = due.map(|due| self.clock.until(due));
             // After a failure the pass is owed, even when nothing is due and nobody says anything.
             let sleep = match (failed, due) {
                 (true, due) => Some(due.unwrap_or(AFTER_FAILURE).clamp(AFTER_FAILURE / 4, AFTER_FAILURE)),

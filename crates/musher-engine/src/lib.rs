@@ -12,6 +12,7 @@ pub mod machine;
 pub mod pass;
 pub mod paths;
 pub mod runner;
+pub mod watchdog;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use engine::{Engine, EngineConfig, EngineError, StartError, StartReport};

@@ -25,6 +25,7 @@ use crate::driver::{Drivers, Reports};
 use crate::engine::{Engine, EngineError};
 use crate::job::{self, Diff, ForgeJob, GitJob, Hooks, Job, RunJob, Script, ScriptEnd};
 use crate::paths::Paths;
+use crate::watchdog::Watchdog;
 
 /// What the writer tells the runner.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) enum Order {
     Do { effect: EffectId, job: Option<Box<Job>>, needs: Option<Box<PromptNeeds>> },
     /// Nobody wants this any more.
     Close(EffectId),
+    /// The watchdog's time has come.
+    Look,
 }
 
 /// What a prompt is made of besides the texts on disk.
@@ -48,6 +51,7 @@ pub(crate) struct PromptNeeds {
     diff: Option<Diff>,
     tools: bool,
     workers: Vec<prompt::Worker>,
+    overlaps: Vec<prompt::Overlap>,
 }
 
 /// What the prompt of a run needs of the state; nothing for other jobs.
@@ -57,6 +61,7 @@ pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<Prompt
     let results = item
         .depends_on
         .iter()
+        .chain(&item.follows)
         .filter_map(|id| state.item(*id))
         .map(|done| {
             let result = prompt::Result {
@@ -78,6 +83,7 @@ pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<Prompt
         gate: verify::gate_of(state, &item).map(str::to_owned),
         diff: (run.purpose == Purpose::Review).then(|| job::diff_of(state, &item, paths)).flatten(),
         workers: if run.purpose == Purpose::Plan { workers(state) } else { Vec::new() },
+        overlaps: if run.purpose == Purpose::Plan { overlaps(state) } else { Vec::new() },
         item,
     })
 }
@@ -91,6 +97,16 @@ fn workers(state: &State) -> Vec<prompt::Worker> {
         capabilities: strings(&agent.spec.capabilities),
     };
     state.agents().filter(|agent| !agent.removed).map(worker).collect()
+}
+
+/// How many of the newest overlaps a planner is told.
+const OVERLAPS_TOLD: usize = 20;
+
+/// What earlier merges have shown.
+fn overlaps(state: &State) -> Vec<prompt::Overlap> {
+    let strings = |words: &[Box<str>]| words.iter().map(ToString::to_string).collect();
+    let newest = state.merge_queue().overlaps.iter().rev().take(OVERLAPS_TOLD);
+    newest.map(|overlap| prompt::Overlap { files: strings(&overlap.files), items: strings(&overlap.items) }).collect()
 }
 
 struct Live {
@@ -110,14 +126,15 @@ pub(crate) struct Runner {
     live: HashMap<EffectId, Live>,
     /// Worktrees in which something is at work, or waits for its turn.
     places: HashMap<PathBuf, Weak<Mutex<()>>>,
+    watchdog: Arc<Watchdog>,
 }
 
 /// The first and the longest wait before a report that could not be written is said again.
 const REPORT_AGAIN: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 
 impl Runner {
-    pub(crate) fn new(drivers: Drivers, engine: Engine) -> Self {
-        Self { drivers, engine, live: HashMap::new(), places: HashMap::new() }
+    pub(crate) fn new(drivers: Drivers, engine: Engine, watchdog: Arc<Watchdog>) -> Self {
+        Self { drivers, engine, live: HashMap::new(), places: HashMap::new(), watchdog }
     }
 
     pub(crate) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
@@ -125,6 +142,10 @@ impl Runner {
             match order {
                 Order::Do { effect, job, needs } => self.start(effect, job, needs),
                 Order::Close(effect) => self.close(effect),
+                Order::Look => {
+                    let watchdog = Arc::clone(&self.watchdog);
+                    tokio::spawn(async move { watchdog.look().await });
+                }
             }
         }
         // The engine stops: what runs in hosts goes on there, and the next start takes it over.
@@ -357,6 +378,7 @@ impl Worker {
                 diff,
                 tools: needs.tools,
                 workers: needs.workers,
+                overlaps: needs.overlaps,
             };
             Ok(prompt::render(&needs.item, needs.purpose, &parts))
         });

@@ -8,7 +8,7 @@ use musher_core::command::{
 };
 use musher_core::config::{CommitBy, MergeStyle as Style};
 use musher_core::merge::Link;
-use musher_engine::driver::{Git, Work};
+use musher_engine::driver::{Git, LeftOver, Work};
 use musher_engine::job::{
     Checkout, CreateWorktree, Diff, GitJob, Inspect, Land, MergeMember, PrepareMerge, PushBranch, RebaseBranch,
     RemoveWorktree,
@@ -182,6 +182,10 @@ impl Git for GitDriver {
             let commit = id(&job.commit)?;
             open(&job.root)?.merge_worktree(&job.path, &commit).map_err(|e| words(&e, e.fix()))
         })
+    }
+
+    fn left_over(&self, root: PathBuf, worktrees: PathBuf) -> Work<Result<Vec<LeftOver>, String>> {
+        self.in_turn(move || open(&root)?.left_over(&worktrees).map_err(|e| words(&e, e.fix())))
     }
 
     fn diff(&self, job: Diff) -> Work<Result<String, String>> {

@@ -21,6 +21,7 @@ mod inspect;
 mod land;
 mod merge;
 mod names;
+mod orphan;
 mod pool;
 mod preflight;
 mod publish;

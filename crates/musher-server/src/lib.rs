@@ -16,6 +16,7 @@ mod extract;
 mod problem;
 mod readers;
 mod resolve;
+mod retention;
 pub mod routes;
 pub mod serve;
 mod sink;

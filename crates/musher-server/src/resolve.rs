@@ -87,6 +87,19 @@ pub(crate) async fn item(app: &App, typed: &str) -> Result<ItemId, Problem> {
     only("item", typed, &found, || hint)
 }
 
+/// An item that is named beside another: its plan id alone is enough when both are of one mission.
+pub(crate) async fn item_beside(app: &App, other: ItemId, typed: &str) -> Result<ItemId, Problem> {
+    let key = typed.to_owned();
+    let same = app.read(move |state| {
+        let mission = state.mission(state.item(other)?.mission)?;
+        mission.items.iter().copied().find(|id| state.item(*id).is_some_and(|item| *item.key == *key))
+    });
+    match same.await? {
+        Some(id) => Ok(id),
+        None => item(app, typed).await,
+    }
+}
+
 fn items(reader: &dyn Reader, typed: &str) -> Result<Vec<(ItemId, String)>, StoreError> {
     let ids = by_id(typed, |id| reader.item(id), |typed| reader.find_items(typed))?;
     let with_key = |id: ItemId| {

@@ -111,6 +111,11 @@ impl Server {
         self.app.webhooks().clone()
     }
 
+    /// Trims transcripts past their retention, now and as time passes, until the daemon stops.
+    pub fn keep_retention(&mut self) {
+        self.listening.spawn(crate::retention::watch(self.app.clone()));
+    }
+
     /// Listens on a socket for its owner only. A socket that nobody listens on any more is replaced.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ fn of_item(chance: &mut Chance, state: &State, id: ItemId, _: Stop) -> Option<Co
     use musher_core::item::Phase as P;
     let item = state.item(id)?;
     if chance.one_in(3) {
-        return Some(match chance.below(8) {
+        return Some(match chance.below(13) {
             0 => Command::RetryItem(id),
             1 => Command::HoldItem(id, "just because".into()),
             2 => Command::ReleaseItem(id),
@@ -50,8 +50,16 @@ fn of_item(chance: &mut Chance, state: &State, id: ItemId, _: Stop) -> Option<Co
             4 => Command::CancelItem(id),
             5 => Command::ApproveItem(id, "fine".into()),
             6 => Command::RejectItem(id, "not like this".into()),
+            7 => Command::FreezeItem(id, "wait a moment".into()),
+            8 => Command::DemoteItem(id, "later".into()),
+            9 => Command::SupersedeItem(id, of_the_same_mission(chance, state, id)?),
+            10 => Command::ReopenItem(id, "one more thing".into()),
+            11 => Command::TurnDownItem(id, "not at all".into()),
             _ => Command::DiscardWorktree(id),
         });
+    }
+    if item.frozen.is_some() {
+        return Some(Command::ReleaseItem(id));
     }
     Some(match item.phase() {
         P::Waiting if chance.one_in(3) => Command::RejectItem(id, "not like this".into()),
@@ -59,12 +67,19 @@ fn of_item(chance: &mut Chance, state: &State, id: ItemId, _: Stop) -> Option<Co
         P::Failed | P::Blocked if chance.one_in(3) => Command::SkipItem(id),
         P::Failed | P::Blocked => Command::RetryItem(id),
         P::Held => Command::ReleaseItem(id),
+        P::Done if chance.one_in(6) => Command::ReopenItem(id, "one more thing".into()),
         P::Done | P::Cancelled => Command::DiscardWorktree(id),
         P::Ready if state.is_parked(item) => Command::FailOverItem(id),
         P::Pending | P::Ready | P::Assigned | P::Running | P::Verifying | P::Merging | P::MergeFailed => {
             Command::HoldItem(id, "wait a moment".into())
         }
     })
+}
+
+/// Some item of the same mission, itself perhaps.
+fn of_the_same_mission(chance: &mut Chance, state: &State, id: ItemId) -> Option<ItemId> {
+    let entry = state.mission(state.item(id)?.mission)?;
+    chance.pick(&entry.items).copied()
 }
 
 fn of_mission(chance: &mut Chance, state: &State, id: MissionId, stop: Stop) -> Option<Command> {

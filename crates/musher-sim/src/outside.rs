@@ -172,6 +172,8 @@ impl Outside {
         let planned = self.plan(state, item.mission).and_then(|plan| plan.items.iter().find(|i| i.key == item.key));
         let keys = planned.map(|i| i.depends_on.as_slice()).unwrap_or_default();
         for dependency in mission.items.iter().filter_map(|i| state.item(*i)).filter(|i| keys.contains(&i.key)) {
+            // Superseded is not done: the other one must be.
+            let dependency = state.in_its_place(dependency);
             let merged = self.landed(dependency.id).next().is_some();
             let accepted = dependency.satisfied || (dependency.state == ItemState::Done && dependency.no_merge);
             if !merged && !accepted {

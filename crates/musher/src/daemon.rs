@@ -96,9 +96,10 @@ impl Daemon {
         let (engine, found) =
             Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         note_start(&engine, found).await?;
-        let server = listen_on(&engine, &paths, passes, listen).await?;
+        let mut server = listen_on(&engine, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
         server.webhooks().set(webhooks);
+        server.keep_retention();
         keep_warm(&git, &config, &paths);
         let told = Told { engine: engine.clone(), sinks: server.sinks(), webhooks: server.webhooks() };
         watch_config(told, paths.clone(), git);

@@ -112,8 +112,8 @@ impl Runs for ProcessDriver {
         Box::pin(async move { shared.script(&job).await })
     }
 
-    fn sweep(&self, runs: PathBuf, keep: Vec<String>) -> Work<Swept> {
-        Box::pin(async move { sweep::sweep(&runs, &keep.into_iter().collect()).await })
+    fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept> {
+        Box::pin(sweep::sweep(unwanted, wanted))
     }
 }
 

@@ -1,7 +1,6 @@
-//! Clears away what nobody wants any more, when the daemon starts.
+//! Clears away what nobody wants any more, when the daemon starts and while runs are live.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,34 +18,28 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Ends what lives in run folders that nobody wants, and looks which of the wanted are lost.
-pub(super) async fn sweep(runs: &Path, keep: &HashSet<String>) -> Swept {
-    let mut swept = Swept::default();
-    let Ok(entries) = std::fs::read_dir(runs) else { return swept };
+pub(super) async fn sweep(unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Swept {
+    let is_lost = |path: &PathBuf| matches!(inspect(&RunFolder::at(path)), Ok(HostStatus::Lost { .. }));
+    let mut swept = Swept { ended: Vec::new(), lost: wanted.iter().filter(|path| is_lost(path)).count() };
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut ends = JoinSet::new();
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // A folder that was still being made; nothing has run in it.
-        if name.starts_with('.') {
-            continue;
-        }
-        let folder = RunFolder::at(entry.path());
-        match (keep.contains(&*name), inspect(&folder)) {
-            (true, Ok(HostStatus::Lost { .. })) => swept.lost += 1,
+    for path in unwanted {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = RunFolder::at(path);
+        match inspect(&folder) {
             // One without a host may be about to get it, from a daemon that was killed in between.
-            (false, Ok(HostStatus::Alive | HostStatus::Lost { same_boot: true } | HostStatus::NeverStarted)) => {
+            Ok(HostStatus::Alive | HostStatus::Lost { same_boot: true } | HostStatus::NeverStarted) => {
                 let turns = Arc::clone(&turns);
                 ends.spawn(async move {
                     let _turn = turns.acquire_owned().await;
-                    end_unwanted(&folder).await
+                    end_unwanted(&folder).await.then_some(name)
                 });
             }
-            (true | false, Ok(_) | Err(_)) => {}
+            Ok(HostStatus::Finished(_) | HostStatus::Lost { same_boot: false }) | Err(_) => {}
         }
     }
     while let Some(ended) = ends.join_next().await {
-        swept.ended += usize::from(ended.unwrap_or(false));
+        swept.ended.extend(ended.ok().flatten());
     }
     swept
 }

@@ -1,7 +1,7 @@
-//! What operators do to items: retry, hold, release, skip, cancel; and what happens to what they leave behind.
+//! What operators do to items: retry, hold, release, skip, cancel; the files beside this one have the rest; and what happens to what they leave behind.
 
 use super::progress::{close_effects, find, give_back, go, worktree_leftover};
-use super::{BlockedReason, Cancelled, Item, ItemEvent, ItemState, MergeStage, Phase, Waiting, Worktree};
+use super::{BlockedReason, Cancelled, Item, ItemEvent, ItemState, MergeStage, Phase, Waiting, Worktree, freeze};
 use crate::change::Change;
 use crate::command::{Failure, Refused};
 use crate::effect::{Effect, EffectKind, Stop, When};
@@ -13,12 +13,12 @@ use crate::state::State;
 use crate::step::Context;
 use crate::{merge, pull, retry as retries, watch};
 
-fn refuse(verb: &'static str, item: &Item, fix: &'static str) -> Refused {
+pub(super) fn refuse(verb: &'static str, item: &Item, fix: &'static str) -> Refused {
     Refused::State { verb, noun: "item", name: item.key.to_string(), state: item.phase().name(), fix }
 }
 
 /// A landing writes the base branch at this moment; nothing may come between.
-fn not_while_landing(verb: &'static str, item: &Item) -> Result<(), Refused> {
+pub(super) fn not_while_landing(verb: &'static str, item: &Item) -> Result<(), Refused> {
     match item.state {
         ItemState::Merging(MergeStage::Landing(_)) => {
             Err(refuse(verb, item, "its merge is being written just now; ask again in a moment"))
@@ -42,11 +42,7 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
     let mut row = item.clone();
     go(&mut row, ItemEvent::Free, ItemState::Ready, cx)
         .map_err(|_| refuse("retry", item, "only failed and blocked items can be retried"))?;
-    row.attempts = 0;
-    row.regate = true;
-    row.empty_runs = (0, 0);
-    row.merge_failures = 0;
-    row.resolver_runs = 0;
+    row.start_afresh();
     let event = cx.about(&row, Happened::ItemRetried {});
     // A fresh start has its fix runs anew.
     let fresh = |pull: &pull::Pull| pull::Pull { ci: pull::CiFixes::default(), ..pull.clone() };
@@ -75,6 +71,8 @@ pub fn hold(state: &State, id: ItemId, reason: &str, cx: &mut Context) -> Result
         | Phase::Cancelled => from,
     };
     let held = ItemState::Held { resume_to, reason: reason.into() };
+    // Out altogether, and one release puts it back.
+    row.frozen = None;
     go(&mut row, ItemEvent::Hold, held, cx)
         .map_err(|_| refuse("hold", item, "only items that are not held, done, failed or cancelled can be held"))?;
     let mut change = withdraw(state, &mut row, Stop::Interrupt, cx);
@@ -83,11 +81,15 @@ pub fn hold(state: &State, id: ItemId, reason: &str, cx: &mut Context) -> Result
     Ok(change)
 }
 
-/// Puts a held item back to where it was; what was under way there begins anew.
+/// Puts a held item back to where it was; what was under way there begins anew. A frozen or demoted one goes on from where
+/// it is.
 pub fn release(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let item = find(state, id)?;
+    if item.frozen.is_some() {
+        return Ok(freeze::thaw(item, cx));
+    }
     let ItemState::Held { resume_to, .. } = &item.state else {
-        return Err(refuse("release", item, "only held items can be released"));
+        return Err(refuse("release", item, "only held, frozen and demoted items can be released"));
     };
     let to = *resume_to;
     if to == Phase::Verifying && state.mission(item.mission).is_some_and(|m| m.free_slots() == 0) {
@@ -201,7 +203,7 @@ pub(crate) fn cancelled(
 }
 
 /// Ends what is under way for an item that leaves: its run is stopped, its checks and merges are closed.
-fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Change {
+pub(super) fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Context) -> Change {
     let mut change = Change { closed: close_effects(state, row.id), ..Change::default() };
     if row.worktree == Worktree::Creating {
         // Whatever of it there is has its slot, by which it is made anew or removed.

@@ -28,6 +28,9 @@ pub(crate) fn go(row: &mut Item, event: ItemEvent, to: ItemState, cx: &Context) 
     row.not_before = None;
     row.no_room = false;
     row.limited = None;
+    if row.is_terminal() {
+        row.frozen = None;
+    }
     Ok(())
 }
 
@@ -140,6 +143,7 @@ pub fn worktree_ready(_: &State, item: &Item, base_commit: &str, cx: &mut Contex
     let mut row = item.clone();
     row.worktree = Worktree::Ready;
     row.base_commit = Some(base_commit.into());
+    row.base_at = Some(cx.now);
     let mut change = Change::default();
     let branch = row.branch().into();
     change.events.push(cx.about(&row, Happened::WorktreeCreated { branch, base_commit: base_commit.into() }));

@@ -126,13 +126,21 @@ pub enum ItemEvent {
     Exhaust,
     /// An operator takes it out.
     Hold,
+    /// An operator lets nothing new begin for it; it stays where it is.
+    Freeze,
+    /// An operator sends it back to the start.
+    Demote,
     /// Nobody will do it.
     Cancel,
+    /// Another item does its work.
+    Supersede,
+    /// A person wants more of what is done: a follow-up item is made, and this one stays as it is.
+    Reopen,
 }
 
 impl ItemEvent {
     /// Every event, in the order of the table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Unlock,
         Self::Assign,
         Self::Start,
@@ -148,8 +156,64 @@ impl ItemEvent {
         Self::Relock,
         Self::Exhaust,
         Self::Hold,
+        Self::Freeze,
+        Self::Demote,
         Self::Cancel,
+        Self::Supersede,
+        Self::Reopen,
     ];
+
+    /// The word in the documentation.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unlock => "unlock",
+            Self::Assign => "assign",
+            Self::Start => "start",
+            Self::Finish => "finish",
+            Self::Requeue => "requeue",
+            Self::Wait => "wait",
+            Self::Enqueue => "enqueue",
+            Self::Land => "land",
+            Self::MergeFail => "merge_fail",
+            Self::Accept => "accept",
+            Self::Block => "block",
+            Self::Free => "free",
+            Self::Relock => "relock",
+            Self::Exhaust => "exhaust",
+            Self::Hold => "hold",
+            Self::Freeze => "freeze",
+            Self::Demote => "demote",
+            Self::Cancel => "cancel",
+            Self::Supersede => "supersede",
+            Self::Reopen => "reopen",
+        }
+    }
+
+    /// What it means, for the documentation.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Unlock => "the last of what it depends on is satisfied",
+            Self::Assign => "an agent was chosen",
+            Self::Start => "the agent's process started",
+            Self::Finish => "the run ended well",
+            Self::Requeue => "back to the queue: a retry, a fix, a lost start, or an interruption",
+            Self::Wait => "verified; a review, an approval or its pull request is next",
+            Self::Enqueue => "into the merge queue",
+            Self::Land => "the merge landed",
+            Self::MergeFail => "the merge failed",
+            Self::Accept => "accepted without a merge: nothing had to change, or `musher item skip`",
+            Self::Block => "musher stops trying",
+            Self::Free => "`musher item retry`, or a note, gives it a fresh start",
+            Self::Relock => "the same, and what holds up its start is looked at again",
+            Self::Exhaust => "retries are used up",
+            Self::Hold => "`musher item hold`, or `musher queue eject`, takes it out",
+            Self::Freeze => "`musher item freeze` lets nothing new begin for it",
+            Self::Demote => "`musher item demote` sends it back to the start",
+            Self::Cancel => "`musher item cancel`, `musher reject --for-good`, or the end of its mission",
+            Self::Supersede => "`musher item supersede`: another item does its work",
+            Self::Reopen => "`musher item reopen`: a follow-up item is made",
+        }
+    }
 }
 
 /// The state that follows, or nothing when the event is refused there.
@@ -165,6 +229,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Assign
             | E::Start
             | E::Finish
@@ -175,13 +241,18 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Free
             | E::Relock
-            | E::Exhaust => None,
+            | E::Exhaust
+            | E::Reopen
+            | E::Demote => None,
         },
         P::Ready => match event {
             E::Assign => Some(P::Assigned),
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::Ready),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Start
             | E::Finish
@@ -193,7 +264,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Block
             | E::Free
             | E::Relock
-            | E::Exhaust => None,
+            | E::Exhaust
+            | E::Reopen => None,
         },
         P::Assigned => match event {
             E::Start => Some(P::Running),
@@ -201,6 +273,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::Assigned),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Assign
             | E::Finish
@@ -211,7 +286,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Accept
             | E::Block
             | E::Free
-            | E::Relock => None,
+            | E::Relock
+            | E::Reopen => None,
         },
         P::Running => match event {
             E::Finish => Some(P::Verifying),
@@ -220,6 +296,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::Running),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Assign
             | E::Start
@@ -229,7 +308,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::MergeFail
             | E::Accept
             | E::Free
-            | E::Relock => None,
+            | E::Relock
+            | E::Reopen => None,
         },
         P::Verifying => match event {
             E::Wait => Some(P::Waiting),
@@ -239,9 +319,19 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Land | E::MergeFail | E::Accept | E::Free | E::Relock => {
-                None
-            }
+            E::Freeze => Some(P::Verifying),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Free
+            | E::Relock
+            | E::Reopen => None,
         },
         P::Waiting => match event {
             E::Enqueue => Some(P::Merging),
@@ -251,15 +341,28 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Exhaust => Some(P::Failed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
-            E::Unlock | E::Assign | E::Start | E::Finish | E::Wait | E::Land | E::MergeFail | E::Free | E::Relock => {
-                None
-            }
+            E::Freeze => Some(P::Waiting),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Wait
+            | E::Land
+            | E::MergeFail
+            | E::Free
+            | E::Relock
+            | E::Reopen => None,
         },
         P::Merging => match event {
             E::Land => Some(P::Done),
             E::MergeFail => Some(P::MergeFailed),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::Merging),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Assign
             | E::Start
@@ -271,7 +374,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Block
             | E::Free
             | E::Relock
-            | E::Exhaust => None,
+            | E::Exhaust
+            | E::Reopen => None,
         },
         P::MergeFailed => match event {
             E::Enqueue => Some(P::Merging),
@@ -279,6 +383,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Block => Some(P::Blocked),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::MergeFailed),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Assign
             | E::Start
@@ -289,7 +396,8 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Accept
             | E::Free
             | E::Relock
-            | E::Exhaust => None,
+            | E::Exhaust
+            | E::Reopen => None,
         },
         P::Blocked => match event {
             E::Free => Some(P::Ready),
@@ -298,6 +406,9 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             E::Accept => Some(P::Done),
             E::Hold => Some(P::Held),
             E::Cancel => Some(P::Cancelled),
+            E::Freeze => Some(P::Blocked),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Assign
             | E::Start
@@ -307,11 +418,14 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Land
             | E::MergeFail
             | E::Block
-            | E::Exhaust => None,
+            | E::Exhaust
+            | E::Reopen => None,
         },
         P::Held => match event {
             E::Accept => Some(P::Done),
             E::Cancel => Some(P::Cancelled),
+            E::Demote => Some(P::Pending),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Assign
             | E::Start
@@ -325,11 +439,14 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Free
             | E::Relock
             | E::Exhaust
-            | E::Hold => None,
+            | E::Hold
+            | E::Reopen
+            | E::Freeze => None,
         },
         P::Failed => match event {
             E::Free => Some(P::Ready),
             E::Cancel => Some(P::Cancelled),
+            E::Supersede => Some(P::Cancelled),
             E::Unlock
             | E::Relock
             | E::Assign
@@ -343,9 +460,13 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Accept
             | E::Block
             | E::Exhaust
-            | E::Hold => None,
+            | E::Hold
+            | E::Reopen
+            | E::Freeze
+            | E::Demote => None,
         },
-        P::Done | P::Cancelled => match event {
+        P::Done => match event {
+            E::Reopen => Some(P::Done),
             E::Unlock
             | E::Assign
             | E::Start
@@ -361,7 +482,32 @@ pub const fn moved(from: Phase, event: ItemEvent) -> Option<Phase> {
             | E::Relock
             | E::Exhaust
             | E::Hold
-            | E::Cancel => None,
+            | E::Freeze
+            | E::Demote
+            | E::Cancel
+            | E::Supersede => None,
+        },
+        P::Cancelled => match event {
+            E::Unlock
+            | E::Assign
+            | E::Start
+            | E::Finish
+            | E::Requeue
+            | E::Wait
+            | E::Enqueue
+            | E::Land
+            | E::MergeFail
+            | E::Accept
+            | E::Block
+            | E::Free
+            | E::Relock
+            | E::Exhaust
+            | E::Hold
+            | E::Freeze
+            | E::Demote
+            | E::Cancel
+            | E::Supersede
+            | E::Reopen => None,
         },
     }
 }
@@ -372,20 +518,20 @@ mod tests {
 
     /// `.` is refused. Two letters a state: pe re as ru ve wa me mf do bl he fa ca.
     const TABLE: &str = "
-        state unlock assign start finish requeue wait enqueue land mergefail accept block free relock exhaust hold cancel
-        pe    re     .      .      .      .      .      .      .      .      do     bl     .      .      .      he     ca
-        re    .      as     .      .      .      .      .      .      .      do     .      .      .      .      he     ca
-        as    .      .      ru     .      re     .      .      .      .      .      .      .      .      fa     he     ca
-        ru    .      .      .      ve     re     .      .      .      .      .      bl     .      .      fa     he     ca
-        ve    .      .      .      .      re     wa     me     .      .      .      bl     .      .      fa     he     ca
-        wa    .      .      .      .      re     .      me     .      .      do     bl     .      .      fa     he     ca
-        me    .      .      .      .      .      .      .      do     mf     .      .      .      .      .      he     ca
-        mf    .      .      .      .      re     .      me     .      .      .      bl     .      .      .      he     ca
-        do    .      .      .      .      .      .      .      .      .      .      .      .      .      .      .      .
-        bl    .      .      .      .      .      wa     .      .      .      do     .      re     pe     .      he     ca
-        he    .      .      .      .      .      .      .      .      .      do     .      .      .      .      .      ca
-        fa    .      .      .      .      .      .      .      .      .      .      .      re     .      .      .      ca
-        ca    .      .      .      .      .      .      .      .      .      .      .      .      .      .      .      .";
+        state unlock assign start finish requeue wait enqueue land mergefail accept block free relock exhaust hold freeze demote cancel supersede reopen
+        pe    re     .      .     .      .       .    .       .    .         do     bl    .    .      .       he   pe     .      ca     ca        .
+        re    .      as     .     .      .       .    .       .    .         do     .     .    .      .       he   re     pe     ca     ca        .
+        as    .      .      ru    .      re      .    .       .    .         .      .     .    .      fa      he   as     pe     ca     ca        .
+        ru    .      .      .     ve     re      .    .       .    .         .      bl    .    .      fa      he   ru     pe     ca     ca        .
+        ve    .      .      .     .      re      wa   me      .    .         .      bl    .    .      fa      he   ve     pe     ca     ca        .
+        wa    .      .      .     .      re      .    me      .    .         do     bl    .    .      fa      he   wa     pe     ca     ca        .
+        me    .      .      .     .      .       .    .       do   mf        .      .     .    .      .       he   me     pe     ca     ca        .
+        mf    .      .      .     .      re      .    me      .    .         .      bl    .    .      .       he   mf     pe     ca     ca        .
+        do    .      .      .     .      .       .    .       .    .         .      .     .    .      .       .    .      .      .      .         do
+        bl    .      .      .     .      .       wa   .       .    .         do     .     re   pe     .       he   bl     pe     ca     ca        .
+        he    .      .      .     .      .       .    .       .    .         do     .     .    .      .       .    .      pe     ca     ca        .
+        fa    .      .      .     .      .       .    .       .    .         .      .     re   .      .       .    .      .      ca     ca        .
+        ca    .      .      .     .      .       .    .       .    .         .      .     .    .      .       .    .      .      .      .         .";
 
     fn code(phase: Phase) -> &'static str {
         match phase {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::overlap::Overlap;
 use crate::change::Change;
 use crate::command::Refused;
 use crate::event::Happened;
@@ -30,6 +31,9 @@ pub struct MergeQueue {
     /// The members that were ejected last because of the gate, oldest first; never more than 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ejected: Vec<Ejected>,
+    /// Overlaps that merges have shown, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlaps: Vec<Overlap>,
 }
 
 /// How many ejected members are remembered.

@@ -71,7 +71,7 @@ pub(crate) fn add_item(
     let own = [by.key.clone()];
     let wanted: BTreeSet<&Box<str>> = wish.depends_on.as_deref().unwrap_or(&own).iter().collect();
     for key in wanted {
-        let item = note::named(state, entry, key)?;
+        let item = state.in_its_place(note::named(state, entry, key)?);
         needed.insert(&item.key, (item.id, item.satisfies()));
     }
     let key = free_key(entry, state, &wish.title);
@@ -177,7 +177,7 @@ fn may_add(state: &State, by: &Item, run: &Run, wish: &AddItem) -> Result<(), Re
 }
 
 /// A key that the mission has not given yet.
-fn free_key(entry: &MissionEntry, state: &State, title: &str) -> String {
+pub(crate) fn free_key(entry: &MissionEntry, state: &State, title: &str) -> String {
     let wanted = slug(title);
     let taken = |key: &str| entry.items.iter().filter_map(|id| state.item(*id)).any(|item| &*item.key == key);
     let mut key = wanted.clone();

@@ -151,7 +151,7 @@ fn waits_for_capacity(state: &State, entry: &MissionEntry) -> bool {
     let waits = |item: &Item| {
         let backs_off = item.not_before.is_some() && !state.ready().contains(item);
         let ends = !state.runs_of(item.id).is_empty() || item.worktree == Worktree::Removing;
-        item.phase() == Phase::Ready && !backs_off && !ends
+        item.phase() == Phase::Ready && item.frozen.is_none() && !backs_off && !ends
     };
     dispatches(entry) && !is_at_work(state, entry) && entry.items.iter().filter_map(|id| state.item(*id)).any(waits)
 }

@@ -85,10 +85,10 @@ fn is_done(entry: &MissionEntry) -> bool {
 /// Why nothing can go on, if nothing can.
 fn blocked_reason(state: &State, entry: &MissionEntry) -> Option<String> {
     let at_work = [Phase::Assigned, Phase::Running, Phase::Verifying, Phase::Merging, Phase::MergeFailed];
-    if at_work.iter().any(|phase| entry.count(*phase) > 0) {
+    if at_work.iter().any(|phase| moving(state, entry, *phase) > 0) {
         return None;
     }
-    let ready = entry.count(Phase::Ready);
+    let ready = moving(state, entry, Phase::Ready);
     let reviewing = review_under_way(state, entry);
     if (ready > 0 || entry.count(Phase::Blocked) > 0 || reviewing == Some(Review::Wanted))
         && let Some(cap) = entry.cap_reached()
@@ -112,6 +112,16 @@ fn blocked_reason(state: &State, entry: &MissionEntry) -> Option<String> {
     Some(in_words(state, entry))
 }
 
+/// How many of its items in this phase are not frozen there.
+fn moving(state: &State, entry: &MissionEntry, phase: Phase) -> u32 {
+    let all = entry.count(phase);
+    if all == 0 || entry.counts.frozen == 0 {
+        return all;
+    }
+    let rest = items(state, entry).filter(|item| item.phase() == phase && item.rests_frozen()).count();
+    all.saturating_sub(u32::try_from(rest).unwrap_or(u32::MAX))
+}
+
 fn pending_promotion(state: &State, entry: &MissionEntry) -> bool {
     // Promotion comes before judgement in a pass, so this is only true between the two.
     entry.count(Phase::Pending) > 0
@@ -131,7 +141,7 @@ fn review_under_way(state: &State, entry: &MissionEntry) -> Option<Review> {
     if entry.count(Phase::Waiting) == 0 {
         return None;
     }
-    let reviewed = items(state, entry).filter(|i| i.state == ItemState::Waiting(Waiting::Review));
+    let reviewed = items(state, entry).filter(|i| i.state == ItemState::Waiting(Waiting::Review) && !i.rests_frozen());
     let of_item = |item: &Item| match item.review_run {
         Some(_) => Some(Review::Made),
         None => crate::dispatch::has_reviewer(state, item).then_some(Review::Wanted),
@@ -148,11 +158,16 @@ const NAMED: usize = 5;
 
 fn in_words(state: &State, entry: &MissionEntry) -> String {
     let mut parts = Vec::new();
-    for (phase, words) in
-        [(Phase::Failed, "failed"), (Phase::Blocked, "blocked"), (Phase::Cancelled, "cancelled"), (Phase::Held, "held")]
-    {
-        let mut names: Vec<&str> =
-            items(state, entry).filter(|i| i.phase() == phase && !i.satisfied).map(|i| &*i.key).collect();
+    let frozen = |item: &Item| item.rests_frozen();
+    let sorts: [(&dyn Fn(&Item) -> bool, &str); 5] = [
+        (&|item| item.phase() == Phase::Failed, "failed"),
+        (&|item| item.phase() == Phase::Blocked && !frozen(item), "blocked"),
+        (&|item| item.phase() == Phase::Cancelled, "cancelled"),
+        (&|item| item.phase() == Phase::Held, "held"),
+        (&frozen, "frozen"),
+    ];
+    for (is_one, words) in sorts {
+        let mut names: Vec<&str> = items(state, entry).filter(|i| is_one(i) && !i.satisfied).map(|i| &*i.key).collect();
         if names.is_empty() {
             continue;
         }

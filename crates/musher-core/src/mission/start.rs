@@ -140,7 +140,7 @@ fn invalid(what: String) -> Refused {
     Refused::Invalid { what, fix: "`musher plan check FILE` lists every problem of a plan".to_owned() }
 }
 
-pub(super) fn made(
+pub(crate) fn made(
     wish: &MissionItem,
     mission: MissionId,
     number: u32,
@@ -174,12 +174,14 @@ pub(super) fn made(
         priority: wish.priority,
         labels: wish.labels.clone(),
         touches: wish.touches.clone(),
+        clashes: Box::default(),
         depends_on: depends_on.into(),
         pin: wish.pin.clone(),
         gate: wish.gate.clone(),
         qa: wish.qa,
         max_retries: wish.max_retries,
         state,
+        frozen: None,
         satisfied: false,
         attempts: 0,
         not_before: None,
@@ -192,6 +194,7 @@ pub(super) fn made(
         worktree: Worktree::None,
         slot: None,
         base_commit: None,
+        base_at: None,
         head: None,
         merged: None,
         approval: None,
@@ -212,5 +215,6 @@ pub(super) fn made(
         messages: Vec::new(),
         issue: wish.issue.clone(),
         added: None,
+        follows: None,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Parts, Worker};
+use super::{Overlap, Parts, Worker};
 use crate::plan::{ANSWER_LIMIT, ITEM};
 
 /// What is wanted, in words.
@@ -24,6 +24,13 @@ pub(super) fn wanted(parts: &Parts) -> String {
         text.push_str("\nThe agents that can be given items:\n\n");
         parts.workers.iter().for_each(|worker| text.push_str(&line(worker)));
     }
+    if !parts.overlaps.is_empty() {
+        text.push_str(
+            "\nItems of earlier plans have changed these files at the same time, and their merges conflicted. Let one item \
+             depend on the other where both change them, or name the files in `touches` of both:\n\n",
+        );
+        parts.overlaps.iter().for_each(|overlap| text.push_str(&clash(overlap)));
+    }
     text
 }
 
@@ -33,6 +40,10 @@ fn line(worker: &Worker) -> String {
         words => format!("; {noun} {}", words.join(", ")),
     };
     format!("- {}{}{}\n", worker.name, list("roles", &worker.roles), list("capabilities", &worker.capabilities))
+}
+
+fn clash(overlap: &Overlap) -> String {
+    format!("- {} (items {})\n", overlap.files.join(", "), overlap.items.join(", "))
 }
 
 /// How to answer, with the keys of a plan file.

@@ -312,6 +312,10 @@ fn follow(
     triggered: &[WatchKind],
     cx: &mut Context,
 ) -> Result<Change, Refused> {
+    // What is frozen is looked at to the end, and nothing follows.
+    if item.frozen.is_some() {
+        return Ok(Change { pulls: vec![row], ..Change::default() });
+    }
     if is_under_way(state, item.id) && !state.effects_of(item.id).any(|e| is_look(&e.kind)) {
         return Ok(Change { pulls: vec![row], ..Change::default() });
     }

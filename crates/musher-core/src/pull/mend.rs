@@ -203,7 +203,9 @@ pub fn rebased(state: &State, item: &Item, rebase: &Rebase, cx: &mut Context) ->
             let mut resolving = item.clone();
             resolving.resolver_runs += 1;
             let lesson = format!("{message}\n\n{}", retry::tail(hunks, retry::LESSON_BYTES));
-            run(&resolving, row, Fix::Conflict, &message, lesson.trim_end(), cx)
+            let mut change = run(&resolving, row, Fix::Conflict, &message, lesson.trim_end(), cx)?;
+            merge::remember(state, item, files, &mut change, cx.now);
+            Ok(change)
         }
     }
 }

@@ -181,7 +181,7 @@ impl State {
                 item.phase().name()
             );
         }
-        let parked = self.is_parked(item);
+        let parked = self.stands_still(item);
         let listed = self.ready.contains(item);
         let may_be = item.phase() == Phase::Ready && !parked;
         hold!(!listed || may_be, "item {name} is to be dispatched, and is {}", item.phase().name());
@@ -208,7 +208,7 @@ impl State {
             hold!(under_way <= 1, "{under_way} things are done to the pull request of {name} at once");
             hold!(due != (under_way == 1), "the pull request of {name} is due: {due}, and {under_way} is under way");
             let armed = self.armed.contains_key(&Timer::Pull(id)) || self.is_to_tend(id);
-            hold!(armed == due, "nobody looks at the pull request of {name}");
+            hold!(armed == (due && item.frozen.is_none()), "nobody looks at the pull request of {name}");
         }
         for watch in self.watches_of(id) {
             let own = watch.holds != Holds::Pull && self.is_looked_at(watch);
@@ -239,6 +239,7 @@ impl State {
                 "item {name} wants a plan and is treated as a change"
             );
         }
+        hold!(item.frozen.is_none() || !item.is_terminal(), "item {name} has ended, and is frozen");
         if let ItemState::Done = item.state {
             hold!(item.merged.is_some() || item.no_merge, "item {name} is done without a merge or its acceptance");
         }

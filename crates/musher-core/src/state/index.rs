@@ -114,7 +114,7 @@ impl State {
             ready.set_open(*id, entry.standing());
         }
         let waits = |item: &Item| item.due().is_some_and(|at| self.timers.contains(&(at, Timer::Item(item.id))));
-        let is_ready = |item: &Item| item.phase() == Phase::Ready && !waits(item) && !self.is_parked(item);
+        let is_ready = |item: &Item| item.phase() == Phase::Ready && !waits(item) && !self.stands_still(item);
         let items = self.items.values().filter(|item| is_ready(item));
         items.for_each(|item| ready.insert(item));
         ready
@@ -145,6 +145,7 @@ impl State {
         let old = self.items.remove(&id);
         if let Some(old) = &old {
             self.unindex(old);
+            self.depend_anew(old, &row);
         } else {
             for dependency in &row.depends_on {
                 self.dependents.entry(*dependency).or_default().push(id);
@@ -169,14 +170,31 @@ impl State {
         self.refresh_mission(mission);
     }
 
+    /// What an item depends on may have changed.
+    fn depend_anew(&mut self, old: &Item, row: &Item) {
+        for gone in old.depends_on.iter().filter(|id| !row.depends_on.contains(id)) {
+            if let Some(list) = self.dependents.get_mut(gone) {
+                list.retain(|id| *id != row.id);
+                if list.is_empty() {
+                    self.dependents.remove(gone);
+                }
+            }
+        }
+        for new in row.depends_on.iter().filter(|id| !old.depends_on.contains(id)) {
+            self.dependents.entry(*new).or_default().push(row.id);
+        }
+    }
+
     pub(super) fn count(&mut self, old: Option<&Item>, row: &Item) {
         let Some(entry) = self.missions.get_mut(&row.mission) else { return };
         if let Some(old) = old {
             entry.counts.by_phase[old.phase() as usize] -= 1;
             entry.counts.satisfied -= u32::from(old.satisfied);
+            entry.counts.frozen -= u32::from(old.frozen.is_some());
         }
         entry.counts.by_phase[row.phase() as usize] += 1;
         entry.counts.satisfied += u32::from(row.satisfied);
+        entry.counts.frozen += u32::from(row.frozen.is_some());
         let before = old.map_or(Usage::default(), |o| o.usage);
         entry.usage = entry.usage.plus(row.usage).since(before);
         entry.last_progress_at = entry.last_progress_at.max(row.updated_at);
@@ -198,7 +216,7 @@ impl State {
         match &item.state {
             ItemState::Ready if item.not_before.is_none() => {
                 self.index_limited(item);
-                if !self.is_parked(item) {
+                if !self.stands_still(item) {
                     self.ready.insert(item);
                 }
                 self.dispatch_due = true;
@@ -208,12 +226,12 @@ impl State {
             }
             ItemState::Waiting(Waiting::Review) if item.review_run.is_none() => {
                 self.index_limited(item);
-                if !self.is_parked(item) {
+                if !self.stands_still(item) {
                     self.unreviewed.insert(item.id);
                 }
                 self.dispatch_due = true;
             }
-            ItemState::Merging(MergeStage::Queued) => {
+            ItemState::Merging(MergeStage::Queued) if item.frozen.is_none() => {
                 self.queue.insert(queue_key(item));
             }
             _ => {}
@@ -273,6 +291,7 @@ impl State {
         let satisfied = |dependency: &ItemId| self.item(*dependency).is_some_and(Item::satisfies);
         if let Some(item) = self.items.get(&id)
             && item.phase() == Phase::Pending
+            && item.frozen.is_none()
             && item.depends_on.iter().all(satisfied)
             && !self.is_held_outside(id)
         {
@@ -323,7 +342,7 @@ impl State {
     /// The account of this agent may be used up now, or not any more: what waits for it follows.
     pub(super) fn repark(&mut self, agent: AgentId) {
         for item in self.limited.get(&agent).into_iter().flatten().filter_map(|id| self.items.get(id)) {
-            match (item.phase() == Phase::Ready, self.is_parked(item)) {
+            match (item.phase() == Phase::Ready, self.stands_still(item)) {
                 (true, true) => self.ready.remove(item),
                 (true, false) => self.ready.insert(item),
                 (false, true) => {

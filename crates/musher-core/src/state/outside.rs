@@ -142,7 +142,8 @@ impl State {
 
     fn rearm_pull(&mut self, item: ItemId) {
         let follows = self.item(item).is_some_and(follows_pull);
-        let due = self.pulls.get(&item).and_then(|pull| pull.looks.due).filter(|_| follows);
+        let frozen = self.item(item).is_some_and(|item| item.frozen.is_some());
+        let due = self.pulls.get(&item).and_then(|pull| pull.looks.due).filter(|_| follows && !frozen);
         self.unindex_to_tend(item);
         if self.arm(Timer::Pull(item), due) {
             self.index_to_tend(item);

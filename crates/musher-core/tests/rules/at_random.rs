@@ -295,7 +295,12 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
     let key = w.state.item(at_work).map(|i| i.key.to_string()).unwrap_or_default();
     let how = c.of(&[Stop::Interrupt, Stop::Kill]);
     let requests: Vec<_> = w.state.runs().iter().flat_map(|r| &r.requests).map(|r| r.id).collect();
-    Some(match c.below(31) {
+    Some(match c.below(36) {
+        31 => Command::FreezeItem(item, "wait".into()),
+        32 => Command::DemoteItem(at_work, "later".into()),
+        33 => Command::SupersedeItem(item, c.of(&items)),
+        34 => Command::ReopenItem(item, "more".into()),
+        35 => Command::TurnDownItem(waiting, "never".into()),
         28 | 29 => Command::Heartbeat(c.of(&NODES).into()),
         26 if !requests.is_empty() => {
             Command::AnswerRequest(c.of(&requests), c.of(&[Ruled::Allowed, Ruled::Denied]), "so".into())
@@ -447,6 +452,7 @@ fn help(w: &mut World) {
         for id in items {
             let Some(item) = w.state.item(id) else { continue };
             let wish = match &item.state {
+                _ if item.frozen.is_some() => Command::ReleaseItem(id),
                 ItemState::Held { .. } => Command::ReleaseItem(id),
                 ItemState::Blocked(_) => Command::RetryItem(id),
                 ItemState::Waiting(Waiting::Approval | Waiting::Review) => Command::ApproveItem(id, "good".into()),

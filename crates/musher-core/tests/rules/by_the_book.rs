@@ -88,13 +88,14 @@ impl<'a> Book<'a> {
         let Some(mission) = self.state.mission(item.mission) else { return false };
         let at_work = self.items().filter(|other| other.mission == item.mission && takes_a_slot(other)).count();
         item.state == ItemState::Ready
+            && item.frozen.is_none()
             && !self.waits_for_its_account(item)
             && mission.row.state.dispatches()
             && at_work < mission.row.policy.max_parallel_items as usize
             && !self.is_used_up(&Scope::Mission(item.mission))
             && !self.state.runs().iter().any(|run| run.item == item.id)
             && item.worktree != Worktree::Removing
-            && !self.items().any(|other| takes_a_slot(other) && overlaps(&item.touches, &other.touches))
+            && !self.items().any(|other| takes_a_slot(other) && meet(item, other))
     }
 
     /// A rate limited item goes on with the account that it was worked on with, or reviewed, unless it may be handed over.
@@ -111,6 +112,7 @@ impl<'a> Book<'a> {
     fn may_be_reviewed(&self, item: &Item) -> bool {
         item.state == ItemState::Waiting(Waiting::Review)
             && item.review_run.is_none()
+            && item.frozen.is_none()
             && !self.waits_for_its_account(item)
             && self.state.mission(item.mission).is_some_and(|mission| mission.row.state.dispatches())
             && !self.is_used_up(&Scope::Mission(item.mission))
@@ -194,4 +196,10 @@ impl<'a> Book<'a> {
 
 fn takes_a_slot(item: &Item) -> bool {
     matches!(item.state, ItemState::Assigned | ItemState::Running | ItemState::Verifying)
+}
+
+/// By what their plans say, and by what their merges have shown.
+fn meet(one: &Item, other: &Item) -> bool {
+    let of = |item: &Item| item.touches.iter().chain(&item.clashes).cloned().collect::<Vec<Box<str>>>();
+    overlaps(&of(one), &of(other))
 }

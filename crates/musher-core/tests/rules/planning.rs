@@ -182,6 +182,10 @@ fn the_prompt_says_what_a_plan_is_and_what_was_wrong_with_the_last() {
         lesson: Some(w.lesson("p").to_owned()),
         gate: Some("make check".into()),
         workers: vec![worker, Worker { name: "grace".into(), ..Worker::default() }],
+        overlaps: vec![prompt::Overlap {
+            files: vec!["src/lib.rs".into(), "README.md".into()],
+            items: vec!["api".into(), "docs".into()],
+        }],
         ..Parts::default()
     };
     let prompt = prompt::render(w.item("p"), Purpose::Plan, &parts);
@@ -190,6 +194,7 @@ fn the_prompt_says_what_a_plan_is_and_what_was_wrong_with_the_last() {
         "## The last attempt failed\n\nits answer holds no plan",
         "    make check\n",
         "- ada; roles backend; capabilities rust, sql\n- grace\n",
+        "- src/lib.rs, README.md (items api, docs)\n",
         "- `depends_on` (array of strings): ",
         "- `body` (string): The prompt, at most 256 KiB.",
         "as `plan` into the JSON file",

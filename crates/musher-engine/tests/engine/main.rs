@@ -4,4 +4,5 @@
 
 mod racing;
 mod retries;
+mod watchdog;
 mod world;

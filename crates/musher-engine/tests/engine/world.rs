@@ -13,7 +13,7 @@ use musher_core::item::Item;
 use musher_core::mission::{MissionItem, Policy, StartMission};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
-use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Web, Work};
+use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept, Web, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Engine, EngineConfig, EngineError, ManualClock, Paths};
 use musher_store::{EventFilter, SqliteStore};
@@ -34,6 +34,10 @@ impl Git for Silent {
 
     fn checkout(&self, _: Checkout) -> Work<Result<(), String>> {
         never()
+    }
+
+    fn left_over(&self, _: PathBuf, _: PathBuf) -> Work<Result<Vec<LeftOver>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
@@ -70,8 +74,12 @@ impl Runs for Silent {
         never()
     }
 
-    fn sweep(&self, _: PathBuf, _: Vec<String>) -> Work<Swept> {
-        Box::pin(async { Swept::default() })
+    /// Something lived in each of them.
+    fn sweep(&self, unwanted: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
+        let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let ended = unwanted.iter().map(name).collect();
+        unwanted.iter().for_each(|path| std::fs::write(path.join("exit.json"), "{}").unwrap());
+        Box::pin(async { Swept { ended, lost: 0 } })
     }
 }
 
@@ -157,6 +165,21 @@ impl World {
     /// The whole log.
     pub(crate) async fn log(&self) -> Vec<Logged> {
         self.engine.reader().await.unwrap().events(&EventFilter::default()).unwrap()
+    }
+
+    /// Waits until this was said so often.
+    pub(crate) async fn until_said(&self, name: &str, times: usize) {
+        let mut seq = self.engine.seq();
+        while self.said(name).await < times {
+            seq.changed().await.unwrap();
+        }
+    }
+
+    /// A run folder of this name in which something lives.
+    pub(crate) fn run_folder(&self, name: &str) -> PathBuf {
+        let folder = Paths::of(self.folder.path()).run(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
     }
 
     pub(crate) async fn said(&self, name: &str) -> usize {

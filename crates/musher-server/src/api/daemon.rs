@@ -281,12 +281,16 @@ pub struct Gc {
     pub removed: Vec<GcEntry>,
     /// Worktrees that stay, for they hold something that is nowhere else.
     pub kept: Vec<GcKept>,
+    /// Worktrees and branches that no item owns and that stay, for they hold something that is nowhere else; with
+    /// `dry_run`, all that no item owns.
+    #[serde(default)]
+    pub orphans: Vec<GcOrphan>,
 }
 
 /// Something that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GcEntry {
-    /// `transcript`, `script` or `worktree`.
+    /// `transcript`, `script`, `worktree` or `branch`.
     pub what: String,
     /// Where it was.
     #[schema(value_type = String)]
@@ -308,6 +312,21 @@ pub struct GcKept {
     /// Where it is.
     #[schema(value_type = String)]
     pub path: PathBuf,
+    /// What it holds that is nowhere else.
+    pub reason: String,
+}
+
+/// What no item owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GcOrphan {
+    /// `worktree` or `branch`.
+    pub what: String,
+    /// The worktree's folder, or the branch.
+    pub name: String,
+    /// Where the worktree is.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
     /// What it holds that is nowhere else.
     pub reason: String,
 }

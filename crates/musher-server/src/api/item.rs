@@ -58,6 +58,13 @@ pub struct Item {
     /// Failed or cancelled, but counted as done for those that depend on it.
     #[serde(default)]
     pub satisfied: bool,
+    /// Why nothing new begins for it, while an operator has frozen or demoted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<String>,
+    /// The done item that it follows up on.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<ItemId>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -181,6 +188,24 @@ pub struct Reason {
 pub struct Words {
     /// What the author of the change is told.
     pub text: String,
+}
+
+/// A no to an item.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rejection {
+    /// What has to change, for the author; or why the item is not wanted at all.
+    pub text: String,
+    /// Nothing mends it: the item is given up.
+    pub for_good: bool,
+}
+
+/// Which item does the work of another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Successor {
+    /// The item, of the same mission: its id, or `MISSION/key`.
+    pub by: String,
 }
 
 /// The change of an item.

@@ -18,11 +18,13 @@ mod webhook;
 
 pub use agent::{Agent, AgentDocument, AgentWork, Agents, Limits, NewAgent};
 pub use daemon::{
-    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Gc, GcEntry, GcKept, GcWish, Inbox,
-    InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem,
+    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Gc, GcEntry, GcKept, GcOrphan,
+    GcWish, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem,
 };
 pub use event::{Event, EventQuery};
-pub use item::{Brief, Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Wait, Words};
+pub use item::{
+    Brief, Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Rejection, Successor, Wait, Words,
+};
 pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,

@@ -12,8 +12,8 @@ use crate::api::{
     Agent, AgentDocument, AgentNode, AgentNodeDocument, AgentNodes, Agents, Answered, BackupDone, BackupWish, Cost,
     Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items,
     LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone,
-    PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Replied, Run, RunDocument, SinkTested, Sinks, StartMission,
-    Status, StopWish, Stopping, WeightWish, Words,
+    PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run, RunDocument, SinkTested, Sinks,
+    StartMission, Status, StopWish, Stopping, Successor, WeightWish, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -257,6 +257,26 @@ impl Client {
         self.told(id, "release", &Nothing {}).await
     }
 
+    /// Lets nothing new begin for an item.
+    pub async fn freeze_item(&self, id: &str, reason: &str) -> Done<Item> {
+        self.told(id, "freeze", &Reason { reason: reason.to_owned() }).await
+    }
+
+    /// Sends an item back to the start.
+    pub async fn demote_item(&self, id: &str, reason: &str) -> Done<Item> {
+        self.told(id, "demote", &Reason { reason: reason.to_owned() }).await
+    }
+
+    /// Gives an item up for another one of its mission.
+    pub async fn supersede_item(&self, id: &str, by: &str) -> Done<Item> {
+        self.told(id, "supersede", &Successor { by: by.to_owned() }).await
+    }
+
+    /// Makes a follow-up of a done item, and answers with it.
+    pub async fn reopen_item(&self, id: &str, text: &str) -> Done<Item> {
+        self.told(id, "reopen", &Words { text: text.to_owned() }).await
+    }
+
     /// Counts an item as done for those that depend on it.
     pub async fn skip_item(&self, id: &str) -> Done<Item> {
         self.told(id, "skip", &Nothing {}).await
@@ -274,7 +294,12 @@ impl Client {
 
     /// Says no to an item, and why.
     pub async fn reject_item(&self, id: &str, text: &str) -> Done<Item> {
-        self.told(id, "reject", &Words { text: text.to_owned() }).await
+        self.told(id, "reject", &Rejection { text: text.to_owned(), for_good: false }).await
+    }
+
+    /// Says no to an item as a whole: it is given up.
+    pub async fn turn_down_item(&self, id: &str, text: &str) -> Done<Item> {
+        self.told(id, "reject", &Rejection { text: text.to_owned(), for_good: true }).await
     }
 
     /// Removes an item's kept worktree, after everything in it was saved.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use musher_core::change::TextKey;
-use musher_core::command::Command;
+use musher_core::command::{Answer, Command};
 use musher_core::id::ItemId;
 use musher_core::item::{Item, Phase};
 use musher_core::nearest::nearest;
@@ -11,7 +11,9 @@ use musher_engine::job;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{Diff, Explanation, ItemDocument, ItemQuery, ItemShow, Items, Problem, Reason, Words};
+use crate::api::{
+    Diff, Explanation, ItemDocument, ItemQuery, ItemShow, Items, Problem, Reason, Rejection, Successor, Words,
+};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::{Asked, Json, Name};
@@ -37,6 +39,10 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(failover))
         .routes(routes!(hold))
         .routes(routes!(release))
+        .routes(routes!(freeze))
+        .routes(routes!(demote))
+        .routes(routes!(supersede))
+        .routes(routes!(reopen))
         .routes(routes!(skip))
         .routes(routes!(cancel))
         .routes(routes!(approve))
@@ -236,11 +242,76 @@ async fn hold(
     Json(wish): Json<Reason>,
 ) -> Answered<ItemDocument> {
     let id = resolve::item(&app, &typed).await?;
-    let reason = match wish.reason.trim() {
-        "" => format!("by {}", caller.name),
-        reason => reason.to_owned(),
-    };
-    told(&app, &caller, id, Command::HoldItem(id, reason.into())).await
+    told(&app, &caller, id, Command::HoldItem(id, reason(&wish, &caller))).await
+}
+
+/// The operator's words, or who it was.
+fn reason(wish: &Reason, caller: &Caller) -> Box<str> {
+    match wish.reason.trim() {
+        "" => format!("by {}", caller.name).into(),
+        reason => reason.into(),
+    }
+}
+
+/// Lets nothing new begin for an item; what is in flight comes to its end
+#[utoipa::path(post, path = "/v1/items/{id}/freeze", tag = "items", params(("id" = String, Path)),
+    request_body = Reason, responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
+async fn freeze(
+    State(app): State<App>,
+    caller: Caller,
+    Name(typed): Name,
+    Json(wish): Json<Reason>,
+) -> Answered<ItemDocument> {
+    let id = resolve::item(&app, &typed).await?;
+    told(&app, &caller, id, Command::FreezeItem(id, reason(&wish, &caller))).await
+}
+
+/// Sends an item back to the start, where it stays until it is released
+#[utoipa::path(post, path = "/v1/items/{id}/demote", tag = "items", params(("id" = String, Path)),
+    request_body = Reason, responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
+async fn demote(
+    State(app): State<App>,
+    caller: Caller,
+    Name(typed): Name,
+    Json(wish): Json<Reason>,
+) -> Answered<ItemDocument> {
+    let id = resolve::item(&app, &typed).await?;
+    told(&app, &caller, id, Command::DemoteItem(id, reason(&wish, &caller))).await
+}
+
+/// Gives an item up for another one of its mission; what depends on it waits for that one
+#[utoipa::path(post, path = "/v1/items/{id}/supersede", tag = "items", params(("id" = String, Path)),
+    request_body = Successor, responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
+async fn supersede(
+    State(app): State<App>,
+    caller: Caller,
+    Name(typed): Name,
+    Json(wish): Json<Successor>,
+) -> Answered<ItemDocument> {
+    let id = resolve::item(&app, &typed).await?;
+    let by = resolve::item_beside(&app, id, &wish.by).await?;
+    told(&app, &caller, id, Command::SupersedeItem(id, by)).await
+}
+
+/// Makes a follow-up of a done item, and answers with it
+#[utoipa::path(post, path = "/v1/items/{id}/reopen", tag = "items", params(("id" = String, Path)),
+    request_body = Words, responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
+async fn reopen(
+    State(app): State<App>,
+    caller: Caller,
+    Name(typed): Name,
+    Json(words): Json<Words>,
+) -> Answered<ItemDocument> {
+    let id = resolve::item(&app, &typed).await?;
+    match app.send(&caller, Command::ReopenItem(id, words.text.into())).await? {
+        Answer::Item(new) => Ok(axum::Json(ItemDocument { item: found(&app, new).await?.item })),
+        Answer::Done
+        | Answer::Mission(_)
+        | Answer::Agent(_)
+        | Answer::Note(_)
+        | Answer::Help(_)
+        | Answer::Messages(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),
+    }
 }
 
 /// Puts a held item back
@@ -282,12 +353,12 @@ async fn approve(
 
 /// Says no to an item that waits for a yes
 #[utoipa::path(post, path = "/v1/items/{id}/reject", tag = "items", params(("id" = String, Path)),
-    request_body = Words, responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
+    request_body = Rejection, responses((status = 200, body = ItemDocument), (status = "default", body = Problem)))]
 async fn reject(
     State(app): State<App>,
     caller: Caller,
     Name(typed): Name,
-    Json(words): Json<Words>,
+    Json(words): Json<Rejection>,
 ) -> Answered<ItemDocument> {
     if words.text.trim().is_empty() {
         return Err(
@@ -295,7 +366,9 @@ async fn reject(
         );
     }
     let id = resolve::item(&app, &typed).await?;
-    told(&app, &caller, id, Command::RejectItem(id, words.text.into())).await
+    let text = words.text.into();
+    let command = if words.for_good { Command::TurnDownItem(id, text) } else { Command::RejectItem(id, text) };
+    told(&app, &caller, id, command).await
 }
 
 /// Removes a kept worktree, after everything in it was saved

@@ -36,6 +36,8 @@ pub fn item(row: &Item, lookup: &impl Lookup) -> api::Item {
         cost_usd: row.usage.cost_usd(),
         tokens: row.usage.tokens(),
         satisfied: row.satisfied,
+        frozen: row.frozen.as_deref().map(str::to_owned),
+        follows: row.follows,
         created_at: row.created_at,
         updated_at: row.updated_at,
         not_before: row.not_before,

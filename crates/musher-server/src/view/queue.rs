@@ -78,10 +78,12 @@ pub fn entries(state: &State) -> Vec<api::QueueEntry> {
     // What is held is not in the queue, but every merge of it will be.
     let held = state.missions().filter(|m| m.count(Phase::Merging) > 0).flat_map(|m| m.items.iter().copied());
     for id in held {
-        let is_held = state
-            .item(id)
-            .is_some_and(|i| matches!(i.state, ItemState::Merging(MergeStage::Held { .. } | MergeStage::Rebasing)));
-        if is_held && !ids.contains(&id) {
+        let is_held = |item: &Item| match &item.state {
+            ItemState::Merging(MergeStage::Held { .. } | MergeStage::Rebasing) => true,
+            ItemState::Merging(_) => item.rests_frozen(),
+            _ => false,
+        };
+        if state.item(id).is_some_and(is_held) && !ids.contains(&id) {
             ids.push(id);
         }
     }

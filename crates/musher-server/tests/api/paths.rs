@@ -57,6 +57,31 @@ async fn an_item_is_held_released_skipped_and_cancelled() {
 }
 
 #[tokio::test]
+async fn an_item_is_frozen_demoted_superseded_and_followed_up() {
+    let world = World::empty().await;
+    let client = world.client.clone().speaking_for("ann");
+    let mission = world.mission().await.short_id;
+    let (schema, api) = (format!("{mission}/schema"), format!("{mission}/api"));
+    let frozen = client.freeze_item(&schema, "").await.unwrap();
+    assert_eq!((frozen.state.as_str(), frozen.frozen.as_deref()), ("ready", Some("by ann")));
+    assert_eq!(client.item(&schema).await.unwrap().waits[0].code, "held");
+    assert_eq!(client.release_item(&schema).await.unwrap().frozen, None);
+    let demoted = client.demote_item(&schema, "later").await.unwrap();
+    assert_eq!((demoted.state.as_str(), demoted.reason.as_deref()), ("pending", Some("frozen: later")));
+    // The plan id alone names an item of the same mission.
+    let cycle = problem(client.supersede_item(&schema, "api").await);
+    assert_eq!(cycle.status, 422);
+    assert_eq!(client.skip_item(&schema).await.unwrap().state, "done");
+    let follow_up = client.reopen_item(&schema, "an index is missing").await.unwrap();
+    assert_eq!((follow_up.key.as_str(), follow_up.follows), ("schema-followup", Some(demoted.id)));
+    let superseded = client.supersede_item(&api, "schema-followup").await.unwrap();
+    assert_eq!((superseded.state.as_str(), superseded.satisfied), ("cancelled", true));
+    let refused = problem(client.reopen_item(&api, "again").await);
+    assert_eq!((refused.status, refused.code.as_str()), (409, "refused"));
+    assert!(refused.title.contains("while it is cancelled"), "{}", refused.title);
+}
+
+#[tokio::test]
 async fn a_person_says_no_and_then_yes_and_the_work_is_merged() {
     let world = World::with_agent().await;
     let mut wish = two_items();
@@ -265,6 +290,10 @@ const ROUTES: &str = "
     post /v1/items/{id}/failover
     post /v1/items/{id}/hold
     post /v1/items/{id}/release
+    post /v1/items/{id}/freeze
+    post /v1/items/{id}/demote
+    post /v1/items/{id}/supersede
+    post /v1/items/{id}/reopen
     post /v1/items/{id}/skip
     post /v1/items/{id}/cancel
     post /v1/items/{id}/approve

@@ -12,7 +12,7 @@ use musher_core::forge::ForgeFailure;
 use musher_core::merge::Link;
 use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
-use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Work};
+use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
 use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
@@ -51,6 +51,10 @@ impl Git for FakeGit {
 
     fn checkout(&self, _: Checkout) -> Work<Result<(), String>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn left_over(&self, _: PathBuf, _: PathBuf) -> Work<Result<Vec<LeftOver>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn diff(&self, job: Diff) -> Work<Result<String, String>> {
@@ -138,7 +142,7 @@ impl Runs for FakeRuns {
         Box::pin(async { ScriptEnd::Exited { ok: true, exit: "exit 0".to_owned(), tail: String::new() } })
     }
 
-    fn sweep(&self, _: PathBuf, _: Vec<String>) -> Work<Swept> {
+    fn sweep(&self, _: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         Box::pin(async { Swept::default() })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use musher_core::command::{Actor, Command, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
-use musher_engine::driver::{Drivers, Forge, Git, Reports, Runs, Swept, Web, Work};
+use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept, Web, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Engine, EngineConfig, Paths, SystemClock};
 use musher_server::{About, Server};
@@ -163,6 +163,10 @@ impl Git for Nobody {
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
         Box::pin(std::future::pending())
     }
+
+    fn left_over(&self, _: std::path::PathBuf, _: std::path::PathBuf) -> Work<Result<Vec<LeftOver>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
 }
 
 impl Forge for Nobody {
@@ -194,7 +198,7 @@ impl Runs for Nobody {
         Box::pin(std::future::pending())
     }
 
-    fn sweep(&self, _: std::path::PathBuf, _: Vec<String>) -> Work<Swept> {
+    fn sweep(&self, _: Vec<std::path::PathBuf>, _: Vec<std::path::PathBuf>) -> Work<Swept> {
         Box::pin(async { Swept::default() })
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 use musher_core::event::CATALOGUE;
+use musher_core::item::{self, ItemEvent, Phase};
+use musher_core::mission::{self, MissionEvent, MissionState};
 
 use crate::cli::Cli;
 use crate::error::Outcome;
@@ -24,8 +26,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 /// Every generated page: its file name and its text.
-pub(crate) fn pages() -> [(&'static str, String); 3] {
-    [("cli.md", cli()), ("config.md", musher_core::config::reference()), ("events.md", events())]
+pub(crate) fn pages() -> [(&'static str, String); 4] {
+    [
+        ("cli.md", cli()),
+        ("config.md", musher_core::config::reference()),
+        ("states.md", states()),
+        ("events.md", events()),
+    ]
 }
 
 fn cli() -> String {
@@ -100,6 +107,55 @@ fn meaning(argument: &clap::Arg) -> String {
         help
     } else {
         format!("{help} (default `{}`)", defaults.join(" "))
+    }
+}
+
+/// Every pair of state and event, asked of the very functions that move items and missions.
+fn states() -> String {
+    let mut text = String::from(
+        "# States\n\n<!-- Generated from the code by `scripts/docs`; do not edit. -->\n\n\
+         What may follow, by state and by what happens. `.` is refused: such a wish is answered with the state and changes \
+         nothing. What the states mean is told in [Concepts](../concepts.md#the-states-of-an-item).\n\n## Items\n",
+    );
+    let words = |phase: Phase| phase.name().replace('_', " ");
+    table(&mut text, &Phase::ALL, &ItemEvent::ALL, (words, ItemEvent::name), item::moved);
+    text.push_str(
+        "\n`held` is left by `musher item release` as well, to the state that the item was taken from; a run that was \
+         interrupted begins anew, from `ready`.\n",
+    );
+    meanings(&mut text, &ItemEvent::ALL, (ItemEvent::name, ItemEvent::meaning));
+    text.push_str("\n## Missions\n");
+    let words = |state: MissionState| state.name().replace('_', " ");
+    table(&mut text, &MissionState::ALL, &MissionEvent::ALL, (words, MissionEvent::name), mission::moved);
+    meanings(&mut text, &MissionEvent::ALL, (MissionEvent::name, MissionEvent::meaning));
+    text
+}
+
+/// A row a state, a column an event.
+fn table<S: Copy, E: Copy>(
+    text: &mut String,
+    states: &[S],
+    events: &[E],
+    (state_name, event_name): (impl Fn(S) -> String, impl Fn(E) -> &'static str),
+    moved: impl Fn(S, E) -> Option<S>,
+) {
+    let names: Vec<String> = events.iter().map(|event| event_name(*event).replace('_', " ")).collect();
+    let _ = writeln!(text, "\n| state | {} |\n|---|{}", names.join(" | "), "---|".repeat(events.len()));
+    for state in states {
+        let cell = |event: &E| moved(*state, *event).map_or_else(|| ".".to_owned(), &state_name);
+        let cells: Vec<String> = events.iter().map(cell).collect();
+        let _ = writeln!(text, "| **{}** | {} |", state_name(*state), cells.join(" | "));
+    }
+}
+
+fn meanings<E: Copy>(
+    text: &mut String,
+    events: &[E],
+    (name, meaning): (impl Fn(E) -> &'static str, impl Fn(E) -> &'static str),
+) {
+    let _ = writeln!(text, "\n| what happens | meaning |\n|---|---|");
+    for event in events {
+        let _ = writeln!(text, "| {} | {} |", name(*event).replace('_', " "), meaning(*event));
     }
 }
 

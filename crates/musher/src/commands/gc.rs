@@ -29,7 +29,15 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
             output::line(&format!("kept {} ({}): {}", kept.path.display(), kept.key, kept.reason));
             output::line(&format!("    musher gc --discard {}", kept.short_id));
         }
-        if done.removed.is_empty() && done.kept.is_empty() {
+        for orphan in &done.orphans {
+            let name = output::harmless(&orphan.name);
+            output::line(&format!("no item owns the {} {name}: {}", orphan.what, output::harmless(&orphan.reason)));
+            match &orphan.path {
+                Some(path) => output::line(&format!("    git worktree remove --force {}", path.display())),
+                None => output::line(&format!("    git branch -D {name}")),
+            }
+        }
+        if done.removed.is_empty() && done.kept.is_empty() && done.orphans.is_empty() {
             output::line("nothing to clean up");
         }
     })

@@ -6,7 +6,7 @@ use crate::connect::Context;
 use crate::error::Outcome;
 use crate::output::{self, Table, Tone};
 
-/// Items: look at them, retry, hold, skip or cancel them
+/// Items: look at them, and steer them: retry, hold, freeze, demote, skip, supersede, reopen, cancel
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// List items
@@ -41,7 +41,23 @@ pub(crate) enum Command {
         #[arg(default_value = "")]
         reason: String,
     },
-    /// Put a held item back
+    /// Let nothing new begin for an item, which keeps its place; a run in flight is let finish
+    Freeze {
+        /// The item
+        item: String,
+        /// Why
+        #[arg(default_value = "")]
+        reason: String,
+    },
+    /// Send an item back to the start: its run is interrupted, its worktree kept, and it stays pending until released
+    Demote {
+        /// The item
+        item: String,
+        /// Why
+        #[arg(default_value = "")]
+        reason: String,
+    },
+    /// Put a held item back, or let a frozen or demoted one go on
     Release {
         /// The item
         item: String,
@@ -50,6 +66,21 @@ pub(crate) enum Command {
     Skip {
         /// The item
         item: String,
+    },
+    /// Give an item up for another one of its mission; what depends on it waits for that one
+    Supersede {
+        /// The item that is given up
+        item: String,
+        /// The item that does its work: its id in the plan, or its own id
+        #[arg(long, value_name = "ITEM")]
+        by: String,
+    },
+    /// Make a follow-up of a done item, which stays done
+    Reopen {
+        /// The item
+        item: String,
+        /// What is to be mended or added: the prompt of the follow-up
+        text: String,
     },
     /// Give an item up; its branch is kept
     Cancel {
@@ -89,6 +120,13 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Retry { item } => client.retry_item(item).await?,
         Command::Failover { item } => client.fail_over_item(item).await?,
         Command::Hold { item, reason } => client.hold_item(item, reason).await?,
+        Command::Freeze { item, reason } => client.freeze_item(item, reason).await?,
+        Command::Demote { item, reason } => client.demote_item(item, reason).await?,
+        Command::Supersede { item, by } => client.supersede_item(item, by).await?,
+        Command::Reopen { item, text } => {
+            let done = ItemDocument { item: client.reopen_item(item, text).await? };
+            return cx.say(&done, || output::line(&opened(&done)));
+        }
         Command::Release { item } => client.release_item(item).await?,
         Command::Skip { item } => client.skip_item(item).await?,
         Command::Cancel { item } => client.cancel_item(item).await?,
@@ -100,7 +138,15 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
 fn said(done: &ItemDocument) -> String {
     let item = &done.item;
     let counted = if item.satisfied { ", and counts as done" } else { "" };
-    format!("{} is {}{counted}", item.key, item.state.replace('_', " "))
+    let frozen = if item.frozen.is_some() { ", and nothing begins for it until it is released" } else { "" };
+    format!("{} is {}{counted}{frozen}", item.key, item.state.replace('_', " "))
+}
+
+/// The follow-up: where it is, for it may be in a mission of its own.
+fn opened(done: &ItemDocument) -> String {
+    let item = &done.item;
+    let state = item.state.replace('_', " ");
+    format!("{} ({}) is {state}, in mission {}", item.key, item.short_id, item.mission.short())
 }
 
 fn show(shown: &ItemShow) {
@@ -112,6 +158,8 @@ fn show(shown: &ItemShow) {
         ("branch", item.branch.clone()),
         ("commit", item.commit.clone()),
         ("worktree", item.worktree.as_ref().map(|w| w.display().to_string())),
+        ("frozen", item.frozen.clone()),
+        ("follows", item.follows.map(|id| id.short())),
         ("after", (!item.depends_on.is_empty()).then(|| item.depends_on.join(", "))),
     ] {
         if let Some(value) = value {

@@ -52,6 +52,14 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ItemFailed { .. } => None,
         Happened::ItemBlocked { reason } => bad(format!("blocked: {}", one_line(reason, WIDE))),
         Happened::ItemHeld { reason, .. } => plain(format!("held: {}", one_line(reason, WIDE))),
+        Happened::OrphanSettled { sort, name, outcome, why } => {
+            let (sort, outcome) = (format!("{sort:?}").to_lowercase(), format!("{outcome:?}").to_lowercase());
+            quiet(format!("{sort} {} that nobody owns: {outcome} ({})", one_line(name, WIDE), one_line(why, WIDE)))
+        }
+        Happened::ItemFrozen { reason } => plain(format!("frozen: {}", one_line(reason, WIDE))),
+        Happened::ItemDemoted { reason, .. } => plain(format!("back to the start: {}", one_line(reason, WIDE))),
+        Happened::ItemSuperseded { by, .. } => plain(format!("its work is done by {by}")),
+        Happened::ItemReopened { key, .. } => plain(format!("has a follow-up, {key}")),
         Happened::ItemReleased { to } => plain(format!("released, {} again", to.name())),
         Happened::ItemSkipped {} => plain("counts as done (skipped)".to_owned()),
         Happened::ItemRetried {} => plain("given a fresh start".to_owned()),

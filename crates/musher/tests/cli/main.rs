@@ -15,6 +15,7 @@ mod kill_merges;
 mod mission;
 mod nodes;
 mod operate;
+mod orphans;
 mod planning;
 mod quotas;
 mod sandbox;

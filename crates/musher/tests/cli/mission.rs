@@ -22,6 +22,29 @@ fn diamond() -> String {
 }
 
 #[test]
+fn transcripts_are_trimmed_when_their_retention_is_over_and_what_was_spent_stays() {
+    let spends = "echo hi >file; printf '{\"usage\": {\"input_tokens\": 7}}' >\"$MUSHER_RESULT\"";
+    let repo = Repo::with(&config("retention = \"90d\"", ""), spends);
+    let daemon = repo.up();
+    let started = repo.musher(&["mission", "start", "--text", "spends", "--json"]).ok().json();
+    repo.wait_for_end(started["mission"]["id"].as_str().unwrap());
+    let item = format!("{}/spends", started["mission"]["short_id"].as_str().unwrap());
+    let run = repo.musher(&["item", "show", &item, "--json"]).ok().json()["runs"][0]["id"].as_str().unwrap().to_owned();
+    let folder = repo.file(".musher/runs").join(&run);
+    assert!(folder.join("out.ndjson").exists(), "within its retention");
+    let cost = repo.musher(&["cost", "--json"]).ok().out;
+    daemon.kill();
+    repo.write("musher.toml", &repo.read("musher.toml").replace("90d", "0s"));
+    let daemon = repo.up();
+    while folder.exists() {
+        std::thread::yield_now();
+    }
+    assert_eq!(repo.musher(&["cost", "--json"]).ok().out, cost, "what was spent is in events");
+    repo.musher(&["logs", &run]).refused(1, "no transcript any more");
+    daemon.kill();
+}
+
+#[test]
 fn a_diamond_of_twelve_items_is_merged_in_dependency_order_and_the_checkout_only_follows() {
     let repo = Repo::with(&config("", "max_parallel_items = 4"), AGENT);
     repo.write("d.plan.toml", &diamond());

@@ -55,6 +55,51 @@ fn an_item_can_be_held_released_reviewed_and_looked_at() {
 }
 
 #[test]
+fn an_item_is_frozen_demoted_superseded_reopened_and_turned_down() {
+    let repo = Repo::with(&config("qa = \"human\"", "max_parallel_items = 4"), AGENT);
+    let plan = "goal = \"three\"\n[[items]]\nid = \"a\"\ntitle = \"a\"\n[[items]]\nid = \"b\"\ntitle = \"b\"\n[[items]]\n\
+                id = \"c\"\ntitle = \"c\"\ndepends_on = [\"b\"]\n";
+    repo.write("three.plan.toml", plan);
+    let daemon = repo.up();
+    let started = repo.musher(&["mission", "start", "three.plan.toml", "--json"]).ok().json();
+    let mission = started["mission"]["short_id"].as_str().unwrap().to_owned();
+    let [a, b, c] = ["a", "b", "c"].map(|key| format!("{mission}/{key}"));
+    let mut follower = repo.follow(0);
+    follower.until("item_waiting");
+    follower.until("item_waiting");
+    let said = repo.musher(&["item", "freeze", &c, "the API is not decided"]).ok().out;
+    assert!(said.contains("c is pending, and nothing begins for it until it is released"), "{said}");
+    repo.musher(&["item", "freeze", &c]).refused(4, "while it is frozen");
+    assert!(repo.musher(&["explain", &c]).ok().out.contains("frozen: the API is not decided"));
+    repo.musher(&["item", "supersede", &b, "--by", "c"]).refused(2, "that waits for it: c → b");
+    let said = repo.musher(&["item", "supersede", &b, "--by", "a"]).ok().out;
+    assert!(said.contains("b is cancelled, and counts as done"), "{said}");
+    assert_eq!(repo.musher(&["item", "show", &c, "--json"]).ok().json()["item"]["depends_on"][0], "a");
+    repo.musher(&["item", "skip", &b]).refused(4, "while it is cancelled");
+
+    repo.musher(&["item", "demote", &a, "later"]).ok();
+    assert_eq!(repo.musher(&["item", "show", &a, "--json"]).ok().json()["item"]["state"], "pending");
+    repo.musher(&["item", "release", &a]).ok();
+    follower.until("item_waiting");
+    repo.musher(&["approve", &a]).ok();
+    follower.until("item_done");
+    repo.musher(&["item", "demote", &a]).refused(4, "while it is done");
+    repo.musher(&["item", "release", &c]).ok();
+    follower.until("item_waiting");
+    let said = repo.musher(&["reject", &c, "we do not want it", "--for-good"]).ok().out;
+    assert!(said.contains("given up"), "{said}");
+    let reason = repo.musher(&["item", "show", &c, "--json"]).ok().json()["item"]["reason"].clone();
+    assert_eq!(reason, "rejected");
+
+    let made = repo.musher(&["item", "reopen", &a, "say hello", "--json"]).ok().json();
+    assert_eq!((made["item"]["key"].as_str(), made["item"]["kind"].as_str()), (Some("a-followup"), Some("followup")));
+    follower.until("item_waiting");
+    let log = repo.musher(&["logs", &format!("{mission}/a-followup")]).ok().out;
+    assert!(log.contains("say hello") && log.contains("merged as"), "it is told what it follows up on: {log}");
+    daemon.kill();
+}
+
+#[test]
 fn a_paused_mission_starts_nothing_and_a_stopped_one_keeps_its_branches() {
     let repo = Repo::with(&config("", ""), AGENT);
     let daemon = repo.up();

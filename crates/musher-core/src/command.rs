@@ -214,6 +214,11 @@ pub enum Cut {
     },
     /// The merge would change nothing.
     Empty,
+    /// The target holds it already: it landed, and whoever landed it did not live, or was not told, to say so.
+    Landed {
+        /// The commit that it is there.
+        commit: Box<str>,
+    },
     /// Git could not do it.
     Failed {
         /// Git's words.
@@ -247,7 +252,8 @@ pub enum Landing {
     Landed,
     /// Someone else advanced it first.
     BaseMoved,
-    /// It is checked out somewhere and that checkout is not clean.
+    /// It must not be advanced now: it is checked out somewhere and that checkout is not clean, or it and the branch of the
+    /// remote have gone apart. A person has to look.
     BaseDirty {
         /// Where, and what.
         why: Box<str>,

@@ -48,3 +48,4 @@ pub mod verify;
 pub mod wait;
 pub mod watch;
 pub mod webhook;
+pub mod workflow;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::effect::EffectKind;
 use crate::forge::{ForgeWork, PullState};
 use crate::id::{ItemId, MissionId};
+use crate::item::Item;
 use crate::time::Timestamp;
 use crate::watch::Looks;
 
@@ -62,6 +63,9 @@ pub struct Pull {
     /// The last comment that was read.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub read_to: u64,
+    /// The day of the repository's account that its opening is counted on; 0 = on none.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub counted_on: u64,
     /// Notes among the comments that are not applied yet, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Remark>,
@@ -72,6 +76,17 @@ pub struct Pull {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// What is done to a pull request next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next<'a> {
+    /// Its branch is pushed, to this head.
+    Push(&'a str),
+    /// It is opened.
+    Open,
+    /// The one of this number is looked at.
+    Look(u64),
 }
 
 /// What was tried against red checks.
@@ -92,6 +107,15 @@ pub struct CiFixes {
 }
 
 impl Pull {
+    /// What is done to it next, when it is due.
+    pub(crate) fn next<'a>(&self, item: &'a Item) -> Next<'a> {
+        match (&item.head, self.number) {
+            (Some(head), _) if self.pushed.as_ref() != Some(head) => Next::Push(head),
+            (_, None) => Next::Open,
+            (_, Some(number)) => Next::Look(number),
+        }
+    }
+
     /// Its name in words: `#7`.
     pub fn name(&self) -> String {
         self.number.map_or_else(|| "the pull request".to_owned(), |number| format!("pull request #{number}"))

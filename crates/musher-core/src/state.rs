@@ -2,6 +2,7 @@
 //!
 //! Rows change by [`State::apply`] alone; every index is derived from rows, here, and rebuilt at start.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -227,8 +228,10 @@ pub struct State {
     watches_of: BTreeMap<ItemId, BTreeSet<WatchId>>,
     /// The open watches of each mission.
     watched: BTreeMap<MissionId, BTreeSet<WatchId>>,
-    /// Items whose pull request is due.
+    /// Items whose pull request is due, but for those that are to be opened.
     to_tend: BTreeSet<ItemId>,
+    /// Items whose pull request is to be opened: first those of the day on which they were counted last.
+    to_open: BTreeSet<(Reverse<u64>, ItemId)>,
     /// Watches that are due.
     to_look_at: BTreeSet<WatchId>,
     /// Items whose pull request has notes that are not applied yet.
@@ -565,7 +568,7 @@ impl State {
                 }
                 Timer::Pull(id) => {
                     self.armed.remove(&timer);
-                    self.to_tend.insert(id);
+                    self.index_to_tend(id);
                 }
                 Timer::Watch(id) => {
                     self.armed.remove(&timer);

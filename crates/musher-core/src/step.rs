@@ -47,23 +47,20 @@ impl Context<'_> {
 
     /// An event about an agent, whatever it works on.
     pub fn about_agent(&self, agent: AgentId, happened: Happened) -> Event {
-        Event {
-            at: self.now,
-            actor: self.actor.text().into(),
-            mission: None,
-            item: None,
-            agent: Some(agent),
-            run: None,
-            happened,
-        }
+        Event { agent: Some(agent), ..self.event(happened) }
     }
 
     /// An event about a mission.
     pub fn about_mission(&self, mission: MissionId, happened: Happened) -> Event {
+        Event { mission: Some(mission), ..self.event(happened) }
+    }
+
+    /// An event about nothing of these: the daemon, a sink, the merge queue.
+    pub fn event(&self, happened: Happened) -> Event {
         Event {
             at: self.now,
             actor: self.actor.text().into(),
-            mission: Some(mission),
+            mission: None,
             item: None,
             agent: None,
             run: None,
@@ -258,15 +255,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
 }
 
 fn started(missions: u32, attached: u32, effects: u32, cx: &Context) -> Change {
-    let event = Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: None,
-        run: None,
-        happened: Happened::DaemonStarted { missions, attached, effects },
-    };
+    let event = cx.event(Happened::DaemonStarted { missions, attached, effects });
     Change { events: vec![event], ..Change::default() }
 }
 
@@ -274,14 +263,6 @@ fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &Cont
     if state.is_configured() && state.settings() == settings {
         return Change::default();
     }
-    let event = Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: None,
-        run: None,
-        happened: Happened::SettingsChanged {},
-    };
+    let event = cx.event(Happened::SettingsChanged {});
     Change { settings: Some(Box::new(settings.clone())), events: vec![event], ..Change::default() }
 }

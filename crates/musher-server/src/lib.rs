@@ -31,7 +31,7 @@ mod webhook;
 pub use app::About;
 pub use client::{Client, ClientError};
 pub use serve::{ServeError, Server};
-pub use sink::{Rest, SinkSetup, Sinks};
+pub use sink::{Notifier, Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};
 pub use web::WebDriver;
 pub use webhook::{WebhookSetup, Webhooks};

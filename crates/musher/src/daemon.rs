@@ -171,7 +171,7 @@ fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> 
     let setup = |sink: &musher_core::config::SinkConfig| {
         let secret = match &sink.to {
             SinkTo::Webhook { secret, .. } => Some(read_secret(secret, root)?),
-            SinkTo::File { .. } => None,
+            SinkTo::File { .. } | SinkTo::Desktop => None,
         };
         if secret.as_deref().is_some_and(str::is_empty) {
             let fix = "put at least 32 random characters there, such as those of `openssl rand -hex 32`";

@@ -70,6 +70,9 @@ pub struct ProjectSettings {
     pub setup: Option<String>,
     /// Runs before a worktree is removed.
     pub teardown: Option<String>,
+    /// What agents are told before an item's text: a template, see [`crate::prompt::Template`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Untracked files that are brought into a new worktree.
     pub copy: Vec<String>,
     /// Globs of ignored files that keep a worktree from being removed.
@@ -124,6 +127,7 @@ impl Default for ProjectSettings {
             enforce_touches: false,
             setup: None,
             teardown: None,
+            prompt: None,
             copy: Vec::new(),
             keep: Vec::new(),
             min_free_bytes: 2 << 30,

@@ -29,6 +29,7 @@ max_file_size = "1MiB"
 enforce_touches = true
 setup = "make deps"
 teardown = "make down"
+prompt = "Work on {{ issue.identifier }}."
 copy = [".env"]
 keep = ["*.log"]
 min_free = 1024
@@ -67,6 +68,7 @@ timezone = "Europe/Berlin"
 [quota.workspace]
 daily_usd = 50
 [quota.repo]
+daily_prs = 8
 cooldown_after_failure = "5m"
 [quota.model."gpt-5.1"]
 daily_tokens = 1000
@@ -124,7 +126,8 @@ fn a_quota_that_makes_no_sense_is_refused_with_what_would() {
         ("[quota.workspace]\ndaily_usdd = 1", "unknown key `daily_usdd`", "did you mean `daily_usd`?"),
         ("[quota.model.m]\ndaily_tokens = -1", "`daily_tokens` must be a whole number from 0", ""),
         ("[quota.model.'']\ndaily_tokens = 1", "a quota has no model", "write the model's name"),
-        ("[quota.repo]\ndaily_prs = 1", "`daily_prs`", ""),
+        ("[quota.repo]\ndaily_prs = -1", "`daily_prs` must be a whole number from 0", ""),
+        ("[quota.repo]\ndaily_issues = 1", "`daily_issues` is not in this version of musher", ""),
         (
             "[[agents]]\nname='claude'\n[agents.quota]\nmax_run_duration='soon'",
             "`max_run_duration` must be a duration",
@@ -172,6 +175,7 @@ fn a_file_may_use_every_key() {
         enforce_touches: true,
         setup: Some("make deps".into()),
         teardown: Some("make down".into()),
+        prompt: Some("Work on {{ issue.identifier }}.".into()),
         copy: vec![".env".into()],
         keep: vec!["*.log".into()],
         min_free_bytes: 1024,
@@ -189,7 +193,7 @@ fn a_file_may_use_every_key() {
         quota: Quotas {
             timezone: "Europe/Berlin".into(),
             workspace: caps(&[(Cap::DailyUsd, 50_000_000)]),
-            repo: caps(&[(Cap::CooldownAfterFailure, 300)]),
+            repo: caps(&[(Cap::DailyPrs, 8), (Cap::CooldownAfterFailure, 300)]),
             models: [(
                 "gpt-5.1".to_owned(),
                 caps(&[(Cap::DailyTokens, 1000), (Cap::HourlyRequests, 20), (Cap::DailyUsd, 500_000)]),
@@ -424,7 +428,7 @@ const REFUSED: &[(&str, &str)] = &[
     (
         "[[sinks]]",
         "1:1: the sink has no `name` (add a short name of [a-z0-9_-], such as name = \"ops\")\n\
-      1:1: the sink has no `kind` (write kind = \"webhook\" or kind = \"file\")",
+      1:1: the sink has no `kind` (write kind = \"webhook\", kind = \"file\" or kind = \"desktop\")",
     ),
     (
         "[[sinks]]\nname='A b'\nkind='webhok'\n[[sinks]]\nname='b'\nkind='webhook'\npath='x'",

@@ -1,6 +1,6 @@
 //! What the forge answers about a pull request, and what follows from a look.
 
-use super::tend::{failed, followed, is_under_way, opened};
+use super::tend::{failed, followed, is_under_way, not_opened, opened};
 use super::{Pull, comment, mend};
 use crate::change::Change;
 use crate::command::Refused;
@@ -24,8 +24,8 @@ pub(crate) fn answered(
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     match (work, answer) {
-        (ForgeWork::OpenPull { .. }, ForgeAnswer::PullOpened { number, url, draft }) => {
-            opened(state, id, (*number, url, *draft), cx)
+        (ForgeWork::OpenPull { .. }, ForgeAnswer::PullOpened { number, url, draft, adopted }) => {
+            opened(state, id, (*number, url, *draft), *adopted, cx)
         }
         (ForgeWork::LookAtPull { number }, ForgeAnswer::PullLooked(seen)) => looked(state, id, *number, seen, cx),
         (ForgeWork::MarkReady { number }, ForgeAnswer::PullReady) => {
@@ -82,8 +82,8 @@ pub(crate) fn refused(
         ForgeWork::MergePull { .. } if final_no => {
             merged(state, id, &PullMerge::Refused { why: failure.to_string().into() }, cx)
         }
-        ForgeWork::OpenPull { .. }
-        | ForgeWork::LookAtPull { .. }
+        ForgeWork::OpenPull { .. } => not_opened(state, id, failure, cx),
+        ForgeWork::LookAtPull { .. }
         | ForgeWork::MarkReady { .. }
         | ForgeWork::RerunChecks { .. }
         | ForgeWork::FetchLog { .. }

@@ -1,6 +1,6 @@
 //! Making a pull request and keeping it up to date: push, open, look, one after the other.
 
-use super::{CiFixes, Pull, is_its_work};
+use super::{CiFixes, Next, Pull, is_its_work};
 use crate::change::Change;
 use crate::command::{Push, Refused};
 use crate::effect::EffectKind;
@@ -8,6 +8,7 @@ use crate::event::Happened;
 use crate::forge::{ForgeFailure, ForgeWork, Hint, PullState};
 use crate::id::ItemId;
 use crate::item::{BlockedReason, Item, ItemState, Waiting};
+use crate::quota;
 use crate::retry;
 use crate::state::State;
 use crate::step::Context;
@@ -48,6 +49,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         ci: CiFixes::default(),
         told: Vec::new(),
         read_to: 0,
+        counted_on: 0,
         remarks: Vec::new(),
         disobeyed: Vec::new(),
         created_at: cx.now,
@@ -56,7 +58,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
     let mut pull = pull.unwrap_or(new);
     if pull.state != PullState::Open {
         // A closed one is left to itself; the branch gets another.
-        (pull.number, pull.state, pull.queued) = (None, PullState::Open, false);
+        (pull.number, pull.state, pull.queued, pull.counted_on) = (None, PullState::Open, false, 0);
     }
     pull.looks = Looks { due: Some(cx.now), looked_at: pull.looks.looked_at, ..Looks::default() };
     pull.updated_at = cx.now;
@@ -77,23 +79,28 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
     change
 }
 
-/// The next thing is due: the push of a new head, the opening, or a look.
+/// The next thing is due: the push of a new head, the opening, or a look. That the day has one left to open is asked, and it
+/// is taken, in this one step.
 pub(crate) fn tend(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let (item, pull) = followed(state, id)?;
     if pull.looks.due.is_none() {
         return Err(stale());
     }
-    let kind = match (&item.head, pull.number) {
-        (Some(head), _) if pull.pushed.as_ref() != Some(head) => {
-            EffectKind::PushBranch { head: head.clone(), expected: pull.pushed.clone() }
+    let mut row = pull.clone();
+    (row.looks.due, row.looks.hinted) = (None, false);
+    let mut change = Change::default();
+    let kind = match pull.next(item) {
+        Next::Push(head) => EffectKind::PushBranch { head: head.into(), expected: pull.pushed.clone() },
+        Next::Open => {
+            let denied = |_| Refused::Stale { what: "the repository's pull requests of the day are opened" };
+            quota::open(state, &mut row, &mut change, cx).map_err(denied)?;
+            EffectKind::Forge(ForgeWork::OpenPull { draft: state.settings().require_checks })
         }
-        (_, None) => EffectKind::Forge(ForgeWork::OpenPull { draft: state.settings().require_checks }),
-        (_, Some(number)) => EffectKind::Forge(ForgeWork::LookAtPull { number }),
+        Next::Look(number) => EffectKind::Forge(ForgeWork::LookAtPull { number }),
     };
-    let mut pull = pull.clone();
-    (pull.looks.due, pull.looks.hinted) = (None, false);
-    let effect = cx.effect(id, kind);
-    Ok(Change { pulls: vec![pull], effects: vec![effect], ..Change::default() })
+    change.pulls.push(row);
+    change.effects.push(cx.effect(id, kind));
+    Ok(change)
 }
 
 /// The push of the branch was tried.
@@ -126,11 +133,12 @@ pub(crate) fn pushed(state: &State, id: ItemId, head: &str, push: &Push, cx: &mu
     }
 }
 
-/// It is there, and its watches are made.
+/// It is there, and its watches are made. One that was there before was opened by somebody else, and is not counted.
 pub(super) fn opened(
     state: &State,
     id: ItemId,
     (number, url, draft): (u64, &str, bool),
+    adopted: bool,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     let (item, pull) = followed(state, id)?;
@@ -138,6 +146,9 @@ pub(super) fn opened(
     (row.number, row.url, row.draft, row.updated_at) = (Some(number), url.into(), draft, cx.now);
     row.looks = Looks { due: Some(cx.now), looked_at: row.looks.looked_at, ..Looks::default() };
     let mut change = Change::default();
+    if adopted {
+        quota::unopen(state, item, &mut row, &mut change, cx);
+    }
     for kind in WatchKind::OF_PULL {
         if !state.watches_of(id).any(|watch| watch.kind == kind) {
             change.watches.push(watch::new(item, kind, watch::Holds::Pull, cx));
@@ -145,6 +156,27 @@ pub(super) fn opened(
     }
     change.events.push(cx.about(item, Happened::PullOpened { number, url: url.into(), draft }));
     change.pulls.push(row);
+    Ok(change)
+}
+
+/// It was not opened, or nobody knows: only what the forge has said no to can be given back.
+pub(super) fn not_opened(
+    state: &State,
+    id: ItemId,
+    failure: &ForgeFailure,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let (item, _) = followed(state, id)?;
+    let mut change = failed(state, id, failure, cx)?;
+    match failure {
+        ForgeFailure::Unavailable(_) => {}
+        ForgeFailure::Limited { .. } | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
+            for mut row in std::mem::take(&mut change.pulls) {
+                quota::unopen(state, item, &mut row, &mut change, cx);
+                change.pulls.push(row);
+            }
+        }
+    }
     Ok(change)
 }
 

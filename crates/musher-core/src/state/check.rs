@@ -207,7 +207,7 @@ impl State {
             let due = pull.is_some_and(|pull| pull.looks.due.is_some());
             hold!(under_way <= 1, "{under_way} things are done to the pull request of {name} at once");
             hold!(due != (under_way == 1), "the pull request of {name} is due: {due}, and {under_way} is under way");
-            let armed = self.armed.contains_key(&Timer::Pull(id)) || self.to_tend.contains(&id);
+            let armed = self.armed.contains_key(&Timer::Pull(id)) || self.is_to_tend(id);
             hold!(armed == due, "nobody looks at the pull request of {name}");
         }
         for watch in self.watches_of(id) {

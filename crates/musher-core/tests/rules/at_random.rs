@@ -154,9 +154,10 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             2 => GateVerdict::Lost,
             _ => GateVerdict::Green,
         }),
-        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(5) {
+        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(6) {
             0 => conflict(),
             1 => cut(Cut::Empty),
+            5 => cut(Cut::Landed { commit: "there".into() }),
             2 => made("same"),
             _ => chain(members.len(), c.below(3)),
         }),
@@ -194,7 +195,7 @@ fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> 
     }
     Report::Forge(match work {
         ForgeWork::OpenPull { draft } => {
-            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2) }
+            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2), adopted: c.one_in(4) }
         }
         ForgeWork::LookAtPull { number } => ForgeAnswer::PullLooked(Box::new(some_pull(c, w, effect.item, *number))),
         ForgeWork::MarkReady { .. } => ForgeAnswer::PullReady,

@@ -20,6 +20,8 @@ mod merging;
 mod missions;
 mod nodes;
 mod notes;
+mod opening;
+mod opening_at_random;
 mod order;
 mod planning;
 mod pulls;

@@ -31,7 +31,11 @@ fn verified(policy: Policy) -> World {
 fn opened_by(policy: Policy) -> World {
     let mut w = verified(policy);
     w.report("a", "push_branch", Report::Pushed(Push::Done));
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true });
+    forge(
+        &mut w,
+        "open_pull",
+        ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true, adopted: false },
+    );
     w
 }
 
@@ -117,7 +121,11 @@ fn a_verified_item_is_pushed_opened_as_a_draft_and_looked_at() {
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     let open = w.state.effects().next().unwrap().kind.clone();
     assert_eq!(open, EffectKind::Forge(ForgeWork::OpenPull { draft: true }));
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true });
+    forge(
+        &mut w,
+        "open_pull",
+        ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true, adopted: false },
+    );
     assert_eq!(w.effects_of("a"), ["look_at_pull"], "one look for all four");
     let active = ["pr_checks", "bot_comments", "review_comments", "mergeability"].map(|k| (k, "active", Seen::Nothing));
     assert_eq!(states(&w), active);
@@ -133,7 +141,7 @@ fn without_ci_it_is_opened_ready() {
     w.work("a");
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     assert_eq!(w.state.effects().next().unwrap().kind, EffectKind::Forge(ForgeWork::OpenPull { draft: false }));
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false });
+    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false, adopted: false });
     let mut none = seen(&w, &[]);
     none.draft = false;
     look(&mut w, none);
@@ -467,7 +475,7 @@ fn a_restart_at_any_moment_goes_on_and_does_nothing_twice() {
     w.restart_and_compare();
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     w.restart_and_compare();
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: true });
+    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: true, adopted: false });
     w.restart_and_compare();
     red_again(&mut w);
     w.restart_and_compare();

@@ -102,7 +102,7 @@ fn blocked_on_three() -> (World, musher_core::id::MissionId) {
     w.work("a");
     w.report("b", "look_at_issue", closed(false));
     w.report("a", "push_branch", Report::Pushed(Push::Done));
-    let opened = ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false };
+    let opened = ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false, adopted: false };
     w.report("a", "open_pull", Report::Forge(opened));
     let checks = vec![Check { name: "c".into(), conclusion: Conclusion::Success, ..Check::default() }];
     let head = w.item("a").head.clone().unwrap();

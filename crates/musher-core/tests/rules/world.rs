@@ -467,7 +467,7 @@ impl World {
     fn happy_forge(&self, effect: &Effect, work: &ForgeWork) -> ForgeAnswer {
         match work {
             ForgeWork::OpenPull { draft } => {
-                ForgeAnswer::PullOpened { number: 7, url: "https://forge/pull/7".into(), draft: *draft }
+                ForgeAnswer::PullOpened { number: 7, url: "https://forge/pull/7".into(), draft: *draft, adopted: false }
             }
             ForgeWork::LookAtPull { number } => {
                 let head = self.state.item(effect.item).and_then(|item| item.head.clone()).unwrap_or_default();

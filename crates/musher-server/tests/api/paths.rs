@@ -205,7 +205,7 @@ async fn clean_up_lists_what_is_kept_and_removes_only_what_is_over() {
 #[tokio::test]
 async fn a_wish_for_the_end_is_answered_and_heard() {
     let world = World::empty().await;
-    let mut events = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let mut events = world.follow(&EventQuery::default()).await.unwrap();
     while events.next().await.unwrap().unwrap().kind != "settings_changed" {}
     assert_eq!(world.client.shutdown().await.unwrap().pid, std::process::id());
     world.server.stop_wished().await;

@@ -21,6 +21,7 @@ mod settings;
 mod shell;
 mod swap;
 mod webhooks;
+mod workflows;
 
 /// A parser with what must hold for it.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "document", samples: samples::documents, holds: plans::holds },
     Target { name: "configuration", samples: samples::settings, holds: settings::holds },
     Target { name: "variables", samples: samples::variables, holds: settings::variables },
+    Target { name: "workflow", samples: samples::workflows, holds: workflows::holds },
     Target { name: "note", samples: samples::notes, holds: notes::holds },
     Target { name: "webhook", samples: samples::webhooks, holds: webhooks::holds },
     Target { name: "comment", samples: samples::notes, holds: notes::comment },

@@ -113,6 +113,15 @@ pub(super) fn settings(_: &str) -> Vec<Vec<u8>> {
     ])
 }
 
+pub(super) fn workflows(_: &str) -> Vec<Vec<u8>> {
+    owned(&[
+        include_str!("samples/workflow.md"),
+        "---\ntracker: {kind: github, repo: a/b, api_key: $T}\nagent: {max_concurrent_agents: 3}\n---\nDo {{ issue.title }}.\n",
+        "---\nhooks:\n  after_create: >\n    make\n    deps\nserver: {port: 80}\n---\n{% if attempt %}a{% else %}b{% endif %}\r\nc\n",
+        "Work on {{ issue.identifier }}: {{ issue.description }} {% raw %}{{ x }}{% endraw %}\n",
+    ])
+}
+
 /// A variable a line.
 pub(super) fn variables(_: &str) -> Vec<Vec<u8>> {
     owned(&[

@@ -6,7 +6,7 @@ use musher_core::effect::{Effect, EffectKind};
 use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
-use musher_core::merge::{Batch, Link, MergeQueue};
+use musher_core::merge::{Batch, Ejected, Link, MergeQueue};
 use musher_core::mission::Mission;
 use musher_core::node::Node;
 use musher_core::pull::Pull;
@@ -255,5 +255,6 @@ pub(crate) fn queue(batches: u64) -> MergeQueue {
     batch.form(link("base"), &[link("one"), link("two")]);
     (batch.tried[2].reds, batch.tried[2].words) = (1, Some("it is red: exit 1".into()));
     (batch.tried[1].green, batch.landing) = (true, Some(1));
-    MergeQueue { paused: Some("release".into()), batch: Some(batch), batches, flaky: 3 }
+    let ejected = Ejected { item: items[0], batch: 1, words: "exit 1".into(), at: Timestamp::from_micros(6) };
+    MergeQueue { paused: Some("release".into()), batch: Some(batch), batches, flaky: 3, ejected: vec![ejected] }
 }

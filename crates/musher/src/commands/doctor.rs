@@ -4,9 +4,10 @@ use std::path::Path;
 
 use musher_agents::probe::{self, Finding, Verdict};
 use musher_core::agent::AgentSpec;
-use musher_core::config::Config;
+use musher_core::config::{Config, SinkTo};
 use musher_core::mission::Delivery;
 use musher_engine::Paths;
+use musher_server::Notifier;
 use serde::Serialize;
 
 use crate::connect::Context;
@@ -145,7 +146,19 @@ async fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
     for agent in &config.agents {
         checks.extend(of_agent(&agent.spec(), &paths.root).await);
     }
+    checks.extend(config.sinks.iter().filter(|sink| sink.to == SinkTo::Desktop).map(|sink| of_desktop(&sink.name)));
     checks
+}
+
+/// Whether the program that shows notifications is there; whether there is a desktop is seen when it shows one.
+fn of_desktop(sink: &str) -> Check {
+    let (name, notifier) = (format!("sink {sink}"), Notifier::of_this_machine());
+    if notifier.is_there() {
+        let text =
+            format!("`{}` is there; `musher sink test {sink}` shows whether it reaches a desktop", notifier.program());
+        return pass(name, text);
+    }
+    warn(name, format!("`{}` is not on the PATH", notifier.program()), notifier.fix())
 }
 
 /// Whether webhooks of the forge can be taken, where pull requests are made or their secret is named.

@@ -367,6 +367,51 @@ fn an_origin_that_is_away_is_waited_for_and_counts_nothing() {
     daemon.kill();
 }
 
+#[test]
+fn a_pull_request_more_than_the_day_has_waits_for_the_quota_through_a_crash_and_is_opened_when_it_is_raised() {
+    let bench = Bench::new("[quota.repo]\ndaily_prs = 1");
+    bench.fake.world(|world| {
+        for title in ["schema", "docs"] {
+            world.add_issue(REPO, title, "", person("octo", "OWNER"));
+        }
+    });
+    let daemon = bench.up();
+    bench.musher(&["mission", "start", "--issue", "1", "--issue", "2"]).ok();
+    let mut events = bench.repo.follow(0);
+    let (mut pushed, mut opened) = (Vec::new(), Vec::new());
+    while pushed.len() < 2 || opened.is_empty() {
+        let event = events.next().unwrap_or_else(|| panic!("{}", bench.repo.read("outside-daemon.log")));
+        match event["kind"].as_str().unwrap_or_default() {
+            "branch_pushed" => pushed.push(event["item"].as_str().unwrap().to_owned()),
+            "pull_opened" => opened.push(event["item"].as_str().unwrap().to_owned()),
+            _ => {}
+        }
+    }
+    let waiting = pushed.iter().find(|item| !opened.contains(item)).unwrap();
+    let holds = || {
+        let explained = bench.musher(&["explain", waiting, "--json"]).ok().json();
+        let wait = &explained["waits"][0];
+        assert_eq!((&wait["code"], wait["until"].is_string()), (&"quota".into(), true), "{explained}");
+        let text = "repo daily_prs exceeded; `musher quota set repo daily_prs LIMIT` allows more";
+        assert_eq!(wait["text"], text, "{explained}");
+        let shown = bench.musher(&["quota"]).ok().out;
+        let line: Vec<&str> = shown.lines().find(|l| l.contains("daily_prs")).unwrap().split_whitespace().collect();
+        assert_eq!(line[..5], ["repo", "daily_prs", "1", "1", "0"], "{shown}");
+        assert_eq!(bench.fake.world(|world| world.repository(REPO).pulls.len()), 1);
+    };
+    holds();
+    daemon.kill();
+    let daemon = bench.up();
+    holds();
+    bench.musher(&["quota", "set", "repo", "daily_issues", "1"]).refused(2, "no key `daily_issues`");
+    bench.musher(&["quota", "set", "repo", "daily_prs", "2"]).ok();
+    let mut events = bench.repo.follow(events.seq);
+    assert_eq!(events.until("pull_opened")["item"], **waiting);
+    assert_eq!(bench.fake.world(|world| world.repository(REPO).pulls.len()), 2);
+    bench.honest();
+    daemon.kill();
+}
+
 /// A pull request that somebody else has opened; its number.
 fn pull_request(bench: &Bench) -> String {
     let number = bench.fake.world(|world| {

@@ -147,7 +147,7 @@ fn an_issue_of_the_repository_is_left_to_webhooks_and_one_elsewhere_is_not() {
         let mut w = World::with_settings(ProjectSettings { webhooks: true, ..settings() });
         w.agent(agent("a1"));
         let after = vec![WatchKind::IssueClosed(name.parse().unwrap())];
-        w.mission(vec![MissionItem { after: after.into(), ..item("a", &[]) }]);
+        w.mission(vec![MissionItem { after, ..item("a", &[]) }]);
         w.hint(Hint::Commit("any".into()));
         let answer = |closed| Report::Forge(ForgeAnswer::IssueLooked { closed, title: "an issue".into() });
         w.report("a", "look_at_issue", answer(false));

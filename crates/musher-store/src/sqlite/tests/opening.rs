@@ -184,6 +184,7 @@ fn a_person_can_read_the_tables() {
     assert_eq!(shell("SELECT cast(jobs AS TEXT) FROM quotas_v WHERE scope = 'agent:agent-7'"), "7");
     assert_eq!(shell("SELECT cast(number AS TEXT) || state || head FROM pulls_v"), "7\"open\"c0ffee");
     assert_eq!(shell("SELECT kind || ' ' || status || ' ' || seen FROM watches_v"), "issue_closed snoozed pending");
+    assert_eq!(shell("SELECT delivery || ' ' || heard_at FROM webhooks_v"), "delivery-7 2026-01-31T09:00:00Z");
     assert_eq!(shell("SELECT item FROM effects_v"), sample::item_id(7).to_string());
     let id = sample::mission_id(7).to_string().replace('-', "");
     assert_eq!(shell("SELECT id FROM missions_v"), id);

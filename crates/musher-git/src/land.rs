@@ -202,12 +202,12 @@ impl Repository {
         if let Some(reason) = unclean(&checkout)? {
             return dirty(reason);
         }
-        if let Some(remote) = &request.push {
-            if let Some(unpublished) = self.publish(request, remote)? {
-                // Following the remote needs the note's lock itself.
-                drop(landing);
-                return self.instead(request, unpublished);
-            }
+        if let Some(remote) = &request.push
+            && let Some(unpublished) = self.publish(request, remote)?
+        {
+            // Following the remote needs the note's lock itself.
+            drop(landing);
+            return self.instead(request, unpublished);
         }
         self.fast_forward(request, &checkout, landing)
     }

@@ -77,8 +77,10 @@ moment_of() {
     echo "$wanted $moment" >>"$outside/kills"
     echo "$moment"
 }
+# Who is to be killed is who lives now: a git that outlives its daemon must not kill the next one.
+read -r pid <"$outside/daemon.pid"
 now_kill() {
-    read -r pid <"$outside/daemon.pid" && kill -9 "$pid"
+    kill -9 "$pid"
 }
 "#;
 
@@ -247,7 +249,9 @@ impl World {
             }
             if over {
                 let _ = std::fs::remove_file(self.repo.file("outside/armed"));
-                return daemon;
+                // A kill that was chosen may still be on its way to this one.
+                drop(daemon);
+                return self.up();
             }
             let end = daemon.0.wait().unwrap();
             assert_eq!(std::os::unix::process::ExitStatusExt::signal(&end), Some(9), "{}", self.log());

@@ -27,6 +27,10 @@ pub struct Mission {
     pub state: String,
     /// Why it stands still, when it does.
     pub blocked_reason: Option<String>,
+    /// Whether nothing of it goes on before a person does something: it has ended, it is paused and no agent is at work
+    /// for it, or it is blocked by what only a person frees. One that waits for open watches alone is not at rest.
+    #[serde(default)]
+    pub at_rest: bool,
     /// When it was started.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

@@ -20,7 +20,7 @@ pub use daemon::{
     BackupDone, BackupWish, Daemon, Gc, GcEntry, GcKept, GcWish, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping,
 };
 pub use event::{Event, EventQuery};
-pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Wait, Words};
+pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, PullRequest, Reason, Wait, Words};
 pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,

@@ -162,7 +162,12 @@ async fn explain(State(app): State<App>, Name(typed): Name) -> Answered<Explanat
         return Ok(axum::Json(explanation));
     }
     let (row, _) = archived(&app, id).await?;
-    Ok(axum::Json(Explanation { id: id.to_string(), state: row.state.name().to_owned(), waits: Vec::new() }))
+    Ok(axum::Json(Explanation {
+        id: id.to_string(),
+        state: row.state.name().to_owned(),
+        waits: Vec::new(),
+        pull: None,
+    }))
 }
 
 /// Tells a mission something; the first word decides what it does

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Item, Phase};
-use musher_core::mission::Mission;
+use musher_core::mission::{Mission, is_at_rest};
 use musher_core::run::Usage;
 use musher_core::state::{MissionEntry, State};
 use musher_core::time::Timestamp;
@@ -58,6 +58,7 @@ pub fn mission(row: &Mission, tally: &Tally) -> api::Mission {
         goal: row.goal.to_string(),
         state: row.state.name().to_owned(),
         blocked_reason: row.blocked_reason.as_deref().map(str::to_owned),
+        at_rest: row.state.is_terminal(),
         created_at: row.created_at,
         updated_at: row.updated_at,
         next_wake_at: wake,
@@ -76,7 +77,7 @@ pub fn mission(row: &Mission, tally: &Tally) -> api::Mission {
 
 /// A mission of the state.
 pub fn of_entry(state: &State, entry: &MissionEntry) -> api::Mission {
-    mission(&entry.row, &Tally::of_entry(state, entry))
+    api::Mission { at_rest: is_at_rest(state, entry), ..mission(&entry.row, &Tally::of_entry(state, entry)) }
 }
 
 /// An archived mission, from its rows.
@@ -148,6 +149,7 @@ pub fn explanation(state: &State, id: MissionId) -> Option<api::Explanation> {
         id: id.to_string(),
         state: entry.row.state.name().to_owned(),
         waits: super::waits(wait::of_mission(state, id)),
+        pull: None,
     })
 }
 

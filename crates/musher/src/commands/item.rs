@@ -111,6 +111,7 @@ fn show(shown: &ItemShow) {
     for (name, value) in [
         ("branch", item.branch.clone()),
         ("commit", item.commit.clone()),
+        ("pull", item.pull.as_ref().map(output::pull)),
         ("worktree", item.worktree.as_ref().map(|w| w.display().to_string())),
         ("after", (!item.depends_on.is_empty()).then(|| item.depends_on.join(", "))),
     ] {

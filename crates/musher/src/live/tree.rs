@@ -85,6 +85,10 @@ fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) 
     if !cost.is_empty() {
         rest.push_str(&format!(" {cost}"));
     }
+    let is_named = |url: &str| item.reason.as_deref().is_some_and(|reason| reason.contains(url));
+    if let Some(pull) = item.pull.as_ref().filter(|pull| item.state == "done" || !is_named(&pull.url)) {
+        rest.push_str(&format!(" {}", pull.url));
+    }
     if let Some(reason) = &item.reason
         && item.state != "done"
     {

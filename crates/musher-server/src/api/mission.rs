@@ -196,6 +196,26 @@ pub struct Dispatcher {
     pub help_attempts: u32,
     /// What operators said, in order.
     pub notes: Vec<String>,
+    /// Under which lease the dispatcher acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// Who acts, under which fence, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lease {
+    /// The machine.
+    pub node: String,
+    /// The process.
+    pub pid: u32,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The number that every write carries; it only grows. An older one is refused.
+    pub fence: u64,
+    /// Until when, unless it is renewed; none while nothing is under way: it lasts as long as the process runs.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
 }
 
 /// Missions, oldest first.

@@ -22,7 +22,7 @@ pub use daemon::{
 pub use event::{Event, EventQuery};
 pub use item::{Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, PullRequest, Reason, Wait, Words};
 pub use mission::{
-    Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
+    Dispatcher, Edge, Graph, Lease, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,
 };
 pub use node::{AgentNode, AgentNodeDocument, AgentNodes};

@@ -129,6 +129,7 @@ async fn show(State(app): State<App>, Name(typed): Name) -> Answered<MissionShow
         return Ok(axum::Json(view::mission::show_archived(&row, &items, &lookup, kept)));
     };
     show.items.extend(in_looks(&app, &rest).await?);
+    show.dispatcher.lease = app.lease().await?.map(|lease| view::mission::lease(lease, app.engine().now()));
     Ok(axum::Json(show))
 }
 

@@ -94,7 +94,14 @@ pub fn dispatcher(row: &Mission, last_progress_at: Timestamp, notes: Vec<String>
         last_help_reason: row.dispatcher.last_help_reason.as_deref().map(str::to_owned),
         help_attempts: row.dispatcher.help_attempts,
         notes,
+        lease: None,
     }
+}
+
+/// A lease, at this moment.
+pub fn lease(lease: musher_store::Lease, now: Timestamp) -> api::Lease {
+    let musher_store::Lease { node, pid, since, fence, left } = lease;
+    api::Lease { node, pid, since, fence, until: left.map(|left| now.after(left)) }
 }
 
 /// A mission of the state with everything in it; of its items those of `ids`, for there may be more than can be shown

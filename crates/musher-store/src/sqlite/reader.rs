@@ -34,6 +34,11 @@ impl SqliteReader {
         Ok(Self { conn })
     }
 
+    /// Whether whoever holds the lease was paused for longer than it lasts.
+    pub(super) fn has_lapsed(&self) -> bool {
+        super::lease::has_lapsed(&self.conn)
+    }
+
     fn one<T: serde::de::DeserializeOwned>(
         &self,
         what: &'static str,

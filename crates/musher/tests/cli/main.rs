@@ -9,6 +9,7 @@ mod bad_input;
 mod forge;
 mod harness;
 mod kill;
+mod lease;
 mod mission;
 mod nodes;
 mod operate;

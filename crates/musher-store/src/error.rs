@@ -128,12 +128,14 @@ impl From<rusqlite::Error> for StoreError {
 #[non_exhaustive]
 pub enum OpenError {
     /// Another daemon holds the folder's lock.
-    #[error("`{}` is in use by {}{}", folder.display(), holder(*pid), since.map(|at| format!(" since {at}")).unwrap_or_default())]
+    #[error("`{}` is in use by {}", folder.display(), holder(*pid, node.as_deref(), *since))]
     Locked {
         /// The data folder.
         folder: PathBuf,
         /// The process that holds it; none when its lock file says nothing readable (it is starting just now).
         pid: Option<u32>,
+        /// The machine that it runs on, as its lease says.
+        node: Option<String>,
         /// Since when.
         since: Option<Timestamp>,
     },
@@ -204,8 +206,11 @@ fn taker(by: Option<&Lease>) -> String {
     by.map(|by| format!(" (process {} on {}, fence {})", by.pid, by.node, by.fence)).unwrap_or_default()
 }
 
-fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+fn holder(pid: Option<u32>, node: Option<&str>, since: Option<Timestamp>) -> String {
+    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    let place = node.map(|node| format!(" on {node}")).unwrap_or_default();
+    let time = since.map(|at| format!(" since {at}")).unwrap_or_default();
+    format!("{who}{place}{time}")
 }
 
 impl OpenError {
@@ -229,6 +234,16 @@ impl OpenError {
             Self::OldSqlite { .. } => "use a build of musher with its own SQLite, which is the default",
             Self::Store { source, .. } => source.fix(),
         }
+    }
+
+    /// The same, with the machine of the process that holds the lock, if the lease is that one's.
+    pub(crate) fn of_node(mut self, lease: &Lease) -> Self {
+        if let Self::Locked { pid: Some(pid), node, .. } = &mut self
+            && *pid == lease.pid
+        {
+            *node = Some(lease.node.clone());
+        }
+        self
     }
 
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {

@@ -128,9 +128,9 @@ impl SqliteStore {
             // What cannot be read says nothing against the lock.
             Err(_) => return Err(locked),
         };
-        let is_free = SqliteReader::open(file).is_ok_and(|reader| reader.has_lapsed());
-        if !is_free {
-            return Err(locked);
+        let Some(holder) = SqliteReader::open(file).ok().and_then(|reader| reader.holder()) else { return Err(locked) };
+        if !holder.has_lapsed {
+            return Err(locked.of_node(&holder.lease));
         }
         let mut conn = schema::connect(file, found)?;
         match Held::take_over(&mut conn, folder, now)? {

@@ -62,9 +62,10 @@ impl Night {
                 self.coverage.saw(Fault::PausedDaemon);
                 Ok(())
             }
-            done => {
-                Err(Broken::safety(None, format!("a stale fence was not refused: {done:?}, event {before} to {after}")))
-            }
+            done => Err(Broken::safety(
+                None,
+                format!("a stale fence was not refused: {done:?}, event {} to {}", before.0, after.0),
+            )),
         }
     }
 

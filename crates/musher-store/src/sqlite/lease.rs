@@ -142,9 +142,18 @@ impl Held {
     }
 }
 
-/// Whether whoever holds the lease of this database was paused for longer than it lasts. Looks only.
-pub(super) fn has_lapsed(conn: &Connection) -> bool {
-    read(conn).ok().flatten().is_some_and(|row| row.has_lapsed())
+/// Whoever holds the lease of a database, seen from outside.
+#[derive(Debug)]
+pub(super) struct Holding {
+    pub(super) lease: Lease,
+    /// It was paused for longer than its lease lasts.
+    pub(super) has_lapsed: bool,
+}
+
+/// Looks who holds the lease, and changes nothing.
+pub(super) fn holder(conn: &Connection) -> Option<Holding> {
+    let row = read(conn).ok().flatten()?;
+    Some(Holding { lease: row.lease(), has_lapsed: row.has_lapsed() })
 }
 
 fn read(conn: &Connection) -> Result<Option<Row>, StoreError> {

@@ -115,7 +115,7 @@ fn sign(file: &mut File, now: Timestamp) -> std::io::Result<()> {
 
 fn held(folder: &Path, file: &File) -> OpenError {
     let (pid, since) = read_signature(file);
-    OpenError::Locked { folder: folder.to_owned(), pid, since }
+    OpenError::Locked { folder: folder.to_owned(), pid, node: None, since }
 }
 
 /// Whose lock it is, and since when. What cannot be read is not named; the lock counts all the same.

@@ -34,9 +34,9 @@ impl SqliteReader {
         Ok(Self { conn })
     }
 
-    /// Whether whoever holds the lease was paused for longer than it lasts.
-    pub(super) fn has_lapsed(&self) -> bool {
-        super::lease::has_lapsed(&self.conn)
+    /// Who holds the lease, as far as the database says.
+    pub(super) fn holder(&self) -> Option<super::lease::Holding> {
+        super::lease::holder(&self.conn)
     }
 
     fn one<T: serde::de::DeserializeOwned>(

@@ -377,8 +377,8 @@ pub enum Command {
     /// Sets a quota, or takes back what was set.
     SetQuota(crate::quota::Scope, crate::quota::Setting),
 
-    /// A webhook says that something has changed at the forge: whoever watches it looks at once.
-    HintForge(Hint),
+    /// A webhook of the forge, by its id, says what has changed there: whoever watches that looks at once.
+    TakeWebhook(Box<str>, Vec<Hint>),
 
     /// What came of an effect.
     Report(EffectId, Report),
@@ -405,6 +405,8 @@ pub enum Command {
     TendPull(ItemId),
     /// From musher to itself: this watch is to be looked at.
     LookAtWatch(WatchId),
+    /// From musher to itself: the oldest note among the comments on the pull request of this item is applied.
+    HeedComment(ItemId),
     /// From musher to itself: a member has left the batch, and the others go back into the queue.
     ReformBatch,
     /// From musher to itself: what is true of this mission now?
@@ -431,6 +433,8 @@ pub enum Answer {
     Item(ItemId),
     /// The messages that were read.
     Messages(Vec<Message>),
+    /// What became of a webhook.
+    Webhook(crate::webhook::Heard),
 }
 
 /// Why a command was refused. Nothing has changed.

@@ -192,6 +192,11 @@ pub(crate) fn is_stranded(state: &State, class: &Class) -> bool {
     choose(state, &Wish::work(class.clone())).err().is_some_and(|removed| is_hopeless(told_as(&removed)))
 }
 
+/// Whether an agent suits items of a class, and nothing but its place keeps it from one.
+pub(crate) fn could_take(state: &State, class: &Class, agent: &Agent) -> bool {
+    unfit(state, class, agent).is_none()
+}
+
 /// A mission whose first ready item finds no agent for a reason that it was not told of yet.
 pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
     state.ready().leads().find_map(|class| {

@@ -4,10 +4,10 @@ mod batch;
 mod course;
 mod queue;
 
-pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Tried};
+pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Stand, Tried};
 pub use course::is_broken;
 pub(crate) use course::is_member;
-pub use queue::{MergeQueue, eject, pause, resume, retry};
+pub use queue::{Ejected, MergeQueue, eject, pause, resume, retry};
 
 use std::time::Duration;
 

@@ -97,7 +97,7 @@ impl SqliteStore {
             Err(locked @ OpenError::Locked { .. }) => Self::take_over(folder, &file, locked, now)?,
             Err(error) => return Err(error),
         };
-        load::forget_old_gates(&conn).map_err(failed)?;
+        load::forget_the_old(&conn).map_err(failed)?;
         let checkpoints = Checkpoints::watch(&mut conn, &file).map_err(failed)?;
         let seq = load::last_seq(&conn).map_err(failed)?;
         let next_effect = load::next_effect(&conn).map_err(failed)?;

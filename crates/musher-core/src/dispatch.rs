@@ -173,6 +173,34 @@ fn code_of(removed: &Removed) -> WaitCode {
     }
 }
 
+/// Whether no agent can ever take an item as things stand: none fits, or all that do are offline, paused or out of quota.
+pub(crate) const fn is_hopeless(code: WaitCode) -> bool {
+    match code {
+        WaitCode::NoAgent | WaitCode::AgentOffline | WaitCode::AgentPaused | WaitCode::Quota => true,
+        WaitCode::Dependency
+        | WaitCode::NotBefore
+        | WaitCode::ParallelLimit
+        | WaitCode::AgentsBusy
+        | WaitCode::RateLimited
+        | WaitCode::TouchesOverlap
+        | WaitCode::Review
+        | WaitCode::Approval
+        | WaitCode::Watch
+        | WaitCode::MergeQueue
+        | WaitCode::BaseDirty
+        | WaitCode::Held
+        | WaitCode::Paused
+        | WaitCode::Blocked
+        | WaitCode::Disk
+        | WaitCode::Lease => false,
+    }
+}
+
+/// Whether no agent can ever take the items of a class as things stand. A quota that passes soon is waited for.
+pub(crate) fn is_stranded(state: &State, class: &Class) -> bool {
+    choose(state, &Wish::work(class.clone())).err().is_some_and(|removed| is_hopeless(told_as(&removed)))
+}
+
 /// Whether an agent suits items of a class, and nothing but its place keeps it from one.
 pub(crate) fn could_take(state: &State, class: &Class, agent: &Agent) -> bool {
     unfit(state, class, agent).is_none()

@@ -256,6 +256,17 @@ pub enum PullState {
     Closed,
 }
 
+impl PullState {
+    /// The word in the API.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Merged { .. } => "merged",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 /// A review of a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {

@@ -76,8 +76,9 @@ pub fn requests(state: &State) -> Vec<Request> {
             MissionState::AwaitingApproval => {
                 (Ask::Graph, vec![format!("musher mission approve {id}"), format!("musher mission stop {id}")])
             }
-            MissionState::Blocked => (Ask::Blocked, unblocking(state, entry)),
-            MissionState::Planning
+            MissionState::Blocked if mission::is_at_rest(state, entry) => (Ask::Blocked, unblocking(state, entry)),
+            MissionState::Blocked
+            | MissionState::Planning
             | MissionState::Running
             | MissionState::Paused
             | MissionState::Completed

@@ -11,6 +11,7 @@ mod add;
 mod help;
 mod judge;
 mod operate;
+mod rest;
 mod share;
 mod start;
 
@@ -21,6 +22,7 @@ pub(crate) use help::{due as help_due, replies as help_replies};
 pub use judge::judge;
 pub(crate) use operate::find;
 pub use operate::{approve, pause, resume, stop, weigh};
+pub use rest::is_at_rest;
 pub use share::{Share, WEIGHTS};
 pub(crate) use start::made;
 pub use start::{MissionItem, StartMission, start};

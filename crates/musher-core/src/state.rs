@@ -9,6 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::agent::{Agent, AgentStatus};
 use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
+use crate::dispatch;
 use crate::effect::Effect;
 use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use crate::item::{Item, ItemState, Phase, Priority};
@@ -239,6 +240,8 @@ pub struct State {
     /// The moments of those timers that have just one each.
     armed: BTreeMap<Timer, Timestamp>,
     dispatch_due: bool,
+    /// The classes of ready items that no agent could ever take when dispatch last looked.
+    hopeless: BTreeSet<Class>,
     /// When an account that refuses now refuses no more by itself.
     heals: BTreeMap<Scope, Timestamp>,
     /// The moment of the last look at what is due.
@@ -620,9 +623,15 @@ impl State {
         }
     }
 
-    /// The agenda looked for an agent for every ready item and found none: not again until something changes.
+    /// The agenda looked for an agent for every ready item and found none: not again until something changes. Missions with
+    /// items that newly can never be taken, or that can be again, are judged: they may need help, or need it no more.
     pub fn dispatch_looked(&mut self) {
         self.dispatch_due = false;
+        let asked = self.ready.asked().map(|(class, _)| class);
+        let hopeless = asked.filter(|class| dispatch::is_stranded(self, class)).cloned().collect();
+        let before = std::mem::replace(&mut self.hopeless, hopeless);
+        let changed = self.ready.asked().filter(|(class, _)| before.contains(*class) != self.hopeless.contains(*class));
+        self.unjudged.extend(changed.flat_map(|(_, missions)| missions.iter().copied()));
     }
 
     /// The agenda judged this mission: not again until something of it changes.

@@ -6,7 +6,7 @@ use crate::agent::AgentStatus;
 use crate::dispatch;
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
-use crate::mission::MissionState;
+use crate::mission::{self, MissionState};
 use crate::node;
 use crate::quota::{Cap, Denied};
 use crate::state::{MissionEntry, State};
@@ -489,8 +489,9 @@ pub fn of_mission(state: &State, id: MissionId) -> Vec<Wait> {
             vec![wait(WaitCode::Paused, "paused", text)]
         }
         MissionState::Blocked => {
-            let mut waits =
-                vec![wait(WaitCode::Blocked, reason, format!("{reason}; `musher inbox` has what would help"))];
+            let rests = mission::is_at_rest(state, entry);
+            let then = if rests { "`musher inbox` has what would help" } else { "it goes on by itself then" };
+            let mut waits = vec![wait(WaitCode::Blocked, reason, format!("{reason}; {then}"))];
             waits.extend(of_its_items(state, entry));
             waits
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use musher_core::command::{Actor, Answer, Command, Refused, Report};
 use musher_core::effect::EffectKind;
@@ -125,6 +126,7 @@ struct Inner {
     permits: Arc<Semaphore>,
     seq: watch::Receiver<Seq>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    fenced: Arc<OnceLock<StoreError>>,
     paths: Paths,
     clock: Arc<dyn Clock>,
     drivers: Drivers,
@@ -164,13 +166,24 @@ impl Engine {
             permits: Arc::new(Semaphore::new(QUEUE_LIMIT)),
             seq,
             thread: Mutex::new(None),
+            fenced: Arc::default(),
             paths: paths.clone(),
             clock: Arc::clone(&clock),
             drivers: drivers.clone(),
         };
         let engine = Self { inner: Arc::new(inner) };
-        let ordered = BTreeSet::new();
-        let writer = Writer { machine, ordered, inbox, clock, orders, seq: seq_sender, paths, look_at: None };
+        let writer = Writer {
+            machine,
+            ordered: BTreeSet::new(),
+            inbox,
+            clock,
+            orders,
+            seq: seq_sender,
+            paths,
+            look_at: None,
+            renewal: None,
+            fenced: Arc::clone(&engine.inner.fenced),
+        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || writer.run(&first))
@@ -239,6 +252,13 @@ impl Engine {
         self.inner.seq.clone()
     }
 
+    /// Waits until the loop has ended. Answers why, when it has ended by itself: somebody else has taken the lease.
+    pub async fn ended(&self) -> Option<&StoreError> {
+        let mut seq = self.seq();
+        while seq.changed().await.is_ok() {}
+        self.inner.fenced.get()
+    }
+
     /// Where the repository and its state are.
     pub fn paths(&self) -> &Paths {
         &self.inner.paths
@@ -296,6 +316,10 @@ struct Writer {
     paths: Paths,
     /// When the watchdog looks next; nothing while no run is live.
     look_at: Option<Timestamp>,
+    /// When the lease is to be renewed, while work is under way.
+    renewal: Option<Instant>,
+    /// Who has taken the lease, if somebody has.
+    fenced: Arc<OnceLock<StoreError>>,
 }
 
 /// A daemon whose writer is gone would only look alive, and hold the lock: better none, and a start anew.
@@ -328,6 +352,9 @@ impl Writer {
         let mut again = true;
         let mut failed = false;
         loop {
+            if !self.keep_lease() {
+                return;
+            }
             let Some(mut messages) = self.wait(again, failed) else { return };
             let stop = messages.iter().any(|m| matches!(m, Message::Stop));
             let (inputs, replies) = self.take(&mut messages);
@@ -341,6 +368,10 @@ impl Writer {
                     again = false;
                     failed = true;
                     self.broken(&broken, replies);
+                    if let Broken::Store(error @ StoreError::Fenced { .. }) = broken {
+                        let _ = self.fenced.set(error);
+                        return;
+                    }
                     self.reconcile();
                 }
             }
@@ -372,6 +403,23 @@ impl Writer {
         };
     }
 
+    /// Renews the lease when it is time. Whether it is still ours.
+    fn keep_lease(&mut self) -> bool {
+        match self.machine.keep_lease() {
+            Ok(next) => self.renewal = next.map(|next| Instant::now() + next),
+            Err(error @ StoreError::Fenced { .. }) => {
+                error!(%error, "the lease is another one's");
+                let _ = self.fenced.set(error);
+                return false;
+            }
+            Err(error) => {
+                warn!(%error, "the lease could not be renewed; it is tried again");
+                self.renewal = Some(Instant::now() + AFTER_FAILURE);
+            }
+        }
+        true
+    }
+
     /// The next messages: at least one, or none when something is due. Nothing at all when nobody is left.
     fn wait(&self, again: bool, failed: bool) -> Option<Vec<Message>> {
         let mut messages = Vec::new();
@@ -383,6 +431,8 @@ impl Writer {
                 (true, due) => Some(due.unwrap_or(AFTER_FAILURE).clamp(AFTER_FAILURE / 4, AFTER_FAILURE)),
                 (false, due) => due,
             };
+            let renewal = self.renewal.map(|at| at.saturating_duration_since(Instant::now()));
+            let sleep = sleep.into_iter().chain(renewal).min();
             let first = match sleep {
                 Some(sleep) => match self.inbox.recv_timeout(sleep) {
                     Ok(message) => Some(message),

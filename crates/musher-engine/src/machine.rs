@@ -2,6 +2,8 @@
 //!
 //! No thread and no clock here: the engine's thread drives it, and the simulator drives it in its own time.
 
+use std::time::Duration;
+
 use musher_core::agenda;
 use musher_core::change::Change;
 use musher_core::command::{Actor, Answer, Command, Refused};
@@ -12,7 +14,7 @@ use musher_core::note;
 use musher_core::state::{State, Violation};
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
-use musher_store::{Store, StoreError};
+use musher_store::{Store, StoreError, Work};
 
 /// The most commands that one pass gives itself before the batch is committed; the rest follow in the next.
 pub const PASS_LIMIT: usize = 4_096;
@@ -46,6 +48,13 @@ pub enum Broken {
     /// A decision broke an invariant: a defect of musher. Nothing of the batch was written.
     #[error("a defect of musher: {0}")]
     Defect(String),
+}
+
+impl Broken {
+    /// Whether somebody else has taken the lease: this machine writes nothing any more, whatever is tried.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Fenced { .. }))
+    }
 }
 
 /// What a batch came to. Everything in it is on disk.
@@ -97,6 +106,13 @@ impl Machine {
     /// The store, to make readers of.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// Renews the lease when it is time; answers after how long it is time again. Work is under way while a driver has an
+    /// effect to carry out: a mission that waits for nothing but time, or for a person, wakes nobody.
+    pub fn keep_lease(&mut self) -> Result<Option<Duration>, StoreError> {
+        let work = if self.state.effects().next().is_some() { Work::UnderWay } else { Work::None };
+        self.store.keep(work)
     }
 
     /// Takes the store back, for a test that opens it again.

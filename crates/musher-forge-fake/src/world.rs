@@ -416,7 +416,7 @@ impl World {
     }
 
     /// Merges. Answers the commit, or why it cannot be.
-    pub(crate) fn land(&mut self, name: &str, number: u64, method: &str, title: &str) -> Result<String, String> {
+    pub fn land(&mut self, name: &str, number: u64, method: &str, title: &str) -> Result<String, String> {
         let id = self.id();
         let repo = self.repository(name);
         let Some(pull) = repo.pulls.get_mut(&number) else { return Err("Not Found".to_owned()) };

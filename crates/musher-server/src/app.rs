@@ -6,6 +6,7 @@ use std::time::Instant;
 use musher_core::command::{Answer, Command, Refused};
 use musher_core::state::State;
 use musher_engine::{Engine, EngineError};
+use musher_store::Lease;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::api::{self, Problem};
@@ -108,6 +109,11 @@ impl App {
         look: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         self.engine().read(look).await.map_err(problem::of_engine)
+    }
+
+    /// The lease under which the engine writes.
+    pub(crate) async fn lease(&self) -> Result<Option<Lease>, Problem> {
+        self.engine().look(|machine| machine.store().lease()).await.map_err(problem::of_engine)
     }
 
     /// Says something to musher in the caller's name.

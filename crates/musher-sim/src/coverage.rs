@@ -42,6 +42,8 @@ faults! {
     LateReport "late_report"
     /// A holder that was paused spoke when its item had another run, or none.
     PausedHolder "paused_holder"
+    /// A daemon that was paused for longer than its lease came back, and its writes were refused.
+    PausedDaemon "paused_daemon"
     /// A run's host died under it.
     HostDeath "host_death"
     /// The clock jumped ahead.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use musher_core::time::Timestamp;
-use musher_store::{SqliteStore, Store};
+use musher_store::{LEASE_TTL, SqliteStore, Store};
 use tempfile::TempDir;
 
 use crate::failure::Broken;
@@ -45,6 +45,15 @@ impl Disk {
             )
         })?;
         Ok(Box::new(store))
+    }
+
+    /// Lets the lease of whoever holds the store lapse, as if its process had been stopped for longer than that lasts.
+    pub fn let_lapse(&self) -> Result<(), Broken> {
+        let file = self.folder(self.generation).join(FILES[1]);
+        let late = i64::try_from(LEASE_TTL.as_micros()).map_err(Broken::simulator)? + 1;
+        let sql = "UPDATE leases SET renews = 1, renewed = renewed - ?1";
+        let lapsed = rusqlite::Connection::open(file).and_then(|conn| conn.execute(sql, [late]));
+        lapsed.map(|_| ()).map_err(Broken::simulator)
     }
 
     /// Takes what is on disk at this very moment, as a power cut would leave it, while the store is still open.

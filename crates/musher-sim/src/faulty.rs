@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use musher_core::change::Change;
 use musher_core::effect::Effect;
 use musher_core::id::{EffectId, Seq};
 use musher_core::state::World;
-use musher_store::{Reader, Store, StoreError};
+use musher_store::{Lease, Reader, Store, StoreError, Work};
 
 use crate::variant::Variant;
 
@@ -149,5 +150,13 @@ impl Store for FaultyStore {
 
     fn last_seq(&self) -> Seq {
         self.inner.last_seq()
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        self.inner.lease()
+    }
+
+    fn keep(&mut self, work: Work) -> Result<Option<Duration>, StoreError> {
+        self.inner.keep(work)
     }
 }

@@ -8,6 +8,7 @@ use musher_core::state::World;
 use crate::store::Store;
 
 mod batches;
+mod fences;
 mod reading;
 mod rows;
 pub mod sample;
@@ -16,6 +17,9 @@ pub mod sample;
 pub trait Fixture {
     /// Opens the store, empty the first time.
     fn open(&self) -> Box<dyn Store>;
+
+    /// Opens the store beside one that was paused for longer than its lease lasts.
+    fn rival(&self) -> Box<dyn Store>;
 
     /// Crashes the store, and opens what is durable.
     fn reopen(&self, store: Box<dyn Store>) -> Box<dyn Store> {
@@ -46,6 +50,8 @@ pub const PROMISES: &[Promise] = &[
     ("a_failed_write_leaves_the_others_of_its_batch", batches::a_failed_write_leaves_the_others_of_its_batch),
     ("calls_out_of_order_are_refused", batches::calls_out_of_order_are_refused),
     ("an_empty_batch_commits", batches::an_empty_batch_commits),
+    ("a_stale_fence_changes_nothing", fences::a_stale_fence_changes_nothing),
+    ("a_lease_is_kept_by_one", fences::a_lease_is_kept_by_one),
     ("events_are_numbered_without_gaps", batches::events_are_numbered_without_gaps),
     ("a_batch_of_1024_changes_lands_whole", batches::a_batch_of_1024_changes_lands_whole),
     (

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use musher_core::time::Timestamp;
 
+use crate::lease::Lease;
+
 /// The error below, of a library whose types stay out of our signatures.
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,6 +66,14 @@ pub enum StoreError {
     /// A commit failed before, so nobody knows what is on disk until it is loaded again.
     #[error("a commit failed, and the state has not been loaded since")]
     Broken,
+    /// Somebody else has taken the lease: this writer was paused for longer than it lasts.
+    #[error("another musher has taken over{}; this one, of fence {fence}, writes nothing any more", taker(by.as_deref()))]
+    Fenced {
+        /// The fence that is stale.
+        fence: u64,
+        /// Who holds the lease now.
+        by: Option<Box<Lease>>,
+    },
     /// A test asked for this failure.
     #[error("this failure was asked for")]
     Injected,
@@ -85,6 +95,7 @@ impl StoreError {
             Self::TooLarge { .. } => "split it into smaller parts",
             Self::BatchOpen | Self::NoBatch | Self::Injected => "this is a fault in musher: please report it",
             Self::Broken => "load the state again, or restart musher",
+            Self::Fenced { .. } => "nothing is lost: the other one goes on where this one was; `musher status` asks it",
         }
     }
 
@@ -117,12 +128,14 @@ impl From<rusqlite::Error> for StoreError {
 #[non_exhaustive]
 pub enum OpenError {
     /// Another daemon holds the folder's lock.
-    #[error("`{}` is in use by {}", folder.display(), holder(*pid))]
+    #[error("`{}` is in use by {}", folder.display(), holder(*pid, node.as_deref(), *since))]
     Locked {
         /// The data folder.
         folder: PathBuf,
         /// The process that holds it; none when its lock file says nothing readable (it is starting just now).
         pid: Option<u32>,
+        /// The machine that it runs on, as its lease says.
+        node: Option<String>,
         /// Since when.
         since: Option<Timestamp>,
     },
@@ -189,15 +202,24 @@ pub enum OpenError {
     },
 }
 
-fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+fn taker(by: Option<&Lease>) -> String {
+    by.map(|by| format!(" (process {} on {}, fence {})", by.pid, by.node, by.fence)).unwrap_or_default()
+}
+
+fn holder(pid: Option<u32>, node: Option<&str>, since: Option<Timestamp>) -> String {
+    let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    let place = node.map(|node| format!(" on {node}")).unwrap_or_default();
+    let time = since.map(|at| format!(" since {at}")).unwrap_or_default();
+    format!("{who}{place}{time}")
 }
 
 impl OpenError {
     /// What a person can do about it.
     pub fn fix(&self) -> &'static str {
         match self {
-            Self::Locked { .. } => "`musher down` stops it; or use another folder",
+            Self::Locked { .. } => {
+                "`musher down` stops it, `musher up --wait` waits until it has ended; or use another folder"
+            }
             Self::Newer { .. } => {
                 "use that newer version of musher, or a backup from before the update (`musher restore FILE`)"
             }
@@ -212,6 +234,16 @@ impl OpenError {
             Self::OldSqlite { .. } => "use a build of musher with its own SQLite, which is the default",
             Self::Store { source, .. } => source.fix(),
         }
+    }
+
+    /// The same, with the machine of the process that holds the lock, if the lease is that one's.
+    pub(crate) fn of_node(mut self, lease: &Lease) -> Self {
+        if let Self::Locked { pid: Some(pid), node, .. } = &mut self
+            && *pid == lease.pid
+        {
+            *node = Some(lease.node.clone());
+        }
+        self
     }
 
     pub(crate) fn io(path: &std::path::Path, source: std::io::Error) -> Self {

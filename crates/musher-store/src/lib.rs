@@ -10,11 +10,13 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod error;
+mod lease;
 mod memory;
 mod sqlite;
 pub mod store;
 
 pub use error::{OpenError, StoreError};
+pub use lease::{LEASE_RENEWAL, LEASE_TTL, Lease, Work};
 pub use memory::{Faults, MemoryDisk, MemoryStore};
 pub use sqlite::{BackupError, Overwrite, RestoreError, SqliteStore, backup, restore};
 pub use store::{By, EventFilter, Reader, Scope, Spent, SpentOn, Store};

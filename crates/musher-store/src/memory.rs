@@ -1,12 +1,14 @@
 //! The store in memory: for tests, with failures on request. Keeps every promise but the disk's.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use musher_core::change::Change;
 use musher_core::id::Seq;
 use musher_core::state::World;
 
 use crate::StoreError;
+use crate::lease::Work;
 use crate::store::{MAX_ROW_BYTES, Reader, Store};
 
 mod reader;
@@ -24,10 +26,14 @@ impl MemoryDisk {
         Self::default()
     }
 
-    /// Opens what has been committed to it.
+    /// Opens what has been committed to it, under a lease of its own: whoever had it open writes nothing any more.
     pub fn open(&self) -> MemoryStore {
-        let seq = self.tables().last_seq();
+        let mut tables = self.tables();
+        tables.fence += 1;
+        let (seq, fence) = (tables.last_seq(), tables.fence);
+        drop(tables);
         MemoryStore {
+            fence,
             disk: self.clone(),
             faults: Faults::default(),
             stage: Stage::Closed,
@@ -96,6 +102,8 @@ pub struct MemoryStore {
     pending: Vec<Change>,
     seq: Seq,
     next: Seq,
+    /// The fence that this writes under.
+    fence: u64,
 }
 
 impl Default for MemoryStore {
@@ -134,6 +142,13 @@ impl MemoryStore {
         }
     }
 
+    fn check_fence(&self) -> Result<(), StoreError> {
+        if self.disk.tables().fence == self.fence {
+            return Ok(());
+        }
+        Err(StoreError::Fenced { fence: self.fence, by: None })
+    }
+
     fn land(&mut self) {
         let mut tables = self.disk.tables();
         for change in self.pending.drain(..) {
@@ -145,6 +160,8 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn load(&mut self) -> Result<World, StoreError> {
         self.pending.clear();
+        self.stage = Stage::Broken;
+        self.check_fence()?;
         let tables = self.disk.tables();
         let (world, seq) = (tables.world(), tables.last_seq());
         drop(tables);
@@ -178,6 +195,11 @@ impl Store for MemoryStore {
 
     fn commit(&mut self) -> Result<Seq, StoreError> {
         self.in_batch()?;
+        if let Err(fenced) = self.check_fence() {
+            self.pending.clear();
+            self.stage = Stage::Broken;
+            return Err(fenced);
+        }
         let fault = self.faults.asked().commit.take();
         match fault {
             None => {
@@ -210,6 +232,10 @@ impl Store for MemoryStore {
     fn last_seq(&self) -> Seq {
         self.seq
     }
+
+    fn keep(&mut self, _: Work) -> Result<Option<Duration>, StoreError> {
+        self.check_fence().map(|()| None)
+    }
 }
 
 #[cfg(test)]
@@ -219,6 +245,10 @@ mod tests {
 
     impl Fixture for MemoryDisk {
         fn open(&self) -> Box<dyn Store> {
+            Box::new(Self::open(self))
+        }
+
+        fn rival(&self) -> Box<dyn Store> {
             Box::new(Self::open(self))
         }
     }

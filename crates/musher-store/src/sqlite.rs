@@ -6,6 +6,7 @@
 //! it is why a failing change needs no savepoint: all that can fail for a change's own sake is its encoding.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use musher_core::change::Change;
 use musher_core::id::Seq;
@@ -13,6 +14,7 @@ use musher_core::state::World;
 use musher_core::time::Timestamp;
 use rusqlite::Connection;
 
+use crate::lease::{Lease, Work};
 use crate::store::{Reader, Store};
 use crate::{OpenError, StoreError};
 
@@ -20,6 +22,7 @@ mod backup;
 mod batch;
 mod checkpoint;
 mod flush;
+mod lease;
 mod load;
 mod lock;
 mod reader;
@@ -29,6 +32,7 @@ pub use backup::{BackupError, Overwrite, RestoreError, backup, restore};
 
 use batch::Batch;
 use checkpoint::Checkpoints;
+use lease::Held;
 use lock::FolderLock;
 use reader::SqliteReader;
 
@@ -64,12 +68,14 @@ pub struct SqliteStore {
     seq: Seq,
     /// The order of the next effect.
     next_effect: i64,
+    lease: Held,
     // Last: the folder is free only when everything else is closed.
     _lock: FolderLock,
 }
 
 impl SqliteStore {
-    /// Opens the database of a data folder, making both when they are missing, and locks the folder for this process.
+    /// Opens the database of a data folder, making both when they are missing, locks the folder for this process, and takes
+    /// its lease with a new fence. A holder that was paused for longer than its lease lasts loses it.
     ///
     /// `now` is what the lock file says to those who come later. An older schema is brought up to date first.
     ///
@@ -78,13 +84,19 @@ impl SqliteStore {
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self, OpenError> {
         schema::check_library()?;
         lock::make_folder(folder)?;
-        let lock = FolderLock::take(folder, now)?;
         let file = folder.join(FILE);
         let failed = |source: StoreError| OpenError::Store { file: file.clone(), source };
-
-        let found = schema::inspect(&file)?;
-        let mut conn = schema::connect(&file, found)?;
-        schema::migrate(&mut conn, found, now).map_err(failed)?;
+        let (mut conn, lease, lock) = match FolderLock::take(folder, now) {
+            Ok(lock) => {
+                let found = schema::inspect(&file)?;
+                let mut conn = schema::connect(&file, found)?;
+                schema::migrate(&mut conn, found, now).map_err(failed)?;
+                let lease = Held::take(&mut conn, now).map_err(failed)?;
+                (conn, lease, lock)
+            }
+            Err(locked @ OpenError::Locked { .. }) => Self::take_over(folder, &file, locked, now)?,
+            Err(error) => return Err(error),
+        };
         load::forget_the_old(&conn).map_err(failed)?;
         let checkpoints = Checkpoints::watch(&mut conn, &file).map_err(failed)?;
         let seq = load::last_seq(&conn).map_err(failed)?;
@@ -97,8 +109,39 @@ impl SqliteStore {
             batch: Batch::default(),
             seq,
             next_effect,
+            lease,
             _lock: lock,
         })
+    }
+
+    /// Takes the place of a holder that was paused for longer than its lease; anybody else keeps the folder.
+    fn take_over(
+        folder: &Path,
+        file: &Path,
+        locked: OpenError,
+        now: Timestamp,
+    ) -> Result<(Connection, Held, FolderLock), OpenError> {
+        let found = match schema::inspect(file) {
+            // An older program holds it: it has no lease.
+            Ok(found) if found != schema::Found::Schema(schema::KNOWN) => return Err(locked),
+            Ok(found) => found,
+            // What cannot be read says nothing against the lock.
+            Err(_) => return Err(locked),
+        };
+        let Some(holder) = SqliteReader::open(file).ok().and_then(|reader| reader.holder()) else { return Err(locked) };
+        if !holder.has_lapsed {
+            return Err(locked.of_node(&holder.lease));
+        }
+        let mut conn = schema::connect(file, found)?;
+        match Held::take_over(&mut conn, folder, now)? {
+            Some((lease, lock)) => Ok((conn, lease, lock)),
+            None => Err(locked),
+        }
+    }
+
+    /// Whose place was taken when this was opened: one that was paused for longer than its lease, and may come back.
+    pub fn took_over(&self) -> Option<&Lease> {
+        self.lease.before.as_ref()
     }
 
     /// Writes a copy of the committed state to a new file, which appears whole or not at all.
@@ -122,6 +165,8 @@ impl SqliteStore {
         if self.stage == Stage::Gathering {
             self.conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
             self.stage = Stage::Spilled;
+            // From here on nobody can take the lease: the write lock is ours.
+            self.lease.check(&self.conn)?;
         }
         flush::all(&self.conn, &mut self.batch, &mut self.next_effect)?;
         self.batch.clear();
@@ -155,6 +200,7 @@ impl Store for SqliteStore {
     fn load(&mut self) -> Result<World, StoreError> {
         self.abandon();
         self.stage = Stage::Broken;
+        self.lease.check(&self.conn)?;
         // Every page is read once. A large cache would lie between the rows in memory, and leave holes when it is freed.
         self.conn.execute_batch("PRAGMA cache_size = -256")?;
         let world = load::world(&self.conn)?;
@@ -190,6 +236,8 @@ impl Store for SqliteStore {
         self.in_batch()?;
         let seq = self.batch.last_seq();
         if self.stage == Stage::Gathering && self.batch.is_empty() {
+            // Nothing is written, but something may be answered.
+            self.lease.check(&self.conn).inspect_err(|_| self.stage = Stage::Broken)?;
             self.stage = Stage::Closed;
             return Ok(seq);
         }
@@ -224,6 +272,18 @@ impl Store for SqliteStore {
 
     fn last_seq(&self) -> Seq {
         self.seq
+    }
+
+    fn lease(&self) -> Option<Lease> {
+        Some(self.lease.lease())
+    }
+
+    fn keep(&mut self, work: Work) -> Result<Option<Duration>, StoreError> {
+        match self.stage {
+            Stage::Closed => self.lease.keep(&mut self.conn, work),
+            Stage::Gathering | Stage::Spilled => Err(StoreError::BatchOpen),
+            Stage::Broken => Err(StoreError::Broken),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The two traits: [`Store`] for the one writer, [`Reader`] for everyone else.
 
+use std::time::Duration;
+
 use musher_core::change::{Change, TextKey};
 use musher_core::event::Logged;
 use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq};
@@ -10,6 +12,7 @@ use musher_core::state::World;
 use musher_core::time::Timestamp;
 
 use crate::StoreError;
+use crate::lease::{Lease, Work};
 
 /// How many ids a typed prefix may name before the list is cut off: enough to say that it is ambiguous.
 pub const MAX_FOUND: usize = 16;
@@ -55,7 +58,8 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// Nothing of the batch is known to be durable. Forget what was decided and [`load`](Self::load) again; until then
-    /// every call answers [`StoreError::Broken`]. A commit is never tried twice: a disk that failed to write once may
+    /// every call answers [`StoreError::Broken`]. After [`StoreError::Fenced`] nothing helps: somebody else has taken the
+    /// lease, nothing of the batch is on disk, and nothing of this writer ever will be. A commit is never tried twice: a disk that failed to write once may
     /// well claim success the second time.
     fn commit(&mut self) -> Result<Seq, StoreError>;
 
@@ -67,6 +71,20 @@ pub trait Store: Send {
 
     /// The place of the last committed event; 0 when there is none.
     fn last_seq(&self) -> Seq;
+
+    /// The lease that this writes under; none of a store that nobody else can write to.
+    fn lease(&self) -> Option<Lease> {
+        None
+    }
+
+    /// Renews the lease, when it is time for that, between two batches. Answers after how long it is time again, if it is
+    /// by itself: never while no work is under way.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when somebody else has taken it.
+    fn keep(&mut self, _work: Work) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// Everyone else's side: sees whole batches only, and never holds the writer up.

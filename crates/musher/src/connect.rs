@@ -1,6 +1,7 @@
 //! How a command reaches musher: the daemon of the repository, or an engine in this process for as long as it takes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use musher_server::client::{Client, ClientError};
 use serde::Serialize;
@@ -28,9 +29,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Ends the engine of this process, if there is one. Agents go on in their hosts.
-    pub(crate) async fn close(self) {
-        if let Some(daemon) = self.local {
-            daemon.stop().await;
+    pub(crate) async fn close(self) -> Result<(), Failure> {
+        match self.local {
+            Some(daemon) => daemon.stop().await,
+            None => Ok(()),
         }
     }
 }
@@ -44,6 +46,18 @@ pub(crate) async fn until_unlocked(paths: &musher_engine::Paths) -> Result<(), F
     });
     waited.await.map_err(|error| Failure::failed(error.to_string()))??;
     Ok(())
+}
+
+/// How long a daemon is given to say that it is there. One that was stopped by a signal takes calls and never answers.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Whether a daemon is there and answers.
+pub(crate) async fn answers(client: &Client) -> Result<bool, Failure> {
+    match tokio::time::timeout(ANSWER, client.status()).await {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(ClientError::NoDaemon { .. })) | Err(_) => Ok(false),
+        Ok(Err(other)) => Err(other.into()),
+    }
 }
 
 /// The daemon's client, when one answers.
@@ -76,14 +90,11 @@ impl Context {
     pub(crate) async fn client_or_local(&self) -> Result<Connection, Failure> {
         let project = self.project()?;
         let client = Client::new(project.paths.socket());
-        match client.status().await {
-            Ok(_) => Ok(Connection { client, local: None }),
-            Err(ClientError::NoDaemon { .. }) => {
-                let daemon = Daemon::start(project).await?;
-                Ok(Connection { client: daemon.client(), local: Some(daemon) })
-            }
-            Err(other) => Err(other.into()),
+        if answers(&client).await? {
+            return Ok(Connection { client, local: None });
         }
+        let daemon = Daemon::start(project).await?;
+        Ok(Connection { client: daemon.client(), local: Some(daemon) })
     }
 
     /// Prints a document as JSON, or what a person wants to read.

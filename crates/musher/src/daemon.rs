@@ -14,7 +14,7 @@ use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartRepo
 use musher_git::Pool;
 use musher_git::driver::{GitDriver, KeepWarm};
 use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver, Webhooks};
-use musher_store::SqliteStore;
+use musher_store::{OpenError, SqliteStore};
 use tracing::{info, warn};
 
 use crate::error::{Exit, Failure};
@@ -32,6 +32,15 @@ pub(crate) enum Listen {
     There(SocketAddr),
 }
 
+/// What is done when somebody else holds the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// It is refused, and said who holds it.
+    Refuse,
+    /// It is waited for.
+    Wait,
+}
+
 /// A running engine with its API.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -44,24 +53,15 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the engine and serves its API on the repository's socket.
     pub(crate) async fn start(project: Project) -> Result<Self, Failure> {
-        Self::start_listening(project, Listen::SocketOnly).await
+        Self::start_listening(project, Listen::SocketOnly, Held::Refuse).await
     }
 
     /// The same, and listens on an address as well.
-    pub(crate) async fn start_listening(project: Project, listen: Listen) -> Result<Self, Failure> {
+    pub(crate) async fn start_listening(project: Project, listen: Listen, held: Held) -> Result<Self, Failure> {
         let Project { paths, config, repository } = project;
         prepare(&paths)?;
         repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
-        let store = SqliteStore::open(&paths.state, SystemClock.now()).map_err(|error| {
-            let (fix, exit) = (
-                error.fix(),
-                match &error {
-                    musher_store::OpenError::Locked { .. } => Exit::Refused,
-                    _ => Exit::Failed,
-                },
-            );
-            Failure::caused(exit, &error).fix(fix)
-        })?;
+        let store = open_store(&paths, held).await?;
         let host = std::env::current_exe()?;
         let sinks = sink_setups(&config, &paths.root)?;
         let mut secrets =
@@ -116,10 +116,15 @@ impl Daemon {
         Client::new(self.paths.socket())
     }
 
-    /// Ends the API and the engine. Agents and gates go on in their hosts.
-    pub(crate) async fn stop(self) {
+    /// Ends the API and the engine. Agents and gates go on in their hosts. It is a failure when the engine had ended before,
+    /// for somebody else has taken over.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
         self.server.stop().await;
         self.engine.stop().await;
+        match self.engine.ended().await {
+            Some(fenced) => Err(Failure::caused(Exit::Refused, fenced).fix(fenced.fix())),
+            None => Ok(()),
+        }
     }
 
     /// Serves until a signal or the API asks for the end.
@@ -131,10 +136,46 @@ impl Daemon {
             _ = terminate.recv() => info!("asked to stop by a signal"),
             _ = interrupt.recv() => info!("asked to stop by a signal"),
             () = self.server.stop_wished() => info!("asked to stop through the API"),
+            _ = self.engine.ended() => {}
         }
-        self.stop().await;
-        Ok(())
+        self.stop().await
     }
+}
+
+/// How often a state that somebody else holds is tried again. Nobody says when a process was paused for too long.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Opens the state, and takes its lease.
+async fn open_store(paths: &Paths, held: Held) -> Result<SqliteStore, Failure> {
+    let mut said = false;
+    let store = loop {
+        match SqliteStore::open(&paths.state, SystemClock.now()) {
+            Ok(store) => break store,
+            Err(error @ OpenError::Locked { .. }) if held == Held::Wait => {
+                if !said {
+                    warn!("{error}; waiting for it");
+                    said = true;
+                }
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            Err(error) => {
+                let exit = if matches!(error, OpenError::Locked { .. }) { Exit::Refused } else { Exit::Failed };
+                return Err(Failure::caused(exit, &error).fix(error.fix()));
+            }
+        }
+    };
+    if let Some(before) = store.took_over() {
+        warn!(
+            pid = before.pid,
+            fence = before.fence,
+            "took over from a musher that was paused for longer than its lease"
+        );
+        // It listens on while it is paused; when it comes back it leaves alone what is no longer its own.
+        for socket in [paths.socket(), paths.tools_socket()] {
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+    Ok(store)
 }
 
 /// Makes a folder of the state, for its owner only.

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use musher_server::api::PullRequest;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -150,6 +151,12 @@ impl Table {
             line(text.trim_end());
         }
     }
+}
+
+/// A pull request: its number, its address and how it stands.
+pub(crate) fn pull(pull: &PullRequest) -> String {
+    let draft = if pull.draft { ", a draft" } else { "" };
+    format!("#{} {} ({}{draft})", pull.number, harmless(&pull.url), pull.state)
 }
 
 /// A span in a few characters: `4s`, `3m10s`, `2h05m`.

@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rest::is_at_work;
 use super::{Dispatcher, STUCK_AFTER};
 use crate::change::Change;
+use crate::dispatch;
 use crate::event::Happened;
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, Phase, Worktree};
+use crate::item::{Item, Phase};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 use crate::time::Timestamp;
-use crate::wait::WaitCode;
 
 /// The first repeat of a request would come after this; each one doubles it.
 const REPEAT: Duration = Duration::from_secs(1800);
@@ -114,7 +115,7 @@ fn cause(state: &State, entry: &MissionEntry, now: Timestamp) -> Option<(Cause, 
     }
     let name = row.id.short();
     let quiet = entry.last_progress_at.after(STUCK_AFTER) <= now;
-    if never_taken(state, entry) || (quiet && waits_for_capacity(state, entry)) {
+    if stranded(state, entry).is_some() || (quiet && waits_for_capacity(state, entry)) {
         let ready = entry.count(Phase::Ready);
         let text = format!("Mission {name} has {ready} ready work item(s) but no idle agents are available");
         return Some((Cause::NoAgent, text));
@@ -133,16 +134,14 @@ fn cause(state: &State, entry: &MissionEntry, now: Timestamp) -> Option<(Cause, 
     Some((Cause::Blocked(reason.into()), format!("Mission {name} is still blocked: {reason}")))
 }
 
-/// Whether its first ready item finds no agent as things stand: none fits, or all that do are offline, paused or out of
-/// quota.
-fn never_taken(state: &State, entry: &MissionEntry) -> bool {
-    if !dispatches(entry) || state.ready().first_of(entry.row.id).is_none() {
-        return false;
+/// The first ready item that no agent can ever take as things stand: none fits, or all that do are offline, paused or out of
+/// quota. One that another could take hides none that nobody can, and as many items as it may have at work neither.
+fn stranded<'a>(state: &'a State, entry: &MissionEntry) -> Option<&'a Item> {
+    if !entry.row.state.dispatches() || entry.cap_reached().is_some() {
+        return None;
     }
-    match entry.row.dispatcher.answer {
-        Some(WaitCode::NoAgent | WaitCode::AgentOffline | WaitCode::AgentPaused | WaitCode::Quota) => true,
-        Some(_) | None => false,
-    }
+    let mut firsts = state.ready().firsts_of(entry.row.id);
+    firsts.find(|(_, class)| dispatch::is_stranded(state, class)).and_then(|(first, _)| state.item(first.item))
 }
 
 /// Whether ready items wait for agents that work for others, or whose accounts rest. While items of its own are at work,
@@ -150,8 +149,10 @@ fn never_taken(state: &State, entry: &MissionEntry) -> bool {
 fn waits_for_capacity(state: &State, entry: &MissionEntry) -> bool {
     let waits = |item: &Item| {
         let backs_off = item.not_before.is_some() && !state.ready().contains(item);
-        let ends = !state.runs_of(item.id).is_empty() || item.worktree == Worktree::Removing;
-        item.phase() == Phase::Ready && item.frozen.is_none() && !backs_off && !ends
+        item.phase() == Phase::Ready
+            && item.frozen.is_none()
+            && !backs_off
+            && dispatch::held_back(state, item).is_none()
     };
     dispatches(entry) && !is_at_work(state, entry) && entry.items.iter().filter_map(|id| state.item(*id)).any(waits)
 }
@@ -159,11 +160,6 @@ fn waits_for_capacity(state: &State, entry: &MissionEntry) -> bool {
 fn dispatches(entry: &MissionEntry) -> bool {
     let has_room = entry.free_slots() > 0 && entry.cap_reached().is_none();
     entry.row.state.dispatches() && has_room && entry.count(Phase::Ready) > 0
-}
-
-fn is_at_work(state: &State, entry: &MissionEntry) -> bool {
-    let at_work = [Phase::Assigned, Phase::Running, Phase::Verifying, Phase::Merging];
-    at_work.iter().any(|phase| entry.count(*phase) > 0) || state.quietest_run(entry.row.id).is_some()
 }
 
 /// The next moment at which time alone may make a mission ask; nothing while only a change may.
@@ -195,8 +191,9 @@ pub(crate) fn replies(state: &State, row: &super::Mission) -> Vec<String> {
             };
             let resumed = state.agents().filter(kept).take(NAMED);
             replies.extend(resumed.map(|agent| format!("musher agent resume {}", agent.spec.name)));
-            let first = state.ready().first_of(row.id).and_then(|first| state.item(first.item));
-            replies.extend(first.map(|item| note(&format!("redirect {} to AGENT", item.key))));
+            let first = || state.ready().first_of(row.id).and_then(|first| state.item(first.item));
+            let meant = state.mission(row.id).and_then(|entry| stranded(state, entry)).or_else(first);
+            replies.extend(meant.map(|item| note(&format!("redirect {} to AGENT", item.key))));
         }
         Cause::Stuck(item) => {
             if let Some(item) = state.item(*item) {

@@ -4,6 +4,7 @@ use super::operate::{end, find, go};
 use super::{MissionEvent, MissionState};
 use crate::change::Change;
 use crate::command::Refused;
+use crate::dispatch;
 use crate::effect::Stop;
 use crate::event::Happened;
 use crate::id::{ItemId, MissionId};
@@ -11,7 +12,6 @@ use crate::item::{Item, ItemState, Phase, Waiting, Worktree};
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 use crate::time::Timestamp;
-use crate::wait::WaitCode;
 
 /// Judges a mission: completes it, blocks or unblocks it, fails it at its deadline, archives it; and when it stays as it is,
 /// whether it needs help.
@@ -97,13 +97,11 @@ fn blocked_reason(state: &State, entry: &MissionEntry) -> Option<String> {
     }
     if ready > 0 {
         return match entry.row.dispatcher.answer {
-            Some(WaitCode::NoAgent | WaitCode::AgentOffline | WaitCode::AgentPaused | WaitCode::Quota) => {
-                Some(format!(
-                    "Mission {} has {ready} ready work item(s) but no idle agents are available",
-                    entry.row.id.short()
-                ))
-            }
-            _ => None,
+            Some(code) if dispatch::is_hopeless(code) => Some(format!(
+                "Mission {} has {ready} ready work item(s) but no idle agents are available",
+                entry.row.id.short()
+            )),
+            Some(_) | None => None,
         };
     }
     if pending_promotion(state, entry) || reviewing.is_some() {
@@ -130,7 +128,7 @@ fn pending_promotion(state: &State, entry: &MissionEntry) -> bool {
 
 /// How far an agent's review of some item is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Review {
+pub(super) enum Review {
     /// There is an agent that may make it.
     Wanted,
     /// It is being made.
@@ -142,11 +140,15 @@ fn review_under_way(state: &State, entry: &MissionEntry) -> Option<Review> {
         return None;
     }
     let reviewed = items(state, entry).filter(|i| i.state == ItemState::Waiting(Waiting::Review) && !i.rests_frozen());
-    let of_item = |item: &Item| match item.review_run {
+    reviewed.filter_map(|item| review_of(state, item)).max()
+}
+
+/// How far an agent's review of an item that waits for one is; nothing when a person has to make it.
+pub(super) fn review_of(state: &State, item: &Item) -> Option<Review> {
+    match item.review_run {
         Some(_) => Some(Review::Made),
-        None => crate::dispatch::has_reviewer(state, item).then_some(Review::Wanted),
-    };
-    reviewed.filter_map(of_item).max()
+        None => dispatch::has_reviewer(state, item).then_some(Review::Wanted),
+    }
 }
 
 fn items<'a>(state: &'a State, entry: &'a MissionEntry) -> impl Iterator<Item = &'a Item> {

@@ -111,6 +111,8 @@ pub(crate) struct ReadyIndex {
     leads: BTreeMap<Class, BTreeMap<Option<WaitCode>, BTreeSet<MissionId>>>,
     /// The missions that may dispatch.
     open: BTreeMap<MissionId, Open>,
+    /// The missions with a ready item of a class, open or not.
+    asked: BTreeMap<Class, BTreeSet<MissionId>>,
 }
 
 impl ReadyIndex {
@@ -127,6 +129,17 @@ impl ReadyIndex {
     /// The classes of the first items of missions that may dispatch.
     pub(crate) fn leads(&self) -> impl Iterator<Item = &Class> {
         self.leads.keys()
+    }
+
+    /// The classes that are asked for, each with the missions that have a ready item of it, whether they may dispatch or not.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (&Class, &BTreeSet<MissionId>)> {
+        self.asked.iter()
+    }
+
+    /// The first ready item of each class in a mission, in order.
+    pub(crate) fn firsts_of(&self, mission: MissionId) -> impl Iterator<Item = (Rank, &Class)> {
+        let line = self.lines.get(&mission).into_iter();
+        line.flat_map(|line| line.firsts.iter().map(|(rank, class)| (*rank, class)))
     }
 
     /// A mission that may dispatch, whose first item is of this class and that was told something else of it.
@@ -204,6 +217,20 @@ impl ReadyIndex {
         if let Some(line) = self.lines.get_mut(&mission) {
             old.and_then(|old| line.firsts.remove(&old));
             new.and_then(|new| line.firsts.insert(new, class.clone()));
+        }
+        match (old, new) {
+            (None, Some(_)) => {
+                self.asked.entry(class.clone()).or_default().insert(mission);
+            }
+            (Some(_), None) => {
+                if let Some(missions) = self.asked.get_mut(class) {
+                    missions.remove(&mission);
+                    if missions.is_empty() {
+                        self.asked.remove(class);
+                    }
+                }
+            }
+            (Some(_), Some(_)) | (None, None) => {}
         }
         if let Some(open) = self.open.get(&mission) {
             let turn = |rank: Rank| Turn::new(open.share, rank);

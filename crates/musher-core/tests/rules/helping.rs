@@ -2,15 +2,21 @@
 
 use std::time::Duration;
 
+use musher_core::agent::AgentSpec;
 use musher_core::command::{Command, Report};
+use musher_core::effect::Stop;
 use musher_core::event::Happened;
 use musher_core::id::MissionId;
 use musher_core::inbox::{self, Ask};
-use musher_core::run::Usage;
+use musher_core::item::Phase;
+use musher_core::mission::{MissionItem, Policy};
+use musher_core::node::TTL;
+use musher_core::quota::{Cap, Rules};
+use musher_core::run::{FailureClass, Usage};
 use musher_core::time::Timestamp;
 use musher_core::watch::WatchKind;
 
-use crate::world::{World, item};
+use crate::world::{World, agent, failed, item, policy, words};
 
 const STUCK: Duration = Duration::from_secs(180);
 const MICRO: Duration = Duration::from_micros(1);
@@ -62,8 +68,29 @@ fn paused() -> (World, MissionId) {
 #[test]
 fn ready_items_that_no_agent_can_ever_take_are_asked_for_at_once() {
     type Begin = fn(&mut World);
-    let cases: [(&str, Begin); 3] = [
+    let cases: [(&str, Begin); 9] = [
         ("none is there", |_| {}),
+        ("none fits", |w| {
+            w.agent(AgentSpec { roles: words(&["reviewer"]), ..agent("a1") });
+        }),
+        ("nothing is heard of its node", |w| {
+            w.agent(AgentSpec { node: Some("box".into()), ..agent("a1") });
+        }),
+        ("all are out of quota", |w| {
+            w.agent(AgentSpec { max_load: 9, quota: one_job_a_day(), ..agent("a1") });
+            w.mission(vec![item("earlier", &[])]);
+        }),
+        ("its driver is paused", suspended),
+        ("one is on a silent node, and the driver of the other is paused", |w| {
+            suspended(w);
+            w.agent(AgentSpec { node: Some("box".into()), driver: "claude".into(), ..agent("far") });
+        }),
+        ("one is of each sort", |w| {
+            suspended(w);
+            w.agent(AgentSpec { node: Some("box".into()), driver: "claude".into(), ..agent("far") });
+            let paused = w.agent(AgentSpec { driver: "claude".into(), ..agent("paused") });
+            w.ok(Command::PauseAgent(paused));
+        }),
         ("it is paused", |w| {
             let id = w.agent(crate::world::agent("a1"));
             w.ok(Command::PauseAgent(id));
@@ -80,6 +107,73 @@ fn ready_items_that_no_agent_can_ever_take_are_asked_for_at_once() {
         let words = format!("Mission {} has 2 ready work item(s) but no idle agents are available", id.short());
         assert_eq!(asked(&w), [(w.now, words, 1)], "{name}");
     }
+}
+
+fn one_job_a_day() -> Rules {
+    Rules { caps: [(Cap::DailyJobs, 1)].into(), model_allowlist: None }
+}
+
+/// An agent whose driver is paused for an hour, for its runs have failed five times in the same way.
+fn suspended(w: &mut World) {
+    let id = w.agent(agent("broken"));
+    let key = |n: usize| format!("broken-{n}");
+    for n in 0..5 {
+        w.mission(vec![item(&key(n), &[])]);
+        w.start(&key(n));
+        w.end(&key(n), failed(FailureClass::Setup, "not logged in"));
+        let mission = w.item(&key(n)).mission;
+        w.ok(Command::StopMission(mission, Stop::Kill));
+        if n < 4 {
+            w.ok(Command::ResumeAgent(id));
+        }
+    }
+    assert_eq!(w.said("driver_paused"), 1);
+    w.events.clear();
+}
+
+#[test]
+fn an_item_that_can_be_taken_hides_none_that_cannot() {
+    let nobody = |key: &str| MissionItem { labels: words(&["cobol"]), ..item(key, &[]) };
+    let two = |a: MissionItem, b: MissionItem| vec![a, b];
+    type Case = (&'static str, u32, Vec<MissionItem>, u32);
+    let cases: [Case; 5] = [
+        ("the first", 2, two(nobody("odd"), item("b", &[])), 1),
+        ("the second", 2, two(item("b", &[]), nobody("odd")), 1),
+        ("the second, and no slot is free", 1, two(item("b", &[]), nobody("odd")), 1),
+        ("the first, with a busy agent", 3, vec![nobody("odd"), item("b", &[]), item("c", &[])], 2),
+        ("the last, behind one that waits for a busy agent", 3, vec![item("b", &[]), item("c", &[]), nobody("odd")], 2),
+    ];
+    for (name, max_parallel_items, items, ready) in cases {
+        let mut w = World::with_agents(1);
+        let id = w.mission_with(Policy { max_parallel_items, ..policy() }, items);
+        let says = format!("Mission {} has {ready} ready work item(s) but no idle agents are available", id.short());
+        assert_eq!(asked(&w), [(w.now, says, 1)], "{name}");
+        assert_eq!(w.phase("b"), Phase::Assigned, "{name}: what can be taken is");
+        let redirect = format!("musher mission note {} \"redirect odd to AGENT\"", id.short());
+        assert!(inbox_of(&w)[0].replies.contains(&redirect), "{name}: {:?}", inbox_of(&w)[0].replies);
+        let mut cobol = agent("cobol");
+        cobol.capabilities = words(&["cobol"]);
+        w.agent(cobol);
+        assert_eq!(
+            (w.said("mission_help_retired"), inbox_of(&w).len()),
+            (1, 0),
+            "{name}: it is retired with its cause"
+        );
+    }
+}
+
+#[test]
+fn an_item_that_waits_for_the_files_of_another_mission_waits_for_no_agent() {
+    let mut w = World::with_agents(2);
+    let touching = |key: &str| MissionItem { touches: words(&["src/**"]), ..item(key, &[]) };
+    w.mission(vec![touching("a")]);
+    w.start("a");
+    w.mission(vec![touching("b")]);
+    for _ in 0..10 {
+        w.pass(MINUTE);
+        w.report("a", "start_run", Report::RunProgress { usage: Usage::default() });
+    }
+    assert_eq!(texts(&w), [""; 0]);
 }
 
 #[test]
@@ -222,6 +316,14 @@ fn a_hundred_restarts_ask_for_nothing_a_second_time() {
     for mut w in [
         {
             let mut w = World::new();
+            w.mission(vec![item("a", &[])]);
+            w
+        },
+        {
+            let mut w = World::new();
+            w.agent(AgentSpec { node: Some("box".into()), ..agent("far") });
+            w.ok(Command::Heartbeat("box".into()));
+            w.pass(TTL + MICRO);
             w.mission(vec![item("a", &[])]);
             w
         },

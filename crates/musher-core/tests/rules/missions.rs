@@ -5,10 +5,13 @@ use std::time::Duration;
 use musher_core::command::{Answer, Command, Report};
 use musher_core::effect::Stop;
 use musher_core::id::MissionId;
+use musher_core::inbox::{self, Ask};
 use musher_core::item::Phase;
-use musher_core::mission::{MissionState, OnCap, Policy, StartMission};
+use musher_core::mission::{MissionItem, MissionState, OnCap, Policy, StartMission, is_at_rest};
+use musher_core::quota::{Cap, Rules};
 use musher_core::run::{FailureClass, Outcome};
 use musher_core::wait::{self, WaitCode};
+use musher_core::watch::WatchKind;
 
 use crate::world::{World, failed, item, policy, tokens};
 
@@ -123,6 +126,85 @@ fn a_mission_that_cannot_go_on_says_why_and_goes_on_by_itself_when_it_can() {
     w.ok(Command::RetryItem(item));
     assert_eq!((w.mission_state(id), w.blocked_reason(id)), (MissionState::Running, String::new()));
     assert_eq!((w.said("mission_blocked"), w.said("mission_unblocked")), (1, 1));
+}
+
+#[test]
+fn a_mission_is_at_rest_when_nothing_of_it_goes_on_before_a_person_does_something() {
+    fn url() -> WatchKind {
+        WatchKind::Url("http://127.0.0.1:1/".into())
+    }
+    fn after(key: &str) -> MissionItem {
+        MissionItem { after: vec![url()], ..item(key, &[]) }
+    }
+    fn hold(w: &mut World, key: &str) {
+        let id = w.id(key);
+        w.ok(Command::HoldItem(id, "later".into()));
+    }
+    type Story = fn(&mut World) -> MissionId;
+    let table: Vec<(&str, MissionState, bool, Story)> = vec![
+        ("at work", MissionState::Running, false, |w| w.mission(vec![item("a", &[])])),
+        ("what it depends on outside is watched", MissionState::Blocked, false, |w| w.mission(vec![after("a")])),
+        ("the end is watched", MissionState::Blocked, false, |w| {
+            let id = w.mission(vec![MissionItem { then: vec![url()], ..item("a", &[]) }]);
+            w.complete("a");
+            id
+        }),
+        ("a watch, and an item that is held", MissionState::Blocked, true, |w| {
+            let id = w.mission(vec![after("a"), item("b", &[])]);
+            hold(w, "b");
+            id
+        }),
+        ("an item that is held", MissionState::Blocked, true, |w| {
+            let id = w.mission(vec![item("a", &[]), item("b", &["a"])]);
+            hold(w, "a");
+            id
+        }),
+        ("a person reviews", MissionState::Blocked, true, |w| {
+            let id = w.mission_with(Policy { reviewer_required: true, ..policy() }, vec![item("a", &[])]);
+            w.work("a");
+            id
+        }),
+        ("nobody fits", MissionState::Blocked, true, |w| {
+            w.mission(vec![MissionItem { labels: crate::world::words(&["cobol"]), ..item("a", &[]) }])
+        }),
+        ("all are out of quota until tomorrow", MissionState::Blocked, false, |w| {
+            let caps = [(Cap::DailyJobs, 1)].into();
+            let quota = Rules { caps, model_allowlist: None };
+            let name = "frugal";
+            w.agent(musher_core::agent::AgentSpec { quota, max_load: 9, ..crate::world::agent(name) });
+            let pinned = |key: &str| MissionItem { pin: Some(name.into()), ..item(key, &[]) };
+            w.mission(vec![pinned("first")]);
+            w.mission(vec![pinned("second")])
+        }),
+        ("paused, and an agent goes on", MissionState::Paused, false, |w| {
+            let id = w.mission(vec![item("a", &[])]);
+            w.start("a");
+            w.ok(Command::PauseMission(id, None, "later".into()));
+            id
+        }),
+        ("paused", MissionState::Paused, true, |w| {
+            let id = w.mission(vec![after("a")]);
+            w.mission(vec![item("z", &[])]);
+            let b = w.mission(vec![item("b", &[])]);
+            w.ok(Command::PauseMission(b, None, "later".into()));
+            assert_ne!(id, b);
+            b
+        }),
+        ("done", MissionState::Completed, true, |w| {
+            let id = w.mission(vec![item("a", &[])]);
+            w.complete("a");
+            id
+        }),
+    ];
+    for (name, state, at_rest, story) in table {
+        let mut w = World::with_agents(1);
+        let id = story(&mut w);
+        let entry = w.state.mission(id).unwrap();
+        assert_eq!((entry.row.state, is_at_rest(&w.state, entry)), (state, at_rest), "{name}");
+        let named = inbox::requests(&w.state).into_iter().any(|r| r.mission == Some(id) && r.ask == Ask::Blocked);
+        let asks = inbox::requests(&w.state).into_iter().any(|r| r.mission == Some(id) && r.ask == Ask::Help);
+        assert_eq!(named || asks, state == MissionState::Blocked && (at_rest || asks), "{name}: the inbox");
+    }
 }
 
 #[test]

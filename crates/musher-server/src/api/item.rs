@@ -75,10 +75,26 @@ pub struct Item {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// Its pull request, once it has one; nothing for one of an archived mission.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullRequest>,
     /// Where its worktree is, while there is one.
     #[schema(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<PathBuf>,
+}
+
+/// The pull request of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: u64,
+    /// The address of its page.
+    pub url: String,
+    /// `open`, `merged` or `closed`.
+    pub state: String,
+    /// Whether it is a draft.
+    pub draft: bool,
 }
 
 /// An item.
@@ -172,6 +188,9 @@ pub struct Explanation {
     pub state: String,
     /// Every reason why it does not go on; none when it is at work, done or given up.
     pub waits: Vec<Wait>,
+    /// The pull request of the item, once it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<PullRequest>,
 }
 
 /// A reason that an operator gives.

@@ -27,6 +27,10 @@ pub struct Mission {
     pub state: String,
     /// Why it stands still, when it does.
     pub blocked_reason: Option<String>,
+    /// Whether nothing of it goes on before a person does something: it has ended, it is paused and no agent is at work
+    /// for it, or it is blocked by what only a person frees. One that waits for open watches alone is not at rest.
+    #[serde(default)]
+    pub at_rest: bool,
     /// When it was started.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
@@ -192,6 +196,26 @@ pub struct Dispatcher {
     pub help_attempts: u32,
     /// What operators said, in order.
     pub notes: Vec<String>,
+    /// Under which lease the dispatcher acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+}
+
+/// Who acts, under which fence, and until when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lease {
+    /// The machine.
+    pub node: String,
+    /// The process.
+    pub pid: u32,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The number that every write carries; it only grows. An older one is refused.
+    pub fence: u64,
+    /// Until when, unless it is renewed; none while nothing is under way: it lasts as long as the process runs.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Timestamp>,
 }
 
 /// Missions, oldest first.

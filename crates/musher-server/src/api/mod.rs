@@ -23,10 +23,11 @@ pub use daemon::{
 };
 pub use event::{Event, EventQuery};
 pub use item::{
-    Brief, Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Rejection, Successor, Wait, Words,
+    Brief, Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, PullRequest, Reason, Rejection,
+    Successor, Wait, Words,
 };
 pub use mission::{
-    Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
+    Dispatcher, Edge, Graph, Lease, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
     NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,
 };
 pub use node::{AgentNode, AgentNodeDocument, AgentNodes};

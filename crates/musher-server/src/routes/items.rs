@@ -176,7 +176,7 @@ async fn explain(State(app): State<App>, Name(typed): Name) -> Answered<Explanat
         return Ok(axum::Json(explanation));
     }
     let show = found(&app, id).await?;
-    Ok(axum::Json(Explanation { id: id.to_string(), state: show.item.state, waits: Vec::new() }))
+    Ok(axum::Json(Explanation { id: id.to_string(), state: show.item.state, waits: Vec::new(), pull: show.item.pull }))
 }
 
 /// Shows the change of an item

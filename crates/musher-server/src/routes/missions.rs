@@ -133,6 +133,7 @@ async fn show(State(app): State<App>, Name(typed): Name) -> Answered<MissionShow
         return Ok(axum::Json(view::mission::show_archived(&row, &items, &lookup, kept)));
     };
     show.items.extend(in_looks(&app, &rest).await?);
+    show.dispatcher.lease = app.lease().await?.map(|lease| view::mission::lease(lease, app.engine().now()));
     Ok(axum::Json(show))
 }
 
@@ -166,7 +167,12 @@ async fn explain(State(app): State<App>, Name(typed): Name) -> Answered<Explanat
         return Ok(axum::Json(explanation));
     }
     let (row, _) = archived(&app, id).await?;
-    Ok(axum::Json(Explanation { id: id.to_string(), state: row.state.name().to_owned(), waits: Vec::new() }))
+    Ok(axum::Json(Explanation {
+        id: id.to_string(),
+        state: row.state.name().to_owned(),
+        waits: Vec::new(),
+        pull: None,
+    }))
 }
 
 /// Tells a mission something; the first word decides what it does

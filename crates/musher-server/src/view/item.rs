@@ -2,6 +2,7 @@
 
 use musher_core::id::ItemId;
 use musher_core::item::{Item, Phase, Worktree};
+use musher_core::pull::Pull;
 use musher_core::state::State;
 use musher_core::wait;
 use musher_engine::Paths;
@@ -41,6 +42,7 @@ pub fn item(row: &Item, lookup: &impl Lookup) -> api::Item {
         created_at: row.created_at,
         updated_at: row.updated_at,
         not_before: row.not_before,
+        pull: lookup.pull(row.id),
         worktree: None,
     }
 }
@@ -66,6 +68,17 @@ pub fn explanation(state: &State, id: ItemId) -> Option<api::Explanation> {
         id: id.to_string(),
         state: row.phase().name().to_owned(),
         waits: super::waits(wait::of_item(state, id)),
+        pull: state.pull(id).and_then(pull_request),
+    })
+}
+
+/// A pull request, once the forge has given it a number.
+pub(super) fn pull_request(row: &Pull) -> Option<api::PullRequest> {
+    Some(api::PullRequest {
+        number: row.number?,
+        url: row.url.to_string(),
+        state: row.state.name().to_owned(),
+        draft: row.draft,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_core::id::{ItemId, MissionId};
 use musher_core::item::{Item, Phase};
-use musher_core::mission::Mission;
+use musher_core::mission::{Mission, is_at_rest};
 use musher_core::run::Usage;
 use musher_core::state::{MissionEntry, State};
 use musher_core::time::Timestamp;
@@ -59,6 +59,7 @@ pub fn mission(row: &Mission, tally: &Tally) -> api::Mission {
         goal: row.goal.to_string(),
         state: row.state.name().to_owned(),
         blocked_reason: row.blocked_reason.as_deref().map(str::to_owned),
+        at_rest: row.state.is_terminal(),
         created_at: row.created_at,
         updated_at: row.updated_at,
         next_wake_at: wake,
@@ -77,7 +78,7 @@ pub fn mission(row: &Mission, tally: &Tally) -> api::Mission {
 
 /// A mission of the state.
 pub fn of_entry(state: &State, entry: &MissionEntry) -> api::Mission {
-    mission(&entry.row, &Tally::of_entry(state, entry))
+    api::Mission { at_rest: is_at_rest(state, entry), ..mission(&entry.row, &Tally::of_entry(state, entry)) }
 }
 
 /// An archived mission, from its rows.
@@ -94,7 +95,14 @@ pub fn dispatcher(row: &Mission, last_progress_at: Timestamp, notes: Vec<String>
         last_help_reason: row.dispatcher.last_help_reason.as_deref().map(str::to_owned),
         help_attempts: row.dispatcher.help_attempts,
         notes,
+        lease: None,
     }
+}
+
+/// A lease, at this moment.
+pub fn lease(lease: musher_store::Lease, now: Timestamp) -> api::Lease {
+    let musher_store::Lease { node, pid, since, fence, left } = lease;
+    api::Lease { node, pid, since, fence, until: left.map(|left| now.after(left)) }
 }
 
 /// A mission of the state with everything in it; of its items those of `ids`, for there may be more than can be shown
@@ -172,6 +180,7 @@ pub fn explanation(state: &State, id: MissionId) -> Option<api::Explanation> {
         id: id.to_string(),
         state: entry.row.state.name().to_owned(),
         waits: super::waits(wait::of_mission(state, id)),
+        pull: None,
     })
 }
 

@@ -27,6 +27,8 @@ pub trait Lookup {
     fn key(&self, id: ItemId) -> Option<String>;
     /// Every reason why an item does not go on.
     fn waits(&self, id: ItemId) -> Vec<api::Wait>;
+    /// The pull request of an item.
+    fn pull(&self, id: ItemId) -> Option<api::PullRequest>;
 }
 
 impl Lookup for State {
@@ -40,6 +42,10 @@ impl Lookup for State {
 
     fn waits(&self, id: ItemId) -> Vec<api::Wait> {
         waits(wait::of_item(self, id))
+    }
+
+    fn pull(&self, id: ItemId) -> Option<api::PullRequest> {
+        State::pull(self, id).and_then(item::pull_request)
     }
 }
 
@@ -76,6 +82,10 @@ impl Lookup for Archive {
 
     fn waits(&self, _: ItemId) -> Vec<api::Wait> {
         Vec::new()
+    }
+
+    fn pull(&self, _: ItemId) -> Option<api::PullRequest> {
+        None
     }
 }
 

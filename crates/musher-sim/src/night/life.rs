@@ -1,11 +1,11 @@
 //! How a daemon dies in a night, and how the next one finds what it left.
 
-use musher_core::command::Command;
+use musher_core::command::{Actor, Command};
 use musher_core::effect::Effect;
 use musher_core::run::Outcome;
 use musher_core::state::State;
 use musher_core::time::Timestamp;
-use musher_engine::machine::Machine;
+use musher_engine::machine::{Input, Machine};
 
 use super::{Death, HOUR, Happening, MINUTE, Night, SECOND, Said};
 use crate::coverage::Fault;
@@ -37,13 +37,36 @@ impl Night {
             _ => None,
         };
         self.reader = None;
-        self.machine = None;
+        // Some are not dead: their process was stopped, and goes on when another one has taken over.
+        let paused = self.machine.take().filter(|_| how == Death::AtWork && image.is_none());
+        if paused.is_some() {
+            self.disk.let_lapse()?;
+        }
         if let Some(image) = image {
             self.disk.restore(&image)?;
         }
         self.bury(how == Death::Reboot)?;
         self.down();
-        self.open(Some(left))
+        self.open(Some(left))?;
+        paused.map_or(Ok(()), |paused| self.comes_back(paused))
+    }
+
+    /// A daemon that was paused for longer than its lease goes on where it was: it writes nothing, and knows nothing more.
+    fn comes_back(&mut self, mut paused: Machine) -> Result<(), Broken> {
+        let before = self.reader()?.last_seq().map_err(Broken::simulator)?;
+        let note = Command::NoteStart { missions: 0, attached: 0, effects: 0 };
+        let done = paused.batch(&[Input { actor: Actor::Musher, command: note }], self.wall());
+        let after = self.reader()?.last_seq().map_err(Broken::simulator)?;
+        match done {
+            Err(broken) if broken.is_fenced() && before == after => {
+                self.coverage.saw(Fault::PausedDaemon);
+                Ok(())
+            }
+            done => Err(Broken::safety(
+                None,
+                format!("a stale fence was not refused: {done:?}, event {} to {}", before.0, after.0),
+            )),
+        }
     }
 
     /// What dies with a daemon: its drivers, and the reports on their way. A few of those come later all the same.

@@ -24,6 +24,8 @@ use crate::store::GATES_KEPT;
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
+    /// The fence of whoever opened the disk last.
+    pub(super) fence: u64,
     pub(super) settings: Option<Box<ProjectSettings>>,
     pub(super) queue: Option<Box<MergeQueue>>,
     pub(super) missions: BTreeMap<MissionId, Mission>,

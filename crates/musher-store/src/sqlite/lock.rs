@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,18 +23,46 @@ pub(super) struct FolderLock(#[allow(dead_code, reason = "held for its drop")] F
 impl FolderLock {
     pub(super) fn take(folder: &Path, now: Timestamp) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|e| OpenError::io(&path, e))?;
-        let mut lock = acquire(folder, &path, file)?;
-        sign(&mut lock, now).map_err(|e| OpenError::io(&path, e))?;
-        Ok(Self(lock))
+        loop {
+            let file = open(&path)?;
+            let mut lock = acquire(folder, &path, file)?;
+            // Whoever has taken the place of a paused holder has put another file there meanwhile: that one counts.
+            if !is_in_place(&lock, &path) {
+                continue;
+            }
+            sign(&mut lock, now).map_err(|e| OpenError::io(&path, e))?;
+            return Ok(Self(lock));
+        }
     }
+
+    /// Puts a lock of ours in the place of that of a holder who was paused for too long, in one step. Nothing when the lock
+    /// is another one's by now.
+    pub(super) fn replace(folder: &Path, holder: u32, now: Timestamp) -> Result<Option<Self>, OpenError> {
+        let path = folder.join(FILE);
+        let signed = read_signature(&open(&path)?).0;
+        if signed != Some(holder) {
+            return Ok(None);
+        }
+        let draft = folder.join(format!("{FILE}.{}", std::process::id()));
+        let file = open(&draft)?;
+        let mut lock = acquire(folder, &draft, file)?;
+        sign(&mut lock, now).map_err(|e| OpenError::io(&draft, e))?;
+        std::fs::rename(&draft, &path).map_err(|e| OpenError::io(&path, e))?;
+        Ok(Some(Self(lock)))
+    }
+}
+
+fn open(path: &Path) -> Result<File, OpenError> {
+    let mut how = OpenOptions::new();
+    how.read(true).write(true).create(true).truncate(false).mode(0o600);
+    how.open(path).map_err(|e| OpenError::io(path, e))
+}
+
+/// Whether an open file is the one that has this name.
+fn is_in_place(file: &File, path: &Path) -> bool {
+    let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let (opened, named) = (file.metadata().map(identity), std::fs::symlink_metadata(path).map(identity));
+    opened.is_ok_and(|opened| named.is_ok_and(|named| opened == named))
 }
 
 /// How often, and how long each time, a dead holder's lock is waited for.
@@ -64,7 +92,8 @@ fn acquire(folder: &Path, path: &Path, mut file: File) -> Result<Flock<File>, Op
     Err(held(folder, &file))
 }
 
-fn is_alive(pid: u32) -> bool {
+/// Whether there is a process of this pid.
+pub(super) fn is_alive(pid: u32) -> bool {
     let Ok(pid) = i32::try_from(pid) else { return false };
     !matches!(nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None), Err(Errno::ESRCH))
 }
@@ -84,15 +113,17 @@ fn sign(file: &mut File, now: Timestamp) -> std::io::Result<()> {
     file.write_all(format!("pid {}\nsince {now}\n", std::process::id()).as_bytes())
 }
 
-fn held(folder: &Path, mut file: &File) -> OpenError {
+fn held(folder: &Path, file: &File) -> OpenError {
+    let (pid, since) = read_signature(file);
+    OpenError::Locked { folder: folder.to_owned(), pid, node: None, since }
+}
+
+/// Whose lock it is, and since when. What cannot be read is not named; the lock counts all the same.
+fn read_signature(mut file: &File) -> (Option<u32>, Option<Timestamp>) {
     let mut text = String::new();
     let _ = file.rewind();
-    // What cannot be read is not named; the lock counts all the same.
     let _ = file.take(1024).read_to_string(&mut text);
     let word = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    OpenError::Locked {
-        folder: folder.to_owned(),
-        pid: word("pid ").and_then(|pid| pid.parse().ok()),
-        since: word("since ").and_then(|at| at.parse().ok()),
-    }
+    let pid = word("pid ").and_then(|pid| pid.parse().ok());
+    (pid, word("since ").and_then(|at| at.parse().ok()))
 }

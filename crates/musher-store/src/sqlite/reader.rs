@@ -34,6 +34,11 @@ impl SqliteReader {
         Ok(Self { conn })
     }
 
+    /// Who holds the lease, as far as the database says.
+    pub(super) fn holder(&self) -> Option<super::lease::Holding> {
+        super::lease::holder(&self.conn)
+    }
+
     fn one<T: serde::de::DeserializeOwned>(
         &self,
         what: &'static str,

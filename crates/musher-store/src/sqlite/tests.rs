@@ -6,6 +6,7 @@ use crate::store::Store;
 
 mod crash;
 mod files;
+mod leases;
 mod model;
 mod opening;
 
@@ -21,6 +22,13 @@ impl Folder {
         SqliteStore::open(self.0.path(), sample::NOW).unwrap()
     }
 
+    /// As if the holder had had work under way and been stopped since.
+    fn let_lapse(&self) {
+        let Ok(conn) = rusqlite::Connection::open(self.path("musher.db")) else { return };
+        // An empty folder has no lease that could lapse.
+        let _ = conn.execute_batch("UPDATE leases SET renews = 1, renewed = renewed - 90000001");
+    }
+
     fn path(&self, name: &str) -> std::path::PathBuf {
         self.0.path().join(name)
     }
@@ -28,6 +36,11 @@ impl Folder {
 
 impl Fixture for Folder {
     fn open(&self) -> Box<dyn Store> {
+        Box::new(self.store())
+    }
+
+    fn rival(&self) -> Box<dyn Store> {
+        self.let_lapse();
         Box::new(self.store())
     }
 }

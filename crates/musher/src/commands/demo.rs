@@ -61,7 +61,7 @@ async fn play(folder: &Path, cx: &Context) -> Outcome {
     let audience = if cx.json { Audience::Script } else { Audience::Person };
     let end = follow::mission(&client, started.id, audience).await;
     let inbox = client.inbox().await;
-    daemon.stop().await;
+    daemon.stop().await?;
     let end = end?;
     if cx.json {
         output::json(end.document())?;

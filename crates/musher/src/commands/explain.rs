@@ -16,6 +16,9 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     cx.say(&explanation, || {
         let state = &explanation.state;
         output::line(&format!("{} is {}", args.id, output::paint(&state.replace('_', " "), Tone::of_state(state))));
+        if let Some(pull) = &explanation.pull {
+            output::line(&format!("  pull request {}", output::pull(pull)));
+        }
         for wait in &explanation.waits {
             let until = wait.until.map(|at| at.to_string()).filter(|at| !wait.text.contains(at.as_str()));
             let until = until.map(|at| format!("; until {at}")).unwrap_or_default();

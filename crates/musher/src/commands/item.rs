@@ -157,6 +157,7 @@ fn show(shown: &ItemShow) {
     for (name, value) in [
         ("branch", item.branch.clone()),
         ("commit", item.commit.clone()),
+        ("pull", item.pull.as_ref().map(output::pull)),
         ("worktree", item.worktree.as_ref().map(|w| w.display().to_string())),
         ("frozen", item.frozen.clone()),
         ("follows", item.follows.map(|id| id.short())),

@@ -264,7 +264,7 @@ pub(crate) async fn wait(start: &StartMission, cx: &Context) -> Outcome {
     let connection = cx.client_or_local().await?;
     let ended = start_and_follow(start, &connection.client, cx).await;
     let alone = connection.local.is_some();
-    connection.close().await;
+    connection.close().await?;
     let end = ended?;
     if cx.json {
         output::json(end.document())?;
@@ -348,6 +348,15 @@ fn people(show: &MissionShow, args: &Status) {
             output::line(&format!(
                 "  asked for      {} ({times} in a row)",
                 output::one_line(reason, width.saturating_sub(32))
+            ));
+        }
+        if let Some(lease) = &known.lease {
+            let until = lease.until.map_or("as long as it runs".to_owned(), |at| format!("until {at}"));
+            output::line(&format!(
+                "  lease          process {} on {}, fence {}, {until}",
+                lease.pid,
+                output::one_line(&lease.node, 40),
+                lease.fence
             ));
         }
         for note in &known.notes {

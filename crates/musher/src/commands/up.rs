@@ -7,8 +7,8 @@ use std::process::Stdio;
 
 use musher_server::Client;
 
-use crate::connect::Context;
-use crate::daemon::{self, Daemon, Listen};
+use crate::connect::{Context, answers};
+use crate::daemon::{self, Daemon, Held, Listen};
 use crate::error::{Exit, Failure, Outcome};
 use crate::output;
 use crate::project::Project;
@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// Also listen on this address; a token from `.musher/token` is needed there
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Wait while another musher holds this repository's state, instead of being refused
+    #[arg(long)]
+    wait: bool,
     /// Where readiness is told to (set by `--detach`)
     #[arg(long, hide = true)]
     ready_on_stdout: bool,
@@ -42,7 +45,7 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
         .with_ansi(std::io::stderr().is_terminal())
         .init();
     let listen = where_to_listen(args, &project.config.server)?;
-    let daemon = Daemon::start_listening(project, listen).await?;
+    let daemon = Daemon::start_listening(project, listen, if args.wait { Held::Wait } else { Held::Refuse }).await?;
     let found = daemon.found();
     let line = format!(
         "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued",
@@ -101,7 +104,7 @@ impl std::io::Write for Lossy {
 /// Starts the daemon in a session of its own and waits for the line that says that it answers.
 async fn detached(args: &Args, cx: &Context) -> Outcome {
     let project = set_up(cx)?;
-    if Client::new(project.paths.socket()).status().await.is_ok() {
+    if !args.wait && answers(&Client::new(project.paths.socket())).await.is_ok_and(|answers| answers) {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
     }
@@ -117,6 +120,9 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
     command.arg("-C").arg(&project.paths.root).args(["up", "--ready-on-stdout"]);
     if let Some(address) = args.listen {
         command.arg("--listen").arg(address.to_string());
+    }
+    if args.wait {
+        command.arg("--wait");
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
     let mut child = command.spawn()?;

@@ -209,13 +209,13 @@ impl Follower {
         let ended = matches!(state, "completed" | "failed" | "cancelled");
         let settled = ended && self.is_quiet() && !worktrees;
         let show = || Box::new(self.show.clone());
-        if settled || state == "blocked" {
+        if settled {
             return Some(End::AtRest(show()));
         }
         if interrupts > 0 && self.is_quiet() {
             return Some(End::Interrupted(show()));
         }
-        None
+        (!ended && self.show.mission.at_rest).then(|| End::AtRest(show()))
     }
 
     /// Ctrl-C once: nothing more is dispatched and the runs go on to their end; twice: the runs are interrupted.

@@ -110,7 +110,12 @@ fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) 
     if !cost.is_empty() {
         rest.push_str(&format!(" {cost}"));
     }
-    if let Some(why) = why(item, now) {
+    let why = why(item, now);
+    let is_named = |url: &str| why.as_deref().is_some_and(|why| why.contains(url));
+    if let Some(pull) = item.pull.as_ref().filter(|pull| !is_named(&pull.url)) {
+        rest.push_str(&format!(" {}", pull.url));
+    }
+    if let Some(why) = why {
         rest.push_str(&format!("  {why}"));
     }
     let state = format!("{:<10}", item.state.replace('_', " "));

@@ -1,6 +1,7 @@
 //! From issues to merged pull requests, with a GitHub on loopback and a bare repository as `origin`.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use musher_forge_fake::{Fake, Person, Push, World};
 use serde_json::Value;
@@ -367,6 +368,93 @@ fn an_origin_that_is_away_is_waited_for_and_counts_nothing() {
     daemon.kill();
 }
 
+/// Checks that are not over until somebody says so.
+fn undecided(_: &Push) -> Vec<(String, String)> {
+    vec![("build".to_owned(), String::new())]
+}
+
+/// A GitHub with one issue, whose pull request's checks do not end by themselves.
+fn one_slow_issue() -> Bench {
+    let bench = Bench::new("");
+    bench.fake.world(|world| {
+        world.add_issue(REPO, "schema", "", person("octo", "OWNER"));
+        world.repository(REPO).ci = Some(Box::new(undecided));
+    });
+    bench
+}
+
+/// The checks of every pull request succeed.
+fn succeed(bench: &Bench) {
+    bench.fake.world(|world| {
+        let heads: Vec<String> = world.repository(REPO).pulls.values().map(|pull| pull.head.clone()).collect();
+        for head in heads {
+            world.set_check(REPO, &head, "build", Some("success"));
+        }
+    });
+}
+
+const START: [&str; 6] = ["mission", "start", "--issue", "1", "--watch-interval", "1"];
+
+#[test]
+fn a_mission_that_waits_for_watches_is_followed_until_it_ends_with_a_daemon_and_without_one() {
+    for with_daemon in [true, false] {
+        let bench = one_slow_issue();
+        let daemon = with_daemon.then(|| bench.up());
+        let mut command = bench.repo.command(&[&START[..], &["--auto-merge", "--wait"]].concat());
+        command.envs(bench.environment()).stdout(Stdio::piped());
+        let mut waits = command.spawn().unwrap();
+        let mut lines = BufReader::new(waits.stdout.take().unwrap()).lines().map(Result::unwrap);
+        lines.find(|line| line.contains("mission blocked: Waiting on")).unwrap();
+        bench.repo.follow(0).until("pull_opened");
+        let show = bench.musher(&["mission", "status", "--json"]).ok().json();
+        let url = &show["items"][0]["pull"]["url"];
+        assert_eq!((&show["mission"]["state"], &show["mission"]["at_rest"]), (&"blocked".into(), &false.into()));
+        assert!(url.as_str().unwrap().ends_with("/pull/2"), "{show}");
+        assert!(bench.musher(&["mission", "status"]).ok().out.contains(url.as_str().unwrap()));
+        for words in [["item", "show"].as_slice(), &["explain"]] {
+            let words = [words, &[show["items"][0]["id"].as_str().unwrap()]].concat();
+            let said = bench.musher(&words).ok().out;
+            assert!(said.contains(&format!("#2 {} (open, a draft)", url.as_str().unwrap())), "{said}");
+            let json = bench.musher(&[&words[..], &["--json"]].concat()).ok().json();
+            let pull = json.get("pull").unwrap_or(&json["item"]["pull"]);
+            assert_eq!((&pull["number"], &pull["state"]), (&2.into(), &"open".into()), "{json}");
+        }
+        let inbox = bench.musher(&["inbox", "--json"]).ok().json();
+        assert_eq!(inbox["inbox"], serde_json::json!([]), "nobody has to do anything");
+        let watch = bench.repo.spawn(&["mission", "status", "--watch"]);
+        succeed(&bench);
+        assert!(lines.any(|line| line.contains("completed")));
+        assert_eq!(waits.wait().unwrap().code(), Some(0), "with a daemon: {with_daemon}");
+        let watched = watch.wait_with_output().unwrap();
+        // Without a daemon the engine goes with the one that waits, and may be gone before the other has seen the end.
+        assert!(!with_daemon || watched.status.success(), "{watched:?}");
+        bench.honest();
+        drop(daemon);
+    }
+}
+
+#[test]
+fn a_mission_whose_pull_request_only_a_person_can_merge_is_at_rest() {
+    let bench = one_slow_issue();
+    let daemon = bench.up();
+    let mission = bench.musher(&[&START[..], &["--json"]].concat()).ok().json()["mission"]["id"].clone();
+    let mission = mission.as_str().unwrap();
+    let mut events = bench.repo.follow(0);
+    events.until("mission_blocked");
+    events.until("pull_opened");
+    let watch = bench.repo.spawn(&["mission", "status", mission, "--watch"]);
+    succeed(&bench);
+    let watched = Said::from(watch.wait_with_output().unwrap());
+    assert_eq!(watched.code, 6, "{watched:?}");
+    assert!(watched.out.contains("merge of #2"), "{watched:?}");
+    let inbox = bench.musher(&["inbox", "--json"]).ok().json();
+    assert_eq!(inbox["inbox"].as_array().unwrap().len(), 1, "{inbox}");
+    bench.fake.world(|world| world.land(REPO, 2, "squash", "schema")).unwrap();
+    events.until("mission_completed");
+    bench.honest();
+    daemon.kill();
+}
+
 #[test]
 fn a_pull_request_more_than_the_day_has_waits_for_the_quota_through_a_crash_and_is_opened_when_it_is_raised() {
     let bench = Bench::new("[quota.repo]\ndaily_prs = 1");
@@ -409,6 +497,20 @@ fn a_pull_request_more_than_the_day_has_waits_for_the_quota_through_a_crash_and_
     assert_eq!(events.until("pull_opened")["item"], **waiting);
     assert_eq!(bench.fake.world(|world| world.repository(REPO).pulls.len()), 2);
     bench.honest();
+    daemon.kill();
+}
+
+#[test]
+fn a_mission_that_waits_for_watches_is_followed_until_it_is_stopped() {
+    let bench = one_slow_issue();
+    let daemon = bench.up();
+    bench.musher(&START).ok();
+    bench.repo.follow(0).until("mission_blocked");
+    let watch = bench.repo.spawn(&["mission", "status", "--watch", "--json"]);
+    let id = bench.musher(&["mission", "status", "--json"]).ok().json()["mission"]["id"].clone();
+    bench.musher(&["mission", "stop", id.as_str().unwrap()]).ok();
+    let watched = Said::from(watch.wait_with_output().unwrap());
+    assert_eq!((watched.code, &watched.json()["mission"]["state"]), (6, &"cancelled".into()), "{watched:?}");
     daemon.kill();
 }
 

@@ -248,6 +248,20 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Sends a signal, such as `STOP`, and waits until the process has stopped when that is what it does.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+        while name == "STOP" && !std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") T ") {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
     /// SIGKILL, and waits for the end.
     pub(crate) fn kill(mut self) {
         let _ = self.child.kill();

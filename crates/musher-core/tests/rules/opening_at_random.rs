@@ -223,7 +223,7 @@ proptest! {
                 5 => operate(&mut w, which),
                 6 => {
                     let head = w.item(&key(usize::from(which) % ITEMS)).head.clone().unwrap_or_default();
-                    w.ok(Command::HintForge(Hint::Commit(head)));
+                    w.hint(Hint::Commit(head));
                 }
                 _ => answer(&mut w, &mut reading, which, how),
             }

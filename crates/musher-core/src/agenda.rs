@@ -26,6 +26,12 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(node) = state.first_silent() {
         return Some(Command::SilenceNode(node.into()));
     }
+    if let Some(firing) = state.first_expired() {
+        return Some(Command::ExpireFiring(firing));
+    }
+    if let Some(schedule) = state.first_to_fire() {
+        return Some(Command::FireSchedule(schedule));
+    }
     if let Some(item) = state.first_to_tend() {
         return Some(Command::TendPull(item));
     }

@@ -21,6 +21,8 @@ pub trait Git: Send + Sync + 'static {
     fn carry_out(&self, job: GitJob) -> Work<Report>;
     /// Checks a commit out, for a gate. The error is for people.
     fn checkout(&self, job: Checkout) -> Work<Result<(), String>>;
+    /// The base branch of a repository: the named one, or the one that is checked out. The error is for people.
+    fn base(&self, root: PathBuf, named: Option<String>) -> Work<Result<String, String>>;
     /// The change of an item, as a patch. The error is for people.
     fn diff(&self, job: Diff) -> Work<Result<String, String>>;
 }

@@ -284,6 +284,7 @@ fn wanted_folders(state: &State) -> Vec<String> {
         .flat_map(|effect| match &effect.kind {
             EffectKind::StartRun(run) => vec![run.to_string(), format!("setup-{}", effect.id)],
             EffectKind::Gate { .. } => vec![job::gate_name(effect.id)],
+            EffectKind::RunCheck { .. } | EffectKind::PrepareFiring(_) => vec![job::check_name(effect.id)],
             EffectKind::CreateWorktree => vec![format!("setup-{}", effect.id)],
             EffectKind::RemoveWorktree { .. } => vec![format!("teardown-{}", effect.id)],
             EffectKind::StopRun(..)
@@ -295,7 +296,6 @@ fn wanted_folders(state: &State) -> Vec<String> {
             | EffectKind::Land { .. }
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
-            | EffectKind::RunCheck { .. }
             | EffectKind::FetchUrl { .. } => Vec::new(),
         })
         .collect()

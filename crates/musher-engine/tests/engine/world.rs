@@ -36,6 +36,10 @@ impl Git for Silent {
         never()
     }
 
+    fn base(&self, _: PathBuf, _: Option<String>) -> Work<Result<String, String>> {
+        never()
+    }
+
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
         never()
     }

@@ -76,6 +76,7 @@ fn hosted(effect: &Effect) -> Option<RunId> {
         | EffectKind::PushBranch { .. }
         | EffectKind::Forge(_)
         | EffectKind::RunCheck { .. }
+        | EffectKind::PrepareFiring(_)
         | EffectKind::FetchUrl { .. } => None,
     }
 }

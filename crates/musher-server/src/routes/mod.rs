@@ -25,6 +25,7 @@ mod nodes;
 mod quotas;
 mod requests;
 mod runs;
+mod schedules;
 mod sinks;
 
 /// The most bytes of a body; a mission's graph may have [`MISSION_BODY`].
@@ -57,6 +58,7 @@ fn all() -> OpenApiRouter<App> {
         .merge(items::routes())
         .merge(agents::routes())
         .merge(nodes::routes())
+        .merge(schedules::routes())
         .merge(runs::routes())
         .merge(quotas::routes())
         .merge(requests::routes())

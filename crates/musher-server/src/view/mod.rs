@@ -7,6 +7,7 @@ pub mod mission;
 pub mod node;
 pub mod quota;
 pub mod run;
+pub mod schedule;
 pub mod status;
 
 use std::collections::HashMap;

@@ -121,7 +121,7 @@ pub fn requests(state: &State) -> Vec<Request> {
 }
 
 fn paused_schedule(row: &Schedule) -> Option<Request> {
-    let why = row.paused.as_ref().filter(|_| row.spec.enabled && !row.removed)?;
+    let why = row.paused.as_ref().filter(|_| row.spec.enabled && row.off.is_none() && !row.removed)?;
     let name = &row.spec.name;
     Some(Request {
         ask: Ask::Schedule,

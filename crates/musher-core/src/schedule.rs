@@ -278,6 +278,16 @@ impl Source {
     }
 }
 
+/// Why a schedule is switched off that its definition switches on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Off {
+    /// An operator wants it so, until one enables it; an edit of the configuration does not.
+    Operator,
+    /// It left the configuration; it is on again when it comes back.
+    Gone,
+}
+
 /// A schedule, as it is stored. Its history is its firings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
@@ -287,6 +297,9 @@ pub struct Schedule {
     pub spec: ScheduleSpec,
     /// Who defined it.
     pub source: Source,
+    /// Why it is off although `spec` says that it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off: Option<Off>,
     /// Its next planned moment; none when there is none, or while it does not fire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
@@ -320,7 +333,7 @@ pub struct Schedule {
 impl Schedule {
     /// Whether it fires when it is due.
     pub fn fires(&self) -> bool {
-        self.spec.enabled && !self.removed && self.paused.is_none()
+        self.spec.enabled && self.off.is_none() && !self.removed && self.paused.is_none()
     }
 
     /// The word for people: `armed`, `running`, `paused`, `disabled`, `over` or `removed`.
@@ -331,7 +344,7 @@ impl Schedule {
             "running"
         } else if self.paused.is_some() {
             "paused"
-        } else if !self.spec.enabled {
+        } else if !self.spec.enabled || self.off.is_some() {
             "disabled"
         } else if self.due.is_none() {
             "over"

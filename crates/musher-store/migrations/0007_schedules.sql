@@ -18,7 +18,7 @@ CREATE INDEX firings_by_schedule ON firings (schedule, id);
 CREATE INDEX firings_live ON firings (id) WHERE live = 1;
 
 CREATE VIEW schedules_v AS
-SELECT name, body ->> 'due' AS due, body -> 'spec' ->> 'enabled' AS enabled, body ->> 'paused' AS paused,
+SELECT name, body ->> 'due' AS due, body -> 'spec' ->> 'enabled' AS enabled, body ->> 'off' AS off, body ->> 'paused' AS paused,
        coalesce(body ->> 'failures', 0) AS failures, coalesce(body ->> 'removed', 0) AS removed
 FROM schedules;
 

@@ -1,6 +1,6 @@
 //! What the configuration and operators do to schedules.
 
-use super::{FiringState, LONGEST_NAME, Schedule, ScheduleSpec, Source, When, fire};
+use super::{FiringState, LONGEST_NAME, Off, Schedule, ScheduleSpec, Source, When, fire};
 use crate::change::Change;
 use crate::command::{Answer, Refused};
 use crate::event::Happened;
@@ -29,31 +29,32 @@ pub fn sync(state: &State, specs: &[ScheduleSpec], cx: &mut Context) -> Change {
         change.schedules.extend(row);
     }
     let listed = |row: &&Schedule| specs.iter().any(|spec| spec.name == row.spec.name);
-    let gone = |row: &&Schedule| row.source == Source::Config && !row.removed && row.spec.enabled && !listed(row);
+    let gone =
+        |row: &&Schedule| row.source == Source::Config && !row.removed && row.off != Some(Off::Gone) && !listed(row);
     for row in state.schedules().filter(gone) {
-        change.extend(switched_off(row, "it left the configuration", cx));
+        change.extend(switched_off(row, Off::Gone, "it left the configuration", cx));
     }
     change
 }
 
 /// The row that an edit of the configuration makes; none when nothing changed.
 fn edited(known: &Schedule, spec: &ScheduleSpec, now: Timestamp) -> Option<Schedule> {
-    let same = known.spec == *spec && known.source == Source::Config && !known.removed;
-    if same {
+    let is_back = known.removed || known.source != Source::Config || known.off == Some(Off::Gone);
+    if known.spec == *spec && !is_back {
         return None;
     }
     let mut row = known.clone();
-    let rearm = known.spec.when != spec.when || !known.spec.enabled || known.removed;
+    let rearm = known.spec.when != spec.when || !known.spec.enabled || is_back;
     row.spec = spec.clone();
     row.source = Source::Config;
     row.removed = false;
+    row.off = known.off.filter(|off| *off == Off::Operator && !known.removed);
     row.updated_at = now;
-    if rearm || known.paused.is_some() {
-        row.paused = None;
-        row.failures = 0;
-        row.not_before = None;
-    }
-    if !spec.enabled {
+    // What was edited may be mended.
+    row.paused = None;
+    row.failures = 0;
+    row.not_before = None;
+    if !spec.enabled || row.off.is_some() {
         row.due = None;
         row.queued.clear();
     } else if rearm || row.due.is_none() {
@@ -67,6 +68,7 @@ fn made(spec: &ScheduleSpec, source: Source, cx: &mut Context) -> Schedule {
         id: ScheduleId::new(cx.now, cx.entropy),
         spec: spec.clone(),
         source,
+        off: None,
         due: if spec.enabled { spec.when.first(cx.now) } else { None },
         live: None,
         queued: Vec::new(),
@@ -142,7 +144,14 @@ pub fn enable(state: &State, id: ScheduleId, cx: &Context) -> Result<Change, Ref
     if known.fires() && known.due.is_some() {
         return Ok(Change::default());
     }
-    let mut row = Schedule { updated_at: cx.now, paused: None, failures: 0, not_before: None, ..known.clone() };
+    if known.source == Source::Config && (!known.spec.enabled || known.off == Some(Off::Gone)) {
+        return Err(Refused::Conflict {
+            what: format!("musher.toml switches `{}` off, or has it no more", known.spec.name),
+            fix: "edit it there",
+        });
+    }
+    let rested = Schedule { paused: None, failures: 0, not_before: None, ..known.clone() };
+    let mut row = Schedule { updated_at: cx.now, off: None, ..rested };
     row.spec.enabled = true;
     row.due = row.spec.when.first(cx.now);
     if row.due.is_none() {
@@ -161,15 +170,14 @@ pub fn enable(state: &State, id: ScheduleId, cx: &Context) -> Result<Change, Ref
 /// It fires no more until it is enabled. What is live goes on.
 pub fn disable(state: &State, id: ScheduleId, cx: &Context) -> Result<Change, Refused> {
     let known = find(state, id)?;
-    if !known.spec.enabled {
+    if !known.spec.enabled || known.off.is_some() {
         return Ok(Change::default());
     }
-    Ok(switched_off(known, "an operator disabled it", cx))
+    Ok(switched_off(known, Off::Operator, "an operator disabled it", cx))
 }
 
-fn switched_off(known: &Schedule, why: &str, cx: &Context) -> Change {
-    let mut row = Schedule { due: None, queued: Vec::new(), updated_at: cx.now, ..known.clone() };
-    row.spec.enabled = false;
+fn switched_off(known: &Schedule, off: Off, why: &str, cx: &Context) -> Change {
+    let row = Schedule { off: Some(off), due: None, queued: Vec::new(), updated_at: cx.now, ..known.clone() };
     let name = row.spec.name.clone();
     let events = vec![cx.about_nothing(Happened::ScheduleDisabled { schedule: name, why: why.into() })];
     Change { schedules: vec![row], events, ..Change::default() }
@@ -178,13 +186,13 @@ fn switched_off(known: &Schedule, why: &str, cx: &Context) -> Change {
 /// Takes out what an operator defined; its history stays. What is live goes on.
 pub fn remove(state: &State, id: ScheduleId, cx: &Context) -> Result<Change, Refused> {
     let known = find(state, id)?;
-    if known.source == Source::Config && known.spec.enabled {
+    if known.source == Source::Config && known.off != Some(Off::Gone) {
         return Err(Refused::Conflict {
             what: format!("`{}` is defined in musher.toml", known.spec.name),
             fix: "take it out there, or disable it",
         });
     }
-    let mut change = switched_off(known, "it was removed", cx);
+    let mut change = switched_off(known, Off::Operator, "it was removed", cx);
     change.schedules.iter_mut().for_each(|row| row.removed = true);
     Ok(change)
 }

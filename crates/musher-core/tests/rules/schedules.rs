@@ -400,6 +400,16 @@ fn the_configuration_adds_edits_and_switches_off_and_history_is_kept() {
     assert_eq!((row.status(), row.due, row.removed), ("disabled", None, false));
     sync(&mut w, std::slice::from_ref(&slower));
     assert_eq!((w.state.schedule(id).unwrap().status(), w.state.schedules().count()), ("armed", 1));
+    // What a person has switched off stays so, whatever is edited.
+    w.ok(Command::DisableSchedule(id));
+    let edited = ScheduleSpec { timeout_secs: 7, ..slower.clone() };
+    sync(&mut w, std::slice::from_ref(&edited));
+    assert_eq!(w.state.schedule(id).unwrap().status(), "disabled");
+    w.ok(Command::EnableSchedule(id));
+    assert_eq!(w.state.schedule(id).unwrap().status(), "armed");
+    let off = ScheduleSpec { enabled: false, ..edited };
+    sync(&mut w, std::slice::from_ref(&off));
+    assert!(w.refused(Command::EnableSchedule(id)).to_string().contains("musher.toml"));
     let refused = w.refused(Command::RemoveSchedule(id));
     assert!(refused.to_string().contains("musher.toml"), "{refused}");
 }

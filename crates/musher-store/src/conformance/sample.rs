@@ -192,6 +192,7 @@ pub fn schedule(n: u32) -> Schedule {
         id: ScheduleId::from_bytes(id_bytes(n)),
         spec,
         source: musher_core::schedule::Source::Operator,
+        off: None,
         due: Some(NOW),
         live: Some(FiringId::from_bytes(id_bytes(n))),
         queued: vec![NOW],

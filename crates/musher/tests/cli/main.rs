@@ -15,6 +15,7 @@ mod operate;
 mod planning;
 mod quotas;
 mod sandbox;
+mod schedules;
 mod sinks;
 mod spoken;
 mod tools;

@@ -21,7 +21,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0004_nodes.sql"),
     include_str!("../../migrations/0005_watches.sql"),
     include_str!("../../migrations/0006_queue.sql"),
-    include_str!("../../migrations/0007_schedules.sql"),
+    include_str!("../../migrations/0009_schedules.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -26,6 +26,12 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(node) = state.first_silent() {
         return Some(Command::SilenceNode(node.into()));
     }
+    if let Some(firing) = state.first_expired() {
+        return Some(Command::ExpireFiring(firing));
+    }
+    if let Some(schedule) = state.first_to_fire() {
+        return Some(Command::FireSchedule(schedule));
+    }
     // Before anything else is done for the pull request: a note may say otherwise.
     if let Some(item) = state.first_to_heed() {
         return Some(Command::HeedComment(item));

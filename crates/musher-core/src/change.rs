@@ -12,6 +12,7 @@ use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota::Account;
 use crate::run::Run;
+use crate::schedule::{Firing, Schedule};
 use crate::sink::Sink;
 use crate::time::Timestamp;
 use crate::watch::Watch;
@@ -66,6 +67,10 @@ pub struct Change {
     pub watches: Vec<Watch>,
     /// Agents, new or changed.
     pub agents: Vec<Agent>,
+    /// Schedules, new or changed.
+    pub schedules: Vec<Schedule>,
+    /// Firings of schedules, new or changed.
+    pub firings: Vec<Firing>,
     /// Nodes, new or heard again, or silent.
     pub nodes: Vec<Node>,
     /// Sinks, new or changed.
@@ -102,6 +107,8 @@ impl Change {
             && self.pulls.is_empty()
             && self.watches.is_empty()
             && self.agents.is_empty()
+            && self.schedules.is_empty()
+            && self.firings.is_empty()
             && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
@@ -135,6 +142,8 @@ impl Change {
         self.pulls.extend(other.pulls);
         self.watches.extend(other.watches);
         self.agents.extend(other.agents);
+        self.schedules.extend(other.schedules);
+        self.firings.extend(other.firings);
         self.nodes.extend(other.nodes);
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);

@@ -7,10 +7,11 @@ use crate::approval::{Ask, Ruled};
 use crate::config::ProjectSettings;
 use crate::effect::{Stop, When};
 use crate::forge::{ForgeAnswer, ForgeFailure, Hint};
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RequestId, RunId, Seq, WatchId};
+use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RequestId, RunId, ScheduleId, Seq, WatchId};
 use crate::message::Message;
 use crate::mission::StartMission;
 use crate::run::{FailureClass, Limit, Outcome, Usage};
+use crate::schedule::{Prepared, ScheduleSpec};
 use crate::sink::{DeliveryFailure, SinkSpec};
 use crate::tool::ToolUse;
 
@@ -114,6 +115,8 @@ pub enum Report {
     },
     /// The push of the item's branch was tried.
     Pushed(Push),
+    /// What a firing of a schedule asked of the world was answered.
+    FiringPrepared(Prepared),
     /// The forge has answered.
     Forge(ForgeAnswer),
     /// The forge has not done what it was asked.
@@ -395,6 +398,19 @@ pub enum Command {
     /// Sets a quota, or takes back what was set.
     SetQuota(crate::quota::Scope, crate::quota::Setting),
 
+    /// The schedules of the config, all of them.
+    SyncSchedules(Vec<ScheduleSpec>),
+    /// A schedule that an operator adds.
+    AddSchedule(Box<ScheduleSpec>),
+    /// It fires again when it is due.
+    EnableSchedule(ScheduleId),
+    /// It fires no more.
+    DisableSchedule(ScheduleId),
+    /// It is gone; its history stays.
+    RemoveSchedule(ScheduleId),
+    /// It fires now.
+    RunSchedule(ScheduleId),
+
     /// A webhook of the forge, by its id, says what has changed there: whoever watches that looks at once.
     TakeWebhook(Box<str>, Vec<Hint>),
 
@@ -413,6 +429,10 @@ pub enum Command {
     LiftRateLimit(AgentId),
     /// From musher to itself: the driver of this agent has rested, and one run may try.
     ProbeDriver(AgentId),
+    /// From musher to itself: a planned moment of this schedule is due.
+    FireSchedule(ScheduleId),
+    /// From musher to itself: this firing has taken too long.
+    ExpireFiring(FiringId),
     /// From musher to itself: nothing was heard of this node for too long.
     SilenceNode(Box<str>),
     /// From musher to itself: nothing holds a waiting item any more.
@@ -449,6 +469,8 @@ pub enum Answer {
     Help(RequestId),
     /// The item that was added.
     Item(ItemId),
+    /// The schedule that was made.
+    Schedule(ScheduleId),
     /// The messages that were read.
     Messages(Vec<Message>),
     /// What became of a webhook.

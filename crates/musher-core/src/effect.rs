@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approval::Ruled;
 use crate::forge::ForgeWork;
-use crate::id::{EffectId, ItemId, RunId, WatchId};
+use crate::id::{EffectId, FiringId, ItemId, RunId, WatchId};
 use crate::time::Timestamp;
 
 /// How a run is ended.
@@ -118,6 +118,8 @@ pub enum EffectKind {
         /// The program and its arguments.
         argv: Box<[Box<str>]>,
     },
+    /// Ask the check of a firing, and read the plan of its action. → `FiringPrepared`
+    PrepareFiring(FiringId),
     /// Ask the address of a watch. → `Probed`
     FetchUrl {
         /// For which watch.
@@ -145,6 +147,7 @@ impl EffectKind {
             Self::PushBranch { .. } => "push_branch",
             Self::Forge(work) => work.name(),
             Self::RunCheck { .. } => "run_check",
+            Self::PrepareFiring(_) => "prepare_firing",
             Self::FetchUrl { .. } => "fetch_url",
         }
     }
@@ -155,8 +158,9 @@ impl EffectKind {
 pub struct Effect {
     /// Its id; the driver does the same id once.
     pub id: EffectId,
-    /// The item that it is for.
-    pub item: ItemId,
+    /// The item that it is for; none for the firing of a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<ItemId>,
     /// What to do.
     pub kind: EffectKind,
     /// When it was decided.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approval::{Action, Ruled};
 use crate::effect::{Stop, When};
-use crate::id::{AgentId, ItemId, MissionId, RequestId, RunId, Seq};
+use crate::id::{AgentId, FiringId, ItemId, MissionId, RequestId, RunId, Seq};
 use crate::item::Phase;
 use crate::quota::Cap;
 use crate::run::{FailureClass, Limit, Usage, is_default};
@@ -256,6 +256,23 @@ catalogue! {
     DeliveryRecovered "delivery_recovered" { sink: Box<str> = "its name", since: Timestamp = "when it began to fail", failures: u32 = "how many deliveries failed meanwhile" }
     "A sink has not taken an event for a day; it is not sent that one any more, and the next one is tried."
     DeliveryDeadLettered "delivery_dead_lettered" { sink: Box<str> = "its name", event: Seq = "the event, by its place", event_kind: Box<str> = "its name", attempts: u32 = "how often it was tried", error: Box<str> = "why the last one failed" }
+
+    "A schedule was defined, or its definition changed."
+    ScheduleDefined "schedule_defined" { schedule: Box<str> = "its name", due: Option<Timestamp> = "its next moment" }
+    "A schedule fires again when it is due."
+    ScheduleEnabled "schedule_enabled" { schedule: Box<str> = "its name", due: Option<Timestamp> = "its next moment" }
+    "A schedule fires no more until it is enabled."
+    ScheduleDisabled "schedule_disabled" { schedule: Box<str> = "its name", why: Box<str> = "why" }
+    "A planned moment of a schedule has come, or an operator fired it."
+    ScheduleFired "schedule_fired" { schedule: Box<str> = "its name", firing: FiringId = "its id", due: Timestamp = "the planned moment", missed: u32 = "earlier moments that this one stands for, too" }
+    "Planned moments of a schedule did not fire."
+    ScheduleSkipped "schedule_skipped" { schedule: Box<str> = "its name", due: Timestamp = "the first of them", count: u32 = "how many, counted up to 10,000", why: Box<str> = "why" }
+    "A firing of a schedule is over."
+    ScheduleFinished "schedule_finished" { schedule: Box<str> = "its name", firing: FiringId = "its id", outcome: Box<str> = "done, unneeded, failed, timed_out or cancelled", text: Box<str> = "what came of it", took_ms: u64 = "how long it took, in milliseconds" }
+    "What people are to be told of a schedule, by its `notify`."
+    ScheduleReported "schedule_reported" { schedule: Box<str> = "its name", text: Box<str> = "what is to be told" }
+    "A schedule has failed ten times in a row, and fires no more until it is enabled."
+    SchedulePaused "schedule_paused" { schedule: Box<str> = "its name", why: Box<str> = "why" }
 
     "The project's settings changed."
     SettingsChanged "settings_changed" {}

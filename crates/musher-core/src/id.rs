@@ -79,6 +79,10 @@ ids! {
     NoteId
     /// Names what an agent asks a person.
     RequestId
+    /// Names a schedule.
+    ScheduleId
+    /// Names one firing of a schedule.
+    FiringId
     /// Names a watch.
     WatchId
     /// Names one use of a tool by an agent: one that is repeated, for its answer was lost, counts once.

@@ -10,6 +10,7 @@ use crate::item::{Item, ItemState, MergeStage, Phase};
 use crate::mission::{self, MissionState, OnRateLimit};
 use crate::review;
 use crate::run::Run;
+use crate::schedule::Schedule;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 use crate::wait::resting;
@@ -34,6 +35,8 @@ pub enum Ask {
     Agent,
     /// A driver is paused, for it cannot be set up.
     Driver,
+    /// A schedule has failed too often, and fires no more.
+    Schedule,
     /// An item waits for a used up account, and another could take it.
     RateLimit,
     /// A running agent asks before it does something.
@@ -112,9 +115,27 @@ pub fn requests(state: &State) -> Vec<Request> {
             });
         }
     }
+    requests.extend(state.schedules().filter_map(paused_schedule));
     requests.extend(paused_drivers(state));
     requests.sort_by_key(|r| r.since);
     requests
+}
+
+fn paused_schedule(row: &Schedule) -> Option<Request> {
+    let why = row.paused.as_ref().filter(|_| row.spec.enabled && row.off.is_none() && !row.removed)?;
+    let name = &row.spec.name;
+    Some(Request {
+        ask: Ask::Schedule,
+        mission: None,
+        item: None,
+        text: format!("Schedule {name} is paused: {why}"),
+        replies: vec![
+            format!("musher schedule history {name}"),
+            format!("musher schedule enable {name}"),
+            format!("musher schedule disable {name}"),
+        ],
+        since: row.updated_at,
+    })
 }
 
 /// The drivers that rest after the same failure of their agents, each once: what is to be mended, and who waits for it.

@@ -40,6 +40,7 @@ pub mod quote;
 pub mod retry;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod sink;
 pub mod state;
 pub mod step;

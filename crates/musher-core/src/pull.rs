@@ -149,6 +149,7 @@ pub(crate) const fn is_its_work(kind: &EffectKind) -> bool {
         | EffectKind::Land { .. }
         | EffectKind::RemoveWorktree { .. }
         | EffectKind::RunCheck { .. }
+        | EffectKind::PrepareFiring(_)
         | EffectKind::FetchUrl { .. } => false,
     }
 }

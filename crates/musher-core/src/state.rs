@@ -11,7 +11,7 @@ use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
 use crate::dispatch;
 use crate::effect::Effect;
-use crate::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
+use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
 use crate::item::{Item, ItemState, Phase, Priority};
 use crate::merge::{Batch, MergeQueue};
 use crate::mission::{Counts, Mission, OnRateLimit, Share};
@@ -19,6 +19,7 @@ use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota::{Account, Books, Denied, Scope};
 use crate::run::{Run, Usage};
+use crate::schedule::{Firing, Schedule};
 use crate::sink::Sink;
 use crate::time::Timestamp;
 use crate::watch::Watch;
@@ -30,6 +31,7 @@ mod nodes;
 mod outside;
 mod ready;
 mod roster;
+mod schedules;
 
 pub use check::Violation;
 use index::queue_key;
@@ -39,6 +41,7 @@ pub use ready::{Class, Rank, Turn};
 use ready::{Open, ReadyIndex};
 use roster::Roster;
 pub(crate) use roster::{Place, Squad, Standing, Trade};
+use schedules::Schedules;
 
 /// Hashes ids by their random half: fast, and the same in every process.
 #[derive(Default)]
@@ -74,6 +77,10 @@ pub struct World {
     pub runs: Vec<Run>,
     /// All agents.
     pub agents: Vec<Agent>,
+    /// All schedules, also those that are gone.
+    pub schedules: Vec<Schedule>,
+    /// Their live firings.
+    pub firings: Vec<Firing>,
     /// All nodes that were ever heard.
     pub nodes: Vec<Node>,
     /// All sinks, also those that left the config.
@@ -171,6 +178,8 @@ enum Timer {
     Run(RunId),
     Agent(AgentId),
     Driver(AgentId),
+    Schedule(ScheduleId),
+    Firing(FiringId),
     Pull(ItemId),
     Watch(WatchId),
     Help(MissionId),
@@ -187,6 +196,7 @@ pub struct State {
     runs: IdMap<RunId, Run>,
     agents: BTreeMap<AgentId, Agent>,
     nodes: Nodes,
+    schedules: Schedules,
     sinks: BTreeMap<Box<str>, Sink>,
     cursors: BTreeMap<Box<str>, Seq>,
     webhooks: Webhooks,
@@ -260,6 +270,7 @@ impl State {
         }
         let change =
             Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
+        let change = Change { schedules: world.schedules, firings: world.firings, ..change };
         let change = Change { nodes: world.nodes, sinks: world.sinks, cursors: world.cursors, ..change };
         let change = Change { webhooks: world.webhooks, ..change };
         state.apply(change);
@@ -591,6 +602,8 @@ impl State {
                 Timer::Driver(id) => {
                     self.to_probe.insert(id);
                 }
+                Timer::Schedule(id) => self.schedules.is_due(id),
+                Timer::Firing(id) => self.schedules.is_over(id),
                 Timer::Pull(id) => {
                     self.armed.remove(&timer);
                     self.index_to_tend(id);
@@ -652,6 +665,12 @@ impl State {
         for row in change.nodes {
             self.put_node(row);
         }
+        for row in change.schedules {
+            self.put_schedule(row);
+        }
+        for row in change.firings {
+            self.put_firing(row);
+        }
         for row in change.agents {
             self.dispatch_due = true;
             self.load.entry(row.id).or_insert(0);
@@ -688,16 +707,18 @@ impl State {
             self.merge_queue = *queue;
         }
         for effect in change.effects {
-            self.effects_of.entry(effect.item).or_default().push(effect.id);
+            if let Some(item) = effect.item {
+                self.effects_of.entry(item).or_default().push(effect.id);
+            }
             self.effects.insert(effect.id, effect);
         }
         for id in change.closed {
-            if let Some(effect) = self.effects.remove(&id)
-                && let Some(list) = self.effects_of.get_mut(&effect.item)
+            if let Some(item) = self.effects.remove(&id).and_then(|effect| effect.item)
+                && let Some(list) = self.effects_of.get_mut(&item)
             {
                 list.retain(|e| *e != id);
                 if list.is_empty() {
-                    self.effects_of.remove(&effect.item);
+                    self.effects_of.remove(&item);
                 }
             }
         }

@@ -12,8 +12,8 @@ use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
-    agent, approval, help, item, merge, mission, node, note, orphan, pull, quota, review, sink, tool, verify, watch,
-    webhook,
+    agent, approval, help, item, merge, mission, node, note, orphan, pull, quota, review, schedule, sink, tool, verify,
+    watch, webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -71,7 +71,12 @@ impl Context<'_> {
 
     /// An entry for the outbox.
     pub fn effect(&mut self, item: ItemId, kind: EffectKind) -> Effect {
-        Effect { id: EffectId::new(self.now, self.entropy), item, kind, at: self.now }
+        Effect { item: Some(item), ..self.effect_of_none(kind) }
+    }
+
+    /// An entry for the outbox that is no item's.
+    pub fn effect_of_none(&mut self, kind: EffectKind) -> Effect {
+        Effect { id: EffectId::new(self.now, self.entropy), item: None, kind, at: self.now }
     }
 }
 
@@ -82,6 +87,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     quota::charge(state, &mut change, cx);
     agent::settle(state, &mut change, cx);
     watch::settle(state, &mut change, cx);
+    schedule::settle(state, &mut change, cx);
     Ok(change)
 }
 
@@ -100,6 +106,13 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::RemoveAgent(id) => agent::remove(state, *id, cx),
         Command::AgentChecked(id, problem) => agent::setup_checked(state, *id, problem.as_deref(), cx),
         Command::Heartbeat(name) => node::heard(state, name, cx),
+
+        Command::SyncSchedules(specs) => Ok(schedule::sync(state, specs, cx)),
+        Command::AddSchedule(spec) => schedule::add(state, spec, cx),
+        Command::EnableSchedule(id) => schedule::enable(state, *id, cx),
+        Command::DisableSchedule(id) => schedule::disable(state, *id, cx),
+        Command::RemoveSchedule(id) => schedule::remove(state, *id, cx),
+        Command::RunSchedule(id) => schedule::run_now(state, *id, cx),
 
         Command::SyncSinks(specs, present) => Ok(sink::sync(state, specs, *present, cx)),
         Command::AdvanceSink(name, seq) => sink::advanced(state, name, *seq, cx),
@@ -149,6 +162,8 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::ExpireRequests(run) => approval::expire(state, *run, cx),
         Command::LiftRateLimit(agent) => agent::lift(state, *agent, cx),
         Command::ProbeDriver(agent) => agent::probe(state, *agent, cx),
+        Command::FireSchedule(id) => schedule::fire(state, *id, cx),
+        Command::ExpireFiring(id) => schedule::expire(state, *id, cx),
         Command::SilenceNode(name) => node::fell_silent(state, name, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
@@ -164,7 +179,8 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
 /// A report counts only while its effect is open: a second or a late one finds it closed.
 fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> Result<Change, Refused> {
     let effect = state.effect(id).ok_or(Refused::Stale { what: "its effect is closed" })?;
-    let Some(item) = state.item(effect.item) else {
+    let Some(item) = effect.item else { return reported_to_none(state, effect, report, cx) };
+    let Some(item) = state.item(item) else {
         return Ok(Change { closed: vec![id], ..Change::default() });
     };
     let mut change: Result<Change, Refused> = match (&effect.kind, report) {
@@ -248,6 +264,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. },
             _,
         ) => return Err(Refused::Stale { what: "it answers another kind of effect" }),
@@ -258,6 +275,28 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
     }
     let mut change = change?;
     change.closed.push(id);
+    Ok(change)
+}
+
+/// A report on an effect that is no item's.
+fn reported_to_none(state: &State, effect: &Effect, report: &Report, cx: &mut Context) -> Result<Change, Refused> {
+    let EffectKind::PrepareFiring(firing) = effect.kind else {
+        return Ok(Change { closed: vec![effect.id], ..Change::default() });
+    };
+    let change = match report {
+        Report::FiringPrepared(prepared) => schedule::prepared(state, firing, prepared, cx),
+        Report::DriverFailed { error } => {
+            schedule::prepared(state, firing, &schedule::Prepared::Failed { error: error.clone() }, cx)
+        }
+        _ => return Err(Refused::Stale { what: "it answers another kind of effect" }),
+    };
+    let mut change = match change {
+        Err(Refused::Stale { .. }) => Change::default(),
+        other => other?,
+    };
+    if !change.closed.contains(&effect.id) {
+        change.closed.push(effect.id);
+    }
     Ok(change)
 }
 

@@ -336,6 +336,7 @@ pub(crate) fn is_look_of(kind: &EffectKind, watch: WatchId) -> bool {
         | EffectKind::RunCheck { watch: of, .. }
         | EffectKind::FetchUrl { watch: of, .. } => *of == watch,
         EffectKind::Forge(_)
+        | EffectKind::PrepareFiring(_)
         | EffectKind::CreateWorktree
         | EffectKind::StartRun(_)
         | EffectKind::StopRun(..)

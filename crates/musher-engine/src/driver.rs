@@ -23,6 +23,8 @@ pub trait Git: Send + Sync + 'static {
     fn checkout(&self, job: Checkout) -> Work<Result<(), String>>;
     /// The worktrees in this folder, and the branches without one, that look like an item's. The error is for people.
     fn left_over(&self, root: PathBuf, worktrees: PathBuf) -> Work<Result<Vec<LeftOver>, String>>;
+    /// The base branch of a repository: the named one, or the one that is checked out. The error is for people.
+    fn base(&self, root: PathBuf, named: Option<String>) -> Work<Result<String, String>>;
     /// The change of an item, as a patch. The error is for people.
     fn diff(&self, job: Diff) -> Work<Result<String, String>>;
 }

@@ -15,6 +15,7 @@ use musher_core::run::{Purpose, RunState, Usage};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
 
+use crate::firing::FiringJob;
 use crate::paths::Paths;
 
 /// Makes an item's worktree, or adopts the right one.
@@ -370,6 +371,8 @@ pub enum Job {
     Check(Script),
     /// An address whose status a watch wants to know.
     Fetch(String),
+    /// What a firing asks of the world.
+    Firing(Box<FiringJob>),
 }
 
 /// Scripts of the project around a git job.
@@ -383,7 +386,12 @@ pub struct Hooks {
 
 /// Makes the job of an effect; nothing when what it is about is gone.
 pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Option<Job> {
-    let item = state.item(effect.item)?;
+    let item = match (&effect.kind, effect.item) {
+        (EffectKind::PrepareFiring(firing), _) => {
+            return crate::firing::job(state, *firing, effect.id, paths).map(|job| Job::Firing(Box::new(job)));
+        }
+        (_, item) => state.item(item?)?,
+    };
     let mission = &state.mission(item.mission)?.row;
     let at = At { state, paths, item, mission };
     Some(match &effect.kind {
@@ -414,6 +422,7 @@ pub fn of(state: &State, effect: &Effect, paths: &Paths, reissued: bool) -> Opti
         EffectKind::Forge(work) => Job::Forge(Box::new(at.forge(effect.id, work))),
         EffectKind::RunCheck { argv, .. } => Job::Check(at.check(effect.id, argv)),
         EffectKind::FetchUrl { url, .. } => Job::Fetch(url.to_string()),
+        EffectKind::PrepareFiring(_) => return None,
     })
 }
 
@@ -643,11 +652,7 @@ impl At<'_> {
 
     /// A watch's program runs in the user's own checkout: the item may have no worktree.
     fn check(&self, effect: EffectId, argv: &[Box<str>]) -> Script {
-        let words: Vec<String> = argv.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
-        let mut script =
-            self.script(format!("check-{effect}"), &format!("exec {}", words.join(" ")), CHECK_TIMEOUT_SECS);
-        script.cwd.clone_from(&self.paths.root);
-        script
+        check_script(self.paths, effect, argv, CHECK_TIMEOUT_SECS)
     }
 
     fn setup(&self, effect: EffectId) -> Hooks {
@@ -667,6 +672,25 @@ impl At<'_> {
         let teardown = Some((self.script(format!("teardown-{effect}"), text, HOOK_TIMEOUT_SECS), marker));
         Hooks { setup: None, teardown }
     }
+}
+
+/// A program as a script, run at the repository's root.
+pub(crate) fn check_script(paths: &Paths, effect: EffectId, argv: &[Box<str>], timeout_secs: u64) -> Script {
+    let words: Vec<String> = argv.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+    let name = check_name(effect);
+    Script {
+        folder: paths.run(&name),
+        name,
+        text: format!("exec {}", words.join(" ")),
+        cwd: paths.root.clone(),
+        timeout_secs,
+        slot: 0,
+    }
+}
+
+/// The name of a check's folder.
+pub fn check_name(effect: EffectId) -> String {
+    format!("check-{effect}")
 }
 
 /// Seconds that the program of a watch may take.

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod driver;
 pub mod engine;
+pub mod firing;
 pub mod job;
 pub mod machine;
 pub mod pass;

@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 
 use crate::driver::{Drivers, Reports};
 use crate::engine::{Engine, EngineError};
+use crate::firing;
 use crate::job::{self, Diff, ForgeJob, GitJob, Hooks, Job, RunJob, Script, ScriptEnd};
 use crate::paths::Paths;
 use crate::watchdog::Watchdog;
@@ -221,7 +222,7 @@ fn place_of(job: &Job) -> Option<PathBuf> {
         },
         Job::Run(job) => Some(job.worktree.clone()),
         Job::Gate(script, _) => Some(script.cwd.clone()),
-        Job::Stop(..) | Job::Tell(_) | Job::Forge(_) | Job::Check(_) | Job::Fetch(_) => None,
+        Job::Stop(..) | Job::Tell(_) | Job::Forge(_) | Job::Check(_) | Job::Fetch(_) | Job::Firing(_) => None,
     }
 }
 
@@ -231,6 +232,7 @@ fn scripts_of(job: &Job) -> Vec<PathBuf> {
         Job::Git(_, hooks) => hooks.setup.iter().chain(&hooks.teardown).map(|(s, _)| s.folder.clone()).collect(),
         Job::Run(job) => job.setup.iter().map(|(script, _)| script.folder.clone()).collect(),
         Job::Gate(script, _) | Job::Check(script) => vec![script.folder.clone()],
+        Job::Firing(job) => job.check.iter().map(|check| check.script.folder.clone()).collect(),
         Job::Stop(..) | Job::Tell(_) | Job::Forge(_) | Job::Fetch(_) => Vec::new(),
     }
 }
@@ -262,6 +264,7 @@ impl Worker {
             Job::Forge(job) => Some(self.forge(*job).await),
             Job::Check(script) => Some(check_report(self.drivers.runs.script(script).await)),
             Job::Fetch(url) => Some(self.drivers.web.fetch(url).await),
+            Job::Firing(job) => Some(firing::carry_out(*job, &self.drivers).await),
         }
     }
 

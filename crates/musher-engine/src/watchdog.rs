@@ -198,9 +198,9 @@ pub(crate) fn wanted_folders(state: &State) -> BTreeSet<String> {
         .flat_map(|effect| match &effect.kind {
             EffectKind::StartRun(run) => vec![run.to_string(), format!("setup-{}", effect.id)],
             EffectKind::Gate { .. } => vec![job::gate_name(effect.id)],
+            EffectKind::RunCheck { .. } | EffectKind::PrepareFiring(_) => vec![job::check_name(effect.id)],
             EffectKind::CreateWorktree => vec![format!("setup-{}", effect.id)],
             EffectKind::RemoveWorktree { .. } => vec![format!("teardown-{}", effect.id)],
-            EffectKind::RunCheck { .. } => vec![format!("check-{}", effect.id)],
             EffectKind::StopRun(..)
             | EffectKind::TellRun { .. }
             | EffectKind::AnswerRun { .. }

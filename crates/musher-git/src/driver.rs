@@ -188,6 +188,13 @@ impl Git for GitDriver {
         self.in_turn(move || open(&root)?.left_over(&worktrees).map_err(|e| words(&e, e.fix())))
     }
 
+    fn base(&self, root: PathBuf, named: Option<String>) -> Work<Result<String, String>> {
+        beside(move || {
+            let checked = crate::preflight(&root, named.as_deref()).map_err(|e| words(&e, e.fix()))?;
+            Ok(checked.base.as_str().to_owned())
+        })
+    }
+
     fn diff(&self, job: Diff) -> Work<Result<String, String>> {
         // Reads only: it waits for nobody.
         beside(move || diff(&job))

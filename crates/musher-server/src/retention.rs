@@ -107,6 +107,7 @@ fn hosted(effect: &Effect) -> Option<RunId> {
         | EffectKind::PushBranch { .. }
         | EffectKind::Forge(_)
         | EffectKind::RunCheck { .. }
+        | EffectKind::PrepareFiring(_)
         | EffectKind::FetchUrl { .. } => None,
     }
 }

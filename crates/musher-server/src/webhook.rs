@@ -123,6 +123,7 @@ impl Webhooks {
             | Answer::Note(_)
             | Answer::Help(_)
             | Answer::Item(_)
+            | Answer::Schedule(_)
             | Answer::Messages(_) => Heard::Unwatched,
         };
         Ok(WebhookHeard { delivery: sent.delivery.into(), result: heard.name().to_owned(), why: None })

@@ -281,6 +281,7 @@ fn witness(command: &Command, answer: &Answer) -> Option<(&'static str, Option<M
             | Answer::Note(_)
             | Answer::Help(_)
             | Answer::Item(_)
+            | Answer::Schedule(_)
             | Answer::Messages(_)
             | Answer::Webhook(_) => return None,
         },

@@ -40,6 +40,7 @@ pub const PROMISES: &[Promise] = &[
         "the_last_row_of_a_pull_request_and_of_a_watch_counts",
         rows::the_last_row_of_a_pull_request_and_of_a_watch_counts,
     ),
+    ("a_firing_that_is_over_is_history", rows::a_firing_that_is_over_is_history),
     ("a_run_that_is_over_is_not_loaded", rows::a_run_that_is_over_is_not_loaded),
     ("effects_are_loaded_oldest_first_until_closed", rows::effects_are_loaded_oldest_first_until_closed),
     ("the_newest_gate_records_are_loaded", rows::the_newest_gate_records_are_loaded),

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     agent, allow, answer, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down,
     events, explain, gc, inbox, init, item, logs, mcp, mission, node, plan, queue, quota, reject, restore, run,
-    run_host, send, sink, status, up,
+    run_host, schedule, send, sink, status, up,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Agent(agent::Command),
     #[command(subcommand)]
     Node(node::Command),
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     Logs(logs::Args),
     Attach(attach::Args),
     Send(send::Args),

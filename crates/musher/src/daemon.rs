@@ -268,7 +268,8 @@ async fn listen_on(engine: &Engine, paths: &Paths, passes: Passes, listen: Liste
 /// What the configuration says, as commands.
 fn first_words(config: &Config) -> Vec<Input> {
     let specs: Vec<AgentSpec> = config.enabled_agents().map(musher_core::config::AgentConfig::spec).collect();
-    [Command::Configure(Box::new(config.project.clone())), Command::SyncAgents(specs)]
+    let schedules = Command::SyncSchedules(config.schedules.clone());
+    [Command::Configure(Box::new(config.project.clone())), Command::SyncAgents(specs), schedules]
         .map(|command| Input { actor: Actor::Operator("config".into()), command })
         .into()
 }

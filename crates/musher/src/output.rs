@@ -200,3 +200,9 @@ mod tests {
         assert_eq!([span(4), span(190), span(7500)], ["4s", "3m10s", "2h05m"]);
     }
 }
+
+/// A moment, to the second.
+pub(crate) fn moment(at: musher_core::time::Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}

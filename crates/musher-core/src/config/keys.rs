@@ -16,6 +16,7 @@ pub(crate) const ROOT: &[Key] = &[
          `\"file:PATH\"`.",
     ),
     Key::new("sinks", Shape::Tables(SINK), "", "Who is sent events as they happen, one `[[sinks]]` each."),
+    Key::new("schedules", Shape::Tables(SCHEDULE), "", "What happens by itself, one `[[schedules]]` each."),
     Key::new("forge", Shape::Table(FORGE), "", "Where issues and pull requests are."),
     Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
     Key::new(
@@ -32,7 +33,6 @@ pub(crate) const ROOT: &[Key] = &[
         "",
         "What may be used. 0, or no word, is unlimited. `musher quota` shows what is used and what is left.",
     ),
-    Key::later("schedules"),
     Key::later("triggers"),
     Key::later("relay"),
     Key::later("chat"),
@@ -303,6 +303,73 @@ pub(crate) const FORGE: &[Key] = &[
         "",
         "Accounts whose words reach an agent, besides those of people who may write to the repository.",
     ),
+];
+
+/// `[[schedules]]`.
+pub(crate) const SCHEDULE: &[Key] = &[
+    Key::new("name", Shape::Text, "", "Unique; 1 to 64 of `[a-z0-9_-]`. Its history is kept under it. Required."),
+    Key::new(
+        "cron",
+        Shape::Text,
+        "",
+        "When it is due: a cron expression of 5 fields, or 6 with seconds first. A schedule has one of `cron`, `every` \
+         and `at`.",
+    ),
+    Key::new("tz", Shape::Text, "UTC", "The zone of `cron`, an IANA name such as `Europe/Berlin`."),
+    Key::new("every", Shape::Duration(1), "", "When it is due: again and again, this long apart."),
+    Key::new("at", Shape::Moment, "", "When it is due: once."),
+    Key::new(
+        "check",
+        Shape::Texts,
+        "",
+        "A program and its arguments that is asked first, run at the repository's root; `run_on` says after which end the \
+         action follows.",
+    ),
+    Key::new(
+        "run_on",
+        Shape::Word(&["failure", "success", "any"]),
+        "failure",
+        "`failure`: the check exits other than 0, or takes too long. One that cannot be run is a failed firing.",
+    ),
+    Key::new(
+        "check_timeout",
+        Shape::Duration(1),
+        "30s",
+        "How long the check may take; then it is ended with all that it started.",
+    ),
+    Key::new("prompt", Shape::Text, "", "What it does: a mission of one item with this prompt."),
+    Key::new("agent", Shape::Text, "", "The only agent that may take the item of `prompt`."),
+    Key::new("plan", Shape::Text, "", "What it does: a mission of this plan, a plan file as a text."),
+    Key::new(
+        "plan_file",
+        Shape::Text,
+        "",
+        "What it does: a mission of this file, as it is then: a plan file or a document, below the folder of \
+         `musher.toml` or absolute.",
+    ),
+    Key::new("note", Shape::Text, "", "What it does: a note on `mission`."),
+    Key::new("mission", Shape::Text, "", "The mission of `note`: its id, or the first 4 digits or more."),
+    Key::new(
+        "overlap",
+        Shape::Word(&["skip", "queue", "replace"]),
+        "skip",
+        "When it is due and its last firing is not over: leave it out, let it wait, or stop the last one.",
+    ),
+    Key::new(
+        "misfire",
+        Shape::Word(&["once", "all", "none"]),
+        "once",
+        "What becomes of moments that were missed by more than a minute, for musher was not there: one firing for all, one \
+         each (the last 1,000), or none.",
+    ),
+    Key::new("timeout", Shape::Duration(1), "30m", "How long a firing may take; then its mission is stopped."),
+    Key::new(
+        "notify",
+        Shape::Word(&["all", "completions", "failures", "none"]),
+        "failures",
+        "Which of its firings people are told of, by the event `schedule_reported`.",
+    ),
+    Key::new("enabled", Shape::Flag, "true", "Whether it fires."),
 ];
 
 /// `[[sinks]]`.

@@ -12,12 +12,14 @@ use super::price;
 use super::project::{self, ProjectLayer};
 use super::quota;
 use super::reader::{self, Fields, clipped};
+use super::schedules;
 use super::secret::{self, SecretRef};
 use super::sinks::{self, SinkConfig};
 use crate::plan::{PolicyPatch, read_policy};
 use crate::price::Price;
 use crate::problem::{Problems, Report, decode};
 use crate::quota::Quotas;
+use crate::schedule::ScheduleSpec;
 
 /// What one source says; everything may be left open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -33,6 +35,8 @@ pub struct Layer {
     pub secrets: BTreeMap<String, SecretRef>,
     /// `[[sinks]]`, in the order of the file.
     pub sinks: Vec<SinkConfig>,
+    /// `[[schedules]]`, in the order of the file.
+    pub schedules: Vec<ScheduleSpec>,
     /// `[prices]`, by model.
     pub prices: BTreeMap<String, Price>,
     /// `[quota]`.
@@ -70,6 +74,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         agents: agents::read(root, report),
         secrets: secret::read(root, report),
         sinks: sinks::read(root, report),
+        schedules: schedules::read(root, report),
         prices: price::read(root, report),
         quota: root.table("quota", report).map(|t| quota::read(&t, report)).unwrap_or_default(),
         forge: root.table("forge", report).map(|t| forge::read(&t, report)).unwrap_or_default(),

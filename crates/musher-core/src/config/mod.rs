@@ -21,6 +21,7 @@ mod quota;
 pub(crate) mod reader;
 mod reference;
 mod resolve;
+mod schedules;
 mod secret;
 mod settings;
 mod show;

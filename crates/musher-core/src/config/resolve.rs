@@ -13,6 +13,7 @@ use super::sinks::SinkConfig;
 use crate::mission::Policy;
 use crate::plan::PolicyPatch;
 use crate::price::Prices;
+use crate::schedule::ScheduleSpec;
 
 /// The configuration that holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, SecretRef>,
     /// Who is sent events; each name once.
     pub sinks: Vec<SinkConfig>,
+    /// What happens by itself; each name once.
+    pub schedules: Vec<ScheduleSpec>,
     /// Where issues and pull requests are.
     pub forge: ForgeConfig,
     /// The daemon's HTTP side.
@@ -51,7 +54,7 @@ impl Default for ServerSettings {
 }
 
 impl Layer {
-    /// This layer with everything that `over` says in its place. An agent, a sink, a secret or a price of `over` replaces
+    /// This layer with everything that `over` says in its place. An agent, a sink, a schedule, a secret or a price of `over` replaces
     /// the one of the same name as a whole.
     #[must_use]
     pub fn merge(self, over: Self) -> Self {
@@ -69,6 +72,13 @@ impl Layer {
                 None => sinks.push(sink),
             }
         }
+        let mut schedules = self.schedules;
+        for schedule in over.schedules {
+            match schedules.iter_mut().find(|known| known.name == schedule.name) {
+                Some(known) => *known = schedule,
+                None => schedules.push(schedule),
+            }
+        }
         let mut secrets = self.secrets;
         secrets.extend(over.secrets);
         let mut prices = self.prices;
@@ -79,6 +89,7 @@ impl Layer {
             agents,
             secrets,
             sinks,
+            schedules,
             prices,
             quota: self.quota.merge(over.quota),
             forge: self.forge.merge(over.forge),
@@ -96,14 +107,17 @@ impl Config {
     pub fn resolve(layers: impl IntoIterator<Item = Layer>) -> Self {
         let layer = layers.into_iter().fold(Layer::default(), Layer::merge);
         let server = ServerSettings::default();
+        let policy = policy(&layer.policy);
+        let with_policy = |spec: ScheduleSpec| ScheduleSpec { policy: policy.clone(), ..spec };
         Self {
+            schedules: layer.schedules.into_iter().map(with_policy).collect(),
             project: ProjectSettings {
                 prices: Prices(layer.prices),
                 quota: layer.quota,
                 webhooks: layer.forge.webhook.is_some(),
                 ..layer.project.settings()
             },
-            policy: policy(&layer.policy),
+            policy: policy.clone(),
             agents: layer.agents,
             secrets: layer.secrets,
             sinks: layer.sinks,

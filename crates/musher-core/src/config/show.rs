@@ -15,6 +15,7 @@ use crate::mission::Policy;
 use crate::plan::{toml_array, toml_string};
 use crate::price::Price;
 use crate::quota::{Quotas, Rules, Unit};
+use crate::schedule::{Action, PlanFrom, ScheduleSpec, When};
 
 impl Config {
     /// A `musher.toml` that means just this configuration, every default written out. Secrets stay references.
@@ -36,6 +37,9 @@ impl Config {
         file.quota(&self.project.quota);
         for agent in &self.agents {
             file.agent(agent);
+        }
+        for schedule in &self.schedules {
+            file.schedule(schedule);
         }
         for sink in &self.sinks {
             file.sink(sink);
@@ -142,6 +146,42 @@ impl File {
         self.line("kinds", toml_array(&sink.kinds));
         self.line("missions", toml_array(&sink.missions));
         self.text("from", Some(sink.from.name()));
+    }
+
+    fn schedule(&mut self, schedule: &ScheduleSpec) {
+        self.section("[[schedules]]");
+        self.text("name", Some(&schedule.name));
+        match &schedule.when {
+            When::Cron { expression, tz } => {
+                self.text("cron", Some(expression));
+                self.text("tz", Some(if tz.is_empty() { "UTC" } else { tz }));
+            }
+            When::Every { secs } => self.text("every", Some(&show_seconds(*secs))),
+            When::At(at) => self.text("at", Some(&at.to_string())),
+        }
+        if let Some(check) = &schedule.check {
+            let argv: Vec<String> = check.argv.iter().map(ToString::to_string).collect();
+            self.line("check", toml_array(&argv));
+            self.text("run_on", Some(check.run_on.name()));
+            self.text("check_timeout", Some(&show_seconds(check.timeout_secs)));
+        }
+        match &schedule.action {
+            Action::Prompt { text, agent } => {
+                self.text("prompt", Some(text));
+                self.text("agent", agent.as_deref());
+            }
+            Action::Mission(PlanFrom::Text(text)) => self.text("plan", Some(text)),
+            Action::Mission(PlanFrom::File(path)) => self.text("plan_file", Some(path)),
+            Action::Note { mission, text } => {
+                self.text("note", Some(text));
+                self.text("mission", Some(mission));
+            }
+        }
+        self.text("overlap", Some(schedule.overlap.name()));
+        self.text("misfire", Some(schedule.misfire.name()));
+        self.text("timeout", Some(&show_seconds(schedule.timeout_secs)));
+        self.text("notify", Some(schedule.notify.name()));
+        self.line("enabled", schedule.enabled);
     }
 
     fn quota(&mut self, quota: &Quotas) {

@@ -226,6 +226,7 @@ pub(super) fn withdraw(state: &State, row: &mut Item, stop: Stop, cx: &mut Conte
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => None,
         })
         .collect();
@@ -377,7 +378,10 @@ pub fn driver_failed(
             merge::held(state, item, error, cx)
         }
         EffectKind::RemoveWorktree { .. } => worktree_removed(item, Some(error), cx),
-        EffectKind::StopRun(..) | EffectKind::TellRun { .. } | EffectKind::AnswerRun { .. } => Ok(Change::default()),
+        EffectKind::StopRun(..)
+        | EffectKind::TellRun { .. }
+        | EffectKind::AnswerRun { .. }
+        | EffectKind::PrepareFiring(_) => Ok(Change::default()),
         EffectKind::PushBranch { .. } => pull::failed(state, item.id, &unavailable(error), cx),
         EffectKind::Forge(ForgeWork::LookAtIssue { watch, .. })
         | EffectKind::RunCheck { watch, .. }

@@ -379,6 +379,7 @@ fn talk_with(state: &State, item: ItemId, run: RunId) -> impl Iterator<Item = &E
         | EffectKind::PushBranch { .. }
         | EffectKind::Forge(_)
         | EffectKind::RunCheck { .. }
+        | EffectKind::PrepareFiring(_)
         | EffectKind::FetchUrl { .. } => false,
     })
 }
@@ -547,6 +548,7 @@ pub(crate) fn close_effects(state: &State, item: ItemId) -> Vec<crate::id::Effec
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => true,
             EffectKind::StartRun(_)
             | EffectKind::StopRun(..)

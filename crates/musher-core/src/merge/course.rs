@@ -102,7 +102,7 @@ fn tip_of(batch: &Batch, prefix: usize) -> Option<ItemId> {
 
 /// The effects of an item, also those that this change has just asked for.
 fn effects_of<'a>(state: &'a State, change: &'a Change, id: ItemId) -> impl Iterator<Item = &'a Effect> {
-    state.effects_of(id).chain(change.effects.iter().filter(move |effect| effect.item == id))
+    state.effects_of(id).chain(change.effects.iter().filter(move |effect| effect.item == Some(id)))
 }
 
 fn gates_of(state: &State, change: &Change, batch: &Batch, prefix: usize) -> Vec<EffectId> {

@@ -72,6 +72,7 @@ pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change
                 | Answer::Help(_)
                 | Answer::Item(_)
                 | Answer::Messages(_)
+                | Answer::Schedule(_)
                 | Answer::Webhook(_) => "done".to_owned(),
             };
             (change, said)

@@ -16,6 +16,7 @@ use musher_core::id::{EffectId, Fence, ItemId, MissionId};
 use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wants};
 use musher_core::mission::{Delivery, MissionItem, MissionState, OnRateLimit, Policy};
 use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
+use musher_core::schedule::Prepared;
 use musher_core::watch::WatchKind;
 use proptest::prelude::*;
 
@@ -177,6 +178,7 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             _ => Push::Failed { error: "no route to host".into() },
         }),
         EffectKind::Forge(work) => some_forge(c, w, effect, work),
+        EffectKind::PrepareFiring(_) => Report::FiringPrepared(Prepared::Unneeded { text: "exit 0".into() }),
         EffectKind::RunCheck { .. } | EffectKind::FetchUrl { .. } => {
             Report::Probed { met: c.one_in(2), text: "exit 1".into() }
         }
@@ -197,7 +199,12 @@ fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> 
         ForgeWork::OpenPull { draft } => {
             ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2), adopted: c.one_in(4) }
         }
-        ForgeWork::LookAtPull { number } => ForgeAnswer::PullLooked(Box::new(some_pull(c, w, effect.item, *number))),
+        ForgeWork::LookAtPull { number } => ForgeAnswer::PullLooked(Box::new(some_pull(
+            c,
+            w,
+            effect.item.unwrap_or_else(|| unreachable!("a pull request is an item's")),
+            *number,
+        ))),
         ForgeWork::MarkReady { .. } => ForgeAnswer::PullReady,
         ForgeWork::RerunChecks { .. } => ForgeAnswer::ChecksRerun { started: c.one_in(2) },
         ForgeWork::FetchLog { .. } => ForgeAnswer::LogFetched { tail: "it broke".into() },

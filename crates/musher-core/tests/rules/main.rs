@@ -34,6 +34,7 @@ mod retries;
 mod reviewing;
 mod routing;
 mod routing_at_random;
+mod schedules;
 mod sharing;
 mod sinks;
 mod sinks_at_random;

@@ -66,7 +66,7 @@ impl Reading {
             if self.seen.contains_key(&effect.id) {
                 continue;
             }
-            let which = (effect.item, self.closed.get(&effect.item).copied().unwrap_or(0));
+            let which = (effect.item.unwrap(), self.closed.get(&effect.item.unwrap()).copied().unwrap_or(0));
             self.seen.insert(effect.id, (day(w.now), which));
             let of_day = self.opened.entry(day(w.now)).or_default();
             if !of_day.contains(&which) {
@@ -127,17 +127,17 @@ fn answer(w: &mut World, reading: &mut Reading, which: u8, how: u8) {
     let report = match &effect.kind {
         EffectKind::Forge(ForgeWork::OpenPull { .. }) => {
             let (report, not_opened) = some_answer(how, w.now);
-            let follows = w.state.item(effect.item).is_some_and(|item| item.phase() == Phase::Waiting);
+            let follows = w.state.item(effect.item.unwrap()).is_some_and(|item| item.phase() == Phase::Waiting);
             if not_opened && follows {
                 reading.not_opened(effect.id, w.now);
             }
             report
         }
         EffectKind::Forge(ForgeWork::LookAtPull { number }) => {
-            let seen = seen(w, effect.item, *number, how);
-            let follows = w.state.item(effect.item).is_some_and(|item| item.phase() == Phase::Waiting);
+            let seen = seen(w, effect.item.unwrap(), *number, how);
+            let follows = w.state.item(effect.item.unwrap()).is_some_and(|item| item.phase() == Phase::Waiting);
             if seen.state == PullState::Closed && follows {
-                *reading.closed.entry(effect.item).or_default() += 1;
+                *reading.closed.entry(effect.item.unwrap()).or_default() += 1;
             }
             Report::Forge(ForgeAnswer::PullLooked(Box::new(seen)))
         }

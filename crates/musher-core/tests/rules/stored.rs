@@ -6,7 +6,7 @@ use musher_core::agent::Agent;
 use musher_core::change::{Change, GateRecord};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -14,6 +14,7 @@ use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
+use musher_core::schedule::{Firing, Schedule};
 use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::{State, World};
 use musher_core::time::Timestamp;
@@ -29,6 +30,8 @@ pub(crate) struct Stored {
     pub(crate) items: BTreeMap<ItemId, Item>,
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) schedules: BTreeMap<ScheduleId, Schedule>,
+    pub(crate) firings: BTreeMap<FiringId, Firing>,
     pub(crate) nodes: BTreeMap<Box<str>, Node>,
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
@@ -49,6 +52,8 @@ impl Stored {
         self.items.extend(change.items.iter().map(|row| (row.id, row.clone())));
         self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
+        self.schedules.extend(change.schedules.iter().map(|row| (row.id, row.clone())));
+        self.firings.extend(change.firings.iter().map(|row| (row.id, row.clone())));
         self.nodes.extend(change.nodes.iter().map(|row| (row.name.clone(), row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
@@ -82,6 +87,8 @@ impl Stored {
             items: self.items.values().rev().cloned().collect(),
             runs: self.runs.values().filter(|r| r.is_live()).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
+            schedules: self.schedules.values().cloned().collect(),
+            firings: self.firings.values().filter(|f| f.state.is_live()).cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
@@ -107,6 +114,7 @@ pub(crate) struct Observed {
     pub(crate) items: Vec<Item>,
     pub(crate) runs: Vec<Run>,
     pub(crate) agents: Vec<(Agent, u32)>,
+    pub(crate) schedules: Vec<(Schedule, Option<Firing>)>,
     pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
     webhooks: Webhooks,
@@ -131,6 +139,10 @@ impl Observed {
             items: state.missions().flat_map(|m| m.items.iter()).filter_map(|id| state.item(*id)).cloned().collect(),
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
+            schedules: state
+                .schedules()
+                .map(|row| (row.clone(), row.live.and_then(|id| state.firing(id)).cloned()))
+                .collect(),
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             webhooks: state.webhooks().clone(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),

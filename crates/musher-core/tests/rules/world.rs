@@ -16,11 +16,12 @@ use musher_core::effect::{Effect, EffectKind};
 use musher_core::entropy::Entropy;
 use musher_core::event::Event;
 use musher_core::forge::{ForgeAnswer, ForgeWork, Hint, PullMerge, PullSeen, PullState};
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, ItemState, MergeStage, Phase, Waiting};
 use musher_core::merge::Link;
 use musher_core::mission::{MissionItem, MissionState, Policy, StartMission};
 use musher_core::run::{FailureClass, Outcome, Purpose, Run, Usage, Verdict};
+use musher_core::schedule::{Action, Prepared};
 use musher_core::state::State;
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
@@ -457,10 +458,27 @@ impl World {
             EffectKind::RemoveWorktree { .. } => Report::WorktreeRemoved,
             EffectKind::PushBranch { .. } => Report::Pushed(Push::Done),
             EffectKind::Forge(work) => Report::Forge(self.happy_forge(effect, work)),
+            EffectKind::PrepareFiring(firing) => Report::FiringPrepared(self.happy_firing(*firing)),
             EffectKind::RunCheck { .. } | EffectKind::FetchUrl { .. } => {
                 Report::Probed { met: true, text: "exit 0".into() }
             }
         }
+    }
+
+    /// What the world answers to a firing when all goes well: a mission of one item, unless it has a note for one.
+    fn happy_firing(&self, firing: FiringId) -> Prepared {
+        let spec = self.state.firing(firing).and_then(|f| self.state.schedule(f.schedule)).map(|row| &row.spec);
+        let start = match spec.map(|spec| &spec.action) {
+            Some(Action::Note { .. }) | None => None,
+            Some(Action::Mission(_) | Action::Prompt { .. }) => Some(Box::new(StartMission {
+                goal: "what is due".into(),
+                policy: policy(),
+                base: "main".into(),
+                ask: false,
+                items: vec![item("due", &[])],
+            })),
+        };
+        Prepared::Go { start, text: "".into() }
     }
 
     /// What a forge answers when all goes well: the pull request is green and merged at the first look.
@@ -470,7 +488,11 @@ impl World {
                 ForgeAnswer::PullOpened { number: 7, url: "https://forge/pull/7".into(), draft: *draft, adopted: false }
             }
             ForgeWork::LookAtPull { number } => {
-                let head = self.state.item(effect.item).and_then(|item| item.head.clone()).unwrap_or_default();
+                let head = effect
+                    .item
+                    .and_then(|id| self.state.item(id))
+                    .and_then(|item| item.head.clone())
+                    .unwrap_or_default();
                 let merged = PullState::Merged { commit: format!("m{head}").into() };
                 ForgeAnswer::PullLooked(Box::new(PullSeen {
                     number: *number,

@@ -40,6 +40,10 @@ impl Git for Silent {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn base(&self, _: PathBuf, _: Option<String>) -> Work<Result<String, String>> {
+        never()
+    }
+
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
         never()
     }

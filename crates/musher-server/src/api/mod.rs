@@ -13,6 +13,7 @@ mod node;
 mod problem;
 mod quota;
 mod run;
+mod schedule;
 mod sink;
 mod webhook;
 
@@ -34,5 +35,6 @@ pub use node::{AgentNode, AgentNodeDocument, AgentNodes};
 pub use problem::Problem;
 pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
+pub use schedule::{Firing, FiringQuery, Firings, NewSchedule, Schedule, ScheduleDocument, Schedules};
 pub use sink::{Sink, SinkTested, Sinks};
 pub use webhook::WebhookHeard;

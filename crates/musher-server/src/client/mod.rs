@@ -10,10 +10,11 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{
     Agent, AgentDocument, AgentNode, AgentNodeDocument, AgentNodes, Agents, Answered, BackupDone, BackupWish, Cost,
-    Diff, Event, EventQuery, Explanation, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items,
-    LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, Note, NoteDone,
-    PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run, RunDocument, SinkTested, Sinks,
-    StartMission, Status, StopWish, Stopping, Successor, WeightWish, Words,
+    Diff, Event, EventQuery, Explanation, Firings, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow,
+    Items, LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, NewSchedule,
+    Note, NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run, RunDocument,
+    ScheduleDocument, Schedules, SinkTested, Sinks, StartMission, Status, StopWish, Stopping, Successor, WeightWish,
+    Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -360,6 +361,36 @@ impl Client {
     /// Says that a node is there.
     pub async fn heartbeat(&self, name: &str) -> Done<AgentNode> {
         self.wish::<AgentNodeDocument>(path(&["nodes", name, "heartbeat"])).await.map(|d| d.node)
+    }
+
+    /// The schedules.
+    pub async fn schedules(&self) -> Done<Schedules> {
+        self.get("/v1/schedules".to_owned()).await
+    }
+
+    /// A schedule.
+    pub async fn schedule(&self, name: &str) -> Done<ScheduleDocument> {
+        self.get(path(&["schedules", name])).await
+    }
+
+    /// Adds a schedule.
+    pub async fn add_schedule(&self, wish: &NewSchedule) -> Done<ScheduleDocument> {
+        self.post("/v1/schedules".to_owned(), wish).await
+    }
+
+    /// Tells a schedule to `run`, or switches it by `enable` or `disable`.
+    pub async fn tell_schedule(&self, name: &str, verb: &str) -> Done<ScheduleDocument> {
+        self.wish(path(&["schedules", name, verb])).await
+    }
+
+    /// Removes a schedule; answers with those that are left.
+    pub async fn remove_schedule(&self, name: &str) -> Done<Schedules> {
+        self.ask::<Nothing>("DELETE", path(&["schedules", name]), None).await?.whole().await
+    }
+
+    /// The newest firings of a schedule.
+    pub async fn firings(&self, name: &str, limit: u32) -> Done<Firings> {
+        self.get(query(&path(&["schedules", name, "firings"]), &[("limit", Some(limit.to_string()))])).await
     }
 
     /// The quotas.

@@ -310,6 +310,7 @@ async fn reopen(
         | Answer::Agent(_)
         | Answer::Note(_)
         | Answer::Help(_)
+        | Answer::Schedule(_)
         | Answer::Webhook(_)
         | Answer::Messages(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),
     }

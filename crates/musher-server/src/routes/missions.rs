@@ -58,6 +58,7 @@ async fn start(
         | Answer::Note(_)
         | Answer::Help(_)
         | Answer::Item(_)
+        | Answer::Schedule(_)
         | Answer::Messages(_)
         | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission")),
     }
@@ -188,6 +189,7 @@ async fn note(State(app): State<App>, caller: Caller, Name(typed): Name, Json(no
         | Answer::Agent(_)
         | Answer::Help(_)
         | Answer::Item(_)
+        | Answer::Schedule(_)
         | Answer::Messages(_)
         | Answer::Webhook(_) => "noted".to_owned(),
     };

@@ -25,6 +25,7 @@ mod nodes;
 mod quotas;
 mod requests;
 mod runs;
+mod schedules;
 mod sinks;
 mod webhook;
 
@@ -59,6 +60,7 @@ fn guarded() -> OpenApiRouter<App> {
         .merge(items::routes())
         .merge(agents::routes())
         .merge(nodes::routes())
+        .merge(schedules::routes())
         .merge(runs::routes())
         .merge(quotas::routes())
         .merge(requests::routes())

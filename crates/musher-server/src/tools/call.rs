@@ -132,6 +132,7 @@ fn told(name: &str, answer: Answer) -> String {
         Answer::Done
         | Answer::Mission(_)
         | Answer::Agent(_)
+        | Answer::Schedule(_)
         | Answer::Note(_)
         | Answer::Help(_)
         | Answer::Webhook(_) => match name {

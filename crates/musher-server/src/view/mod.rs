@@ -8,6 +8,7 @@ pub mod node;
 pub mod queue;
 pub mod quota;
 pub mod run;
+pub mod schedule;
 pub mod status;
 
 use std::collections::HashMap;

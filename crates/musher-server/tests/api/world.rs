@@ -57,6 +57,10 @@ impl Git for FakeGit {
         Box::pin(async { Ok(Vec::new()) })
     }
 
+    fn base(&self, _: PathBuf, named: Option<String>) -> Work<Result<String, String>> {
+        Box::pin(async move { Ok(named.unwrap_or_else(|| "main".to_owned())) })
+    }
+
     fn diff(&self, job: Diff) -> Work<Result<String, String>> {
         Box::pin(async move { Ok(format!("diff --git {}\n", job.branch)) })
     }

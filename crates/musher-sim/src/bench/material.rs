@@ -142,6 +142,7 @@ pub(super) fn answer(effect: &Effect) -> Input {
         | EffectKind::PushBranch { .. }
         | EffectKind::Forge(_)
         | EffectKind::RunCheck { .. }
+        | EffectKind::PrepareFiring(_)
         | EffectKind::FetchUrl { .. } => Report::DriverFailed { error: "not part of a life here".into() },
     };
     Input { actor: Actor::Musher, command: Command::Report(effect.id, report) }

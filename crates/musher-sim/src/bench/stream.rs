@@ -160,6 +160,10 @@ impl Git for Nobody {
         Box::pin(std::future::pending())
     }
 
+    fn base(&self, _: std::path::PathBuf, _: Option<String>) -> Work<Result<String, String>> {
+        Box::pin(std::future::pending())
+    }
+
     fn diff(&self, _: Diff) -> Work<Result<String, String>> {
         Box::pin(std::future::pending())
     }

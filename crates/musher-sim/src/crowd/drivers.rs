@@ -78,6 +78,7 @@ impl Crowd {
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => {
                 let what = format!("nobody asked for an effect of sort {}", effect.kind.name());
                 return Err(Broken::safety(effect.item, what));
@@ -101,7 +102,7 @@ impl Crowd {
             None => {
                 let process = Process {
                     effect: effect.id,
-                    item: effect.item,
+                    item: effect.item.ok_or_else(|| Broken::simulator("a run of no item"))?,
                     used: Usage::default(),
                     said: Usage::default(),
                     told: Usage::default(),

@@ -49,6 +49,7 @@ impl Night {
             EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => (50 * MS, 5 * SECOND, false),
         };
         let takes = self.chance.between(low, high);
@@ -71,11 +72,12 @@ impl Night {
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => false,
         };
-        if in_worktree {
-            from = from.max(self.place_free.get(&effect.item).copied().unwrap_or(self.now));
-            self.place_free.insert(effect.item, from + takes);
+        if let Some(item) = effect.item.filter(|_| in_worktree) {
+            from = from.max(self.place_free.get(&item).copied().unwrap_or(self.now));
+            self.place_free.insert(item, from + takes);
         }
         if is_git {
             self.git_free = from + takes;
@@ -96,19 +98,19 @@ impl Night {
     /// A driver has done its work: the world changes, and a report is on its way.
     pub(super) fn act(&mut self, effect: &Effect, reissued: bool) -> Result<(), Broken> {
         self.landing.remove(&effect.id);
-        let id = effect.item;
-        if self.state()?.item(id).is_none() {
+        let state = self.state()?;
+        let Some(id) = effect.item.filter(|id| state.item(*id).is_some()) else {
             self.report(effect, Report::DriverFailed { error: "what it was about is gone".into() });
             return Ok(());
-        }
+        };
         let stops = matches!(effect.kind, EffectKind::StopRun(..));
-        if !stops && self.fails(self.world.odds.driver) && !self.is_done(effect) {
+        if !stops && self.fails(self.world.odds.driver) && !self.is_done(effect, id) {
             self.coverage.saw(Fault::DriverFailed);
             self.report(effect, Report::DriverFailed { error: "git is missing".into() });
             return Ok(());
         }
         let report = match &effect.kind {
-            EffectKind::StartRun(run) => return self.start(effect, *run, reissued),
+            EffectKind::StartRun(run) => return self.start(effect, id, *run, reissued),
             EffectKind::StopRun(run, _) => match self.stop(effect, *run)? {
                 Some(report) => report,
                 None => return Ok(()),
@@ -127,6 +129,7 @@ impl Night {
             EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => Report::DriverFailed { error: "there is no forge".into() },
         };
         self.report(effect, report);
@@ -191,7 +194,7 @@ impl Night {
     }
 
     /// Starts a run, or attaches to it, or reads how it ended.
-    fn start(&mut self, effect: &Effect, run: RunId, reissued: bool) -> Result<(), Broken> {
+    fn start(&mut self, effect: &Effect, item: ItemId, run: RunId, reissued: bool) -> Result<(), Broken> {
         match self.outside.processes.get(&run).map(|p| p.ended.clone()) {
             Some(Some(outcome)) => {
                 self.report(effect, finished(outcome));
@@ -213,14 +216,14 @@ impl Night {
             self.report(effect, finished(Outcome::Lost { while_down: true }));
             return Ok(());
         }
-        if !self.outside.worktrees.contains_key(&effect.item) {
+        if !self.outside.worktrees.contains_key(&item) {
             // Its agent deleted it and did not live to be looked at.
             let failure =
                 Outcome::Failed { class: FailureClass::Agent, message: "no worktree".into(), detail: Box::default() };
             self.report(effect, finished(failure));
             return Ok(());
         }
-        let process = self.process(effect.item, &row);
+        let process = self.process(item, &row);
         let takes = if self.chance.one_in(3) { 40 * MINUTE } else { MINUTE };
         let takes = self.chance.between(SECOND, takes);
         let machine = self.machine.as_ref().ok_or_else(|| Broken::simulator("no daemon is up"))?;
@@ -450,10 +453,10 @@ impl Night {
     }
 
     /// Whether an earlier life did it and did not live to say so. A driver that then fails would hide it.
-    fn is_done(&self, effect: &Effect) -> bool {
+    fn is_done(&self, effect: &Effect, item: ItemId) -> bool {
         match &effect.kind {
             EffectKind::StartRun(run) => self.outside.processes.contains_key(run),
-            EffectKind::CreateWorktree => self.outside.worktrees.contains_key(&effect.item),
+            EffectKind::CreateWorktree => self.outside.worktrees.contains_key(&item),
             EffectKind::StopRun(..)
             | EffectKind::TellRun { .. }
             | EffectKind::AnswerRun { .. }
@@ -467,6 +470,7 @@ impl Night {
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)
             | EffectKind::RunCheck { .. }
+            | EffectKind::PrepareFiring(_)
             | EffectKind::FetchUrl { .. } => false,
         }
     }

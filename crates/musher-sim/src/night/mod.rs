@@ -388,9 +388,12 @@ impl Night {
             musher_core::effect::EffectKind::StartRun(run) => Some(run),
             _ => None,
         };
-        let moved_on = run.is_some() && state.item(effect.item).is_none_or(|i| i.run != run || !i.is_live());
-        let open = state
-            .effects_of(effect.item)
+        let moved_on =
+            run.is_some() && effect.item.and_then(|id| state.item(id)).is_none_or(|i| i.run != run || !i.is_live());
+        let open = effect
+            .item
+            .into_iter()
+            .flat_map(|item| state.effects_of(item))
             .find(|e| std::mem::discriminant(&e.kind) == std::mem::discriminant(&effect.kind))
             .cloned();
         self.coverage.saw(if moved_on { Fault::PausedHolder } else { Fault::LateReport });

@@ -6,6 +6,7 @@ use musher_core::id::Seq;
 use musher_core::item::ItemState;
 use musher_core::pull::Pull;
 use musher_core::run::Usage;
+use musher_core::schedule::{Firing, FiringState};
 use musher_core::state::World;
 use musher_core::watch::{Watch, WatchStatus};
 use musher_core::webhook::REMEMBERED;
@@ -42,6 +43,8 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         watches: vec![sample::watch(1), sample::watch(2)],
         effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
         gates: vec![sample::gate(1), sample::gate(2)],
+        schedules: vec![sample::schedule(1), sample::schedule(2)],
+        firings: vec![sample::firing(1), sample::firing(2)],
         nodes: vec![sample::node(1), sample::node(2)],
         queue: queued(8),
         sinks: vec![sample::sink(1), sample::sink(2)],
@@ -81,6 +84,20 @@ pub(super) fn the_last_row_of_a_pull_request_and_of_a_watch_counts(fixture: &dyn
     let mut store = fixture.reopen(store);
     let world = store.load().unwrap();
     assert_eq!((world.pulls, world.watches), (vec![sample::pull(1), pull], vec![watch, sample::watch(2)]));
+}
+
+pub(super) fn a_firing_that_is_over_is_history(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    commit(&mut *store, &[sample::everything(1), sample::everything(2)]);
+    let over = Firing { state: FiringState::Failed, finished_at: Some(sample::NOW), ..sample::firing(1) };
+    let newer = Firing { id: sample::firing(3).id, ..sample::firing(1) };
+    commit(&mut *store, &[Change { firings: vec![newer.clone(), over.clone()], ..Change::default() }]);
+    let mut store = fixture.reopen(store);
+    assert_eq!(store.load().unwrap().firings, [sample::firing(2), newer.clone()]);
+    let reader = store.reader().unwrap();
+    assert_eq!(reader.firings_of(over.schedule, 10).unwrap(), [newer.clone(), over.clone()]);
+    assert_eq!(reader.firings_of(over.schedule, 1).unwrap(), [newer]);
+    assert!(reader.firings_of(sample::schedule(9).id, 10).unwrap().is_empty());
 }
 
 pub(super) fn a_run_that_is_over_is_not_loaded(fixture: &dyn Fixture) {

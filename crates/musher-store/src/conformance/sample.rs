@@ -1,17 +1,18 @@
 //! Rows to write: small, whole, and the same for the same number.
 
-use musher_core::agent::{Agent, AgentSpec, Source};
+use musher_core::agent::{Agent, AgentSpec};
 use musher_core::change::{Change, GateRecord};
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::event::{Event, Happened};
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::merge::{Batch, Ejected, Link, MergeQueue, Overlap};
-use musher_core::mission::Mission;
+use musher_core::mission::{Mission, Policy};
 use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Cap, Scope};
 use musher_core::run::{Run, RunState, Usage};
+use musher_core::schedule::{Action, Firing, FiringState, Misfire, Notify, Schedule, ScheduleSpec, When};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
 use musher_core::watch::{Holds, Looks, Seen, Watch, WatchKind, WatchStatus};
@@ -95,7 +96,7 @@ pub fn agent(n: u32) -> Agent {
     Agent {
         id: AgentId::from_bytes(id_bytes(n)),
         spec: AgentSpec { name: format!("agent-{n}").into(), ..AgentSpec::default() },
-        source: Source::Config,
+        source: musher_core::agent::Source::Config,
         paused: false,
         draining: false,
         removed: false,
@@ -155,7 +156,7 @@ pub fn watch(n: u32) -> Watch {
 
 /// The n-th effect, for an item.
 pub fn effect(n: u32, item: u32) -> Effect {
-    Effect { id: effect_id(n), item: item_id(item), kind: EffectKind::StartRun(run_id(n)), at: NOW }
+    Effect { id: effect_id(n), item: Some(item_id(item)), kind: EffectKind::StartRun(run_id(n)), at: NOW }
 }
 
 /// The n-th gate record.
@@ -172,6 +173,54 @@ pub fn gate(n: u32) -> GateRecord {
 /// The n-th node; the odd ones are silent.
 pub fn node(n: u32) -> Node {
     Node { name: format!("box-{n}.example").into(), heard_at: NOW, silent: !n.is_multiple_of(2) }
+}
+
+/// The n-th schedule.
+pub fn schedule(n: u32) -> Schedule {
+    let spec = ScheduleSpec {
+        name: format!("nightly-{n}").into(),
+        when: When::Cron { expression: "0 2 * * *".into(), tz: "Europe/Berlin".into() },
+        check: None,
+        action: Action::Prompt { text: "Grüße an 世界".into(), agent: None },
+        overlap: musher_core::schedule::Overlap::Queue,
+        misfire: Misfire::All,
+        timeout_secs: 7,
+        notify: Notify::All,
+        enabled: true,
+        policy: Policy::default(),
+    };
+    Schedule {
+        id: ScheduleId::from_bytes(id_bytes(n)),
+        spec,
+        source: musher_core::schedule::Source::Operator,
+        off: None,
+        due: Some(NOW),
+        live: Some(FiringId::from_bytes(id_bytes(n))),
+        queued: vec![NOW],
+        failures: n,
+        not_before: Some(NOW),
+        paused: None,
+        fired_due: Some(NOW),
+        removed: false,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// The n-th firing, of the n-th schedule, which is live.
+pub fn firing(n: u32) -> Firing {
+    Firing {
+        id: FiringId::from_bytes(id_bytes(n)),
+        schedule: ScheduleId::from_bytes(id_bytes(n)),
+        due: NOW,
+        missed: n,
+        state: FiringState::Running,
+        mission: Some(mission_id(n)),
+        text: Some("exit 1".into()),
+        fired_at: NOW,
+        expires_at: NOW,
+        finished_at: None,
+    }
 }
 
 /// The n-th sink, which has failed n times.
@@ -213,8 +262,8 @@ pub(crate) fn webhook(n: u32) -> Webhook {
     Webhook { delivery: format!("delivery-{n}").into(), heard_at: NOW }
 }
 
-/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; node
-/// n, and sink n with its cursor.
+/// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; schedule
+/// n with its live firing, node n, and sink n with its cursor.
 pub fn everything(n: u32) -> Change {
     Change {
         missions: vec![mission(n)],
@@ -230,6 +279,8 @@ pub fn everything(n: u32) -> Change {
             event(Happened::ItemAssigned { attempt: n }, n, Some(n)),
         ],
         effects: vec![effect(n, n)],
+        schedules: vec![schedule(n)],
+        firings: vec![firing(n)],
         nodes: vec![node(n)],
         sinks: vec![sink(n)],
         cursors: vec![cursor(n)],

@@ -7,7 +7,7 @@ use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::event::Logged;
-use musher_core::id::{AgentId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
+use musher_core::id::{AgentId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -15,6 +15,7 @@ use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::Run;
+use musher_core::schedule::{Firing, Schedule};
 use musher_core::sink::Sink;
 use musher_core::state::World;
 use musher_core::watch::Watch;
@@ -44,6 +45,8 @@ pub(super) struct Tables {
     pub(super) events: Vec<Logged>,
     /// Oldest first.
     pub(super) effects: Vec<Effect>,
+    pub(super) schedules: BTreeMap<ScheduleId, Schedule>,
+    pub(super) firings: BTreeMap<FiringId, Firing>,
     pub(super) nodes: BTreeMap<Box<str>, Node>,
     pub(super) sinks: BTreeMap<Box<str>, Sink>,
     pub(super) cursors: BTreeMap<Box<str>, Seq>,
@@ -83,6 +86,8 @@ impl Tables {
             self.quotas.remove(&Scope::Mission(*id).to_string());
         }
         self.archived.extend(change.archived);
+        self.schedules.extend(change.schedules.into_iter().map(|row| (row.id, row)));
+        self.firings.extend(change.firings.into_iter().map(|row| (row.id, row)));
         self.nodes.extend(change.nodes.into_iter().map(|row| (row.name.clone(), row)));
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
@@ -119,6 +124,8 @@ impl Tables {
             agents: self.agents.values().cloned().collect(),
             pulls: self.pulls.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
             watches: self.watches.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
+            schedules: self.schedules.values().cloned().collect(),
+            firings: self.firings.values().filter(|row| row.state.is_live()).cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),

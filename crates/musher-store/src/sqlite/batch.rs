@@ -2,7 +2,7 @@
 
 use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::event::{Event, Happened};
-use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
 use musher_core::time::Timestamp;
 use musher_core::webhook::Webhook;
 use serde::Serialize;
@@ -74,6 +74,10 @@ pub(super) struct Batch {
     pub(super) effects: Vec<Row<EffectId, &'static str>>,
     pub(super) closed: Vec<EffectId>,
     pub(super) archived: Vec<MissionId>,
+    /// With the name.
+    pub(super) schedules: Vec<Row<ScheduleId, Span>>,
+    /// With the schedule, and whether it is live.
+    pub(super) firings: Vec<Row<FiringId, (ScheduleId, bool)>>,
     pub(super) nodes: Vec<(Span, Span)>,
     pub(super) sinks: Vec<(Span, Span)>,
     pub(super) cursors: Vec<(Box<str>, Seq)>,
@@ -98,6 +102,8 @@ struct Mark {
     gates: usize,
     events: usize,
     effects: usize,
+    schedules: usize,
+    firings: usize,
     nodes: usize,
     sinks: usize,
 }
@@ -151,6 +157,8 @@ impl Batch {
             && self.effects.is_empty()
             && self.closed.is_empty()
             && self.archived.is_empty()
+            && self.schedules.is_empty()
+            && self.firings.is_empty()
             && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
@@ -177,6 +185,8 @@ impl Batch {
         empty(&mut self.effects);
         empty(&mut self.closed);
         self.archived.clear();
+        self.schedules.clear();
+        self.firings.clear();
         self.nodes.clear();
         self.sinks.clear();
         self.cursors.clear();
@@ -237,6 +247,14 @@ impl Batch {
         for row in &change.effects {
             let body = self.json("an effect", row)?;
             self.effects.push(Row { key: row.id, column: row.kind.name(), body });
+        }
+        for row in &change.schedules {
+            let (column, body) = (self.plain("a schedule", &row.spec.name)?, self.json("a schedule", row)?);
+            self.schedules.push(Row { key: row.id, column, body });
+        }
+        for row in &change.firings {
+            let body = self.json("a firing", row)?;
+            self.firings.push(Row { key: row.id, column: (row.schedule, row.state.is_live()), body });
         }
         for row in &change.nodes {
             let (name, body) = (self.plain("a node", &row.name)?, self.json("a node", row)?);
@@ -334,6 +352,8 @@ impl Batch {
             gates: self.gates.len(),
             events: self.events.len(),
             effects: self.effects.len(),
+            schedules: self.schedules.len(),
+            firings: self.firings.len(),
             nodes: self.nodes.len(),
             sinks: self.sinks.len(),
         }
@@ -354,6 +374,8 @@ impl Batch {
         self.gates.truncate(mark.gates);
         self.events.truncate(mark.events);
         self.effects.truncate(mark.effects);
+        self.schedules.truncate(mark.schedules);
+        self.firings.truncate(mark.firings);
         self.nodes.truncate(mark.nodes);
         self.sinks.truncate(mark.sinks);
     }

@@ -28,6 +28,8 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     events(conn, batch)?;
     effects(conn, batch, next_effect)?;
     archive(conn, batch)?;
+    schedules(conn, batch)?;
+    firings(conn, batch)?;
     nodes(conn, batch)?;
     sinks(conn, batch)?;
     cursors(conn, batch)?;
@@ -42,6 +44,8 @@ fn sort(batch: &mut Batch) {
     batch.agents.sort_by_key(|row| row.key);
     batch.pulls.sort_by_key(|row| row.key);
     batch.watches.sort_by_key(|row| row.key);
+    batch.schedules.sort_by_key(|row| row.key);
+    batch.firings.sort_by_key(|row| row.key);
     batch.closed.sort_unstable();
 }
 
@@ -343,6 +347,40 @@ fn archive(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     for id in &batch.archived {
         Bind::to(&mut forget).with(Scope::Mission(*id).to_string())?.run()?;
         Bind::to(&mut put).with(id.as_bytes())?.run()?;
+    }
+    Ok(())
+}
+
+fn schedules(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.schedules.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached(
+        "INSERT INTO schedules (id, name, body) VALUES (?1, ?2, ?3)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, body = excluded.body",
+    )?;
+    for row in newest(&batch.schedules) {
+        Bind::to(&mut put).with(row.key.as_bytes())?.with(batch.utf8(row.column))?.with(batch.utf8(row.body))?.run()?;
+    }
+    Ok(())
+}
+
+fn firings(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.firings.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached(
+        "INSERT INTO firings (id, schedule, live, body) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE SET live = excluded.live, body = excluded.body",
+    )?;
+    for row in newest(&batch.firings) {
+        let (schedule, live) = row.column;
+        Bind::to(&mut put)
+            .with(row.key.as_bytes())?
+            .with(schedule.as_bytes())?
+            .with(live)?
+            .with(batch.utf8(row.body))?
+            .run()?;
     }
     Ok(())
 }

@@ -26,6 +26,8 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         effects: all(&snapshot, "effect", "SELECT body FROM effects ORDER BY n", ())?,
         quotas: all(&snapshot, "quota", "SELECT body FROM quotas ORDER BY scope", ())?,
         gates: gates(&snapshot)?,
+        schedules: all(&snapshot, "schedule", "SELECT body FROM schedules ORDER BY id", ())?,
+        firings: all(&snapshot, "firing", "SELECT body FROM firings WHERE live = 1 ORDER BY id", ())?,
         nodes: all(&snapshot, "node", "SELECT body FROM nodes ORDER BY name", ())?,
         queue: all(&snapshot, "the merge queue", "SELECT body FROM merge_queue", ())?.pop(),
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,

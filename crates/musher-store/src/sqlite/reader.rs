@@ -4,10 +4,11 @@ use std::path::Path;
 
 use musher_core::change::TextKey;
 use musher_core::event::{Event, Happened, Logged};
-use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq, matches_prefix};
+use musher_core::id::{AgentId, ItemId, MissionId, RunId, ScheduleId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
+use musher_core::schedule::Firing;
 use musher_core::time::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
@@ -154,6 +155,11 @@ impl Reader for SqliteReader {
 
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
         self.one("run", "SELECT body FROM runs WHERE id = ?1", id.as_bytes())
+    }
+
+    fn firings_of(&self, schedule: ScheduleId, limit: u32) -> Result<Vec<Firing>, StoreError> {
+        let sql = "SELECT body FROM firings WHERE schedule = ?1 ORDER BY id DESC LIMIT ?2";
+        load::all(&self.conn, "firing", sql, (schedule.as_bytes(), limit))
     }
 
     fn find_missions(&self, typed: &str) -> Result<Vec<MissionId>, StoreError> {

@@ -32,6 +32,7 @@ pub(crate) mod reject;
 pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod run_host;
+pub(crate) mod schedule;
 pub(crate) mod send;
 pub(crate) mod sink;
 pub(crate) mod status;
@@ -65,6 +66,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Reject(args) => reject::run(&args, &cx).await,
         Command::Agent(command) => agent::run(&command, &cx).await,
         Command::Node(command) => node::run(&command, &cx).await,
+        Command::Schedule(command) => schedule::run(&command, &cx).await,
         Command::Logs(args) => logs::run(&args, &cx).await,
         Command::Diff(args) => diff::run(&args, &cx).await,
         Command::Explain(args) => explain::run(&args, &cx).await,

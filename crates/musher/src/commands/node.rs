@@ -9,7 +9,7 @@ use musher_server::client::{Client, ClientError};
 
 use crate::connect::Context;
 use crate::error::{Failure, Outcome};
-use crate::output::{self, Table, Tone};
+use crate::output::{self, Table, Tone, moment};
 
 /// Nodes: the machines that agents' programs work on, when those are others than this
 #[derive(Debug, clap::Subcommand)]
@@ -95,10 +95,4 @@ fn row(node: &AgentNode) -> Vec<(String, Tone)> {
         (node.heartbeat.map_or_else(|| "never".to_owned(), moment), Tone::Plain),
         (node.agents.join(", "), Tone::Plain),
     ]
-}
-
-/// To the second.
-fn moment(at: musher_core::time::Timestamp) -> String {
-    let text = at.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

@@ -175,8 +175,28 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::WatchesOverridden { count, by } => {
             plain(format!("{count} watch(es) overridden by {}", one_line(by, WIDE)))
         }
+        Happened::ScheduleFired { schedule, missed: 0, .. } => plain(format!("schedule {schedule} fires")),
+        Happened::ScheduleFired { schedule, missed, .. } => {
+            plain(format!("schedule {schedule} fires, for {missed} missed moment(s), too"))
+        }
+        Happened::ScheduleSkipped { schedule, count, why, .. } => {
+            quiet(format!("schedule {schedule} leaves {count} moment(s) out: {}", one_line(why, WIDE)))
+        }
+        Happened::ScheduleFinished { schedule, outcome, text, .. } => {
+            let said = format!("schedule {schedule}: {}: {}", outcome.replace('_', " "), one_line(text, WIDE));
+            if matches!(&**outcome, "failed" | "timed_out") { bad(said) } else { plain(said) }
+        }
+        Happened::SchedulePaused { schedule, why } => {
+            bad(format!("schedule {schedule} is paused: {}", one_line(why, WIDE)))
+        }
+        Happened::ScheduleEnabled { schedule, .. } => plain(format!("schedule {schedule} is enabled")),
+        Happened::ScheduleDisabled { schedule, why } => {
+            plain(format!("schedule {schedule} is disabled: {}", one_line(why, WIDE)))
+        }
         Happened::AgentOnline { name } => plain(format!("agent {name} takes work")),
         Happened::ItemMerging {}
+        | Happened::ScheduleDefined { .. }
+        | Happened::ScheduleReported { .. }
         | Happened::RunStarted { .. }
         | Happened::ApprovalWithdrawn { .. }
         | Happened::ResultSubmitted { .. }

@@ -20,6 +20,7 @@ mod orphans;
 mod planning;
 mod quotas;
 mod sandbox;
+mod schedules;
 mod sinks;
 mod spoken;
 mod tools;

@@ -85,6 +85,7 @@ fn look(state: &State) -> Sight {
         | EffectKind::PushBranch { .. }
         | EffectKind::Forge(_)
         | EffectKind::RunCheck { .. }
+        | EffectKind::PrepareFiring(_)
         | EffectKind::FetchUrl { .. } => Sort::Other,
     };
     Sight {

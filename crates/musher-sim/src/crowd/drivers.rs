@@ -90,6 +90,8 @@ impl Crowd {
 
     /// Starts a process, or attaches to it, or reads how it ended.
     fn start(&mut self, effect: &Effect, run: RunId, said: &mut Vec<Said>) {
+        // A run without an item is nobody's.
+        let Some(item) = effect.item else { return };
         let life = self.life;
         let known = self.processes.get_mut(&run).map(|process| {
             // What the last one was told and did not bring to disk, nobody knows.
@@ -102,7 +104,7 @@ impl Crowd {
             None => {
                 let process = Process {
                     effect: effect.id,
-                    item: effect.item.ok_or_else(|| Broken::simulator("a run of no item"))?,
+                    item,
                     used: Usage::default(),
                     said: Usage::default(),
                     told: Usage::default(),

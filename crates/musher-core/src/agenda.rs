@@ -26,6 +26,10 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(node) = state.first_silent() {
         return Some(Command::SilenceNode(node.into()));
     }
+    // Before anything else is done for the pull request: a note may say otherwise.
+    if let Some(item) = state.first_to_heed() {
+        return Some(Command::HeedComment(item));
+    }
     if let Some(item) = state.first_to_tend() {
         return Some(Command::TendPull(item));
     }

@@ -15,6 +15,7 @@ use crate::run::Run;
 use crate::sink::Sink;
 use crate::time::Timestamp;
 use crate::watch::Watch;
+use crate::webhook::Webhook;
 
 /// A long text that stays on disk until someone asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +72,8 @@ pub struct Change {
     pub sinks: Vec<Sink>,
     /// How far subscribers of the log have come, by their names.
     pub cursors: Vec<(Box<str>, Seq)>,
+    /// Webhooks that were taken.
+    pub webhooks: Vec<Webhook>,
     /// Accounts of quotas, new or changed.
     pub quotas: Vec<Account>,
     /// Texts, new or changed.
@@ -102,6 +105,7 @@ impl Change {
             && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
+            && self.webhooks.is_empty()
             && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
@@ -134,6 +138,7 @@ impl Change {
         self.nodes.extend(other.nodes);
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);
+        self.webhooks.extend(other.webhooks);
         self.quotas.extend(other.quotas);
         self.texts.extend(other.texts);
         self.gates.extend(other.gates);

@@ -214,6 +214,11 @@ pub enum Cut {
     },
     /// The merge would change nothing.
     Empty,
+    /// The target holds it already: it landed, and whoever landed it did not live, or was not told, to say so.
+    Landed {
+        /// The commit that it is there.
+        commit: Box<str>,
+    },
     /// Git could not do it.
     Failed {
         /// Git's words.
@@ -247,7 +252,8 @@ pub enum Landing {
     Landed,
     /// Someone else advanced it first.
     BaseMoved,
-    /// It is checked out somewhere and that checkout is not clean.
+    /// It must not be advanced now: it is checked out somewhere and that checkout is not clean, or it and the branch of the
+    /// remote have gone apart. A person has to look.
     BaseDirty {
         /// Where, and what.
         why: Box<str>,
@@ -389,8 +395,8 @@ pub enum Command {
     /// Sets a quota, or takes back what was set.
     SetQuota(crate::quota::Scope, crate::quota::Setting),
 
-    /// A webhook says that something has changed at the forge: whoever watches it looks at once.
-    HintForge(Hint),
+    /// A webhook of the forge, by its id, says what has changed there: whoever watches that looks at once.
+    TakeWebhook(Box<str>, Vec<Hint>),
 
     /// What came of an effect.
     Report(EffectId, Report),
@@ -417,6 +423,8 @@ pub enum Command {
     TendPull(ItemId),
     /// From musher to itself: this watch is to be looked at.
     LookAtWatch(WatchId),
+    /// From musher to itself: the oldest note among the comments on the pull request of this item is applied.
+    HeedComment(ItemId),
     /// From musher to itself: a member has left the batch, and the others go back into the queue.
     ReformBatch,
     /// From musher to itself: what is true of this mission now?
@@ -443,6 +451,8 @@ pub enum Answer {
     Item(ItemId),
     /// The messages that were read.
     Messages(Vec<Message>),
+    /// What became of a webhook.
+    Webhook(crate::webhook::Heard),
 }
 
 /// Why a command was refused. Nothing has changed.

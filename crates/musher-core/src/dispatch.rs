@@ -173,6 +173,11 @@ fn code_of(removed: &Removed) -> WaitCode {
     }
 }
 
+/// Whether an agent suits items of a class, and nothing but its place keeps it from one.
+pub(crate) fn could_take(state: &State, class: &Class, agent: &Agent) -> bool {
+    unfit(state, class, agent).is_none()
+}
+
 /// A mission whose first ready item finds no agent for a reason that it was not told of yet.
 pub fn changed_answer(state: &State) -> Option<(ItemId, WaitCode)> {
     state.ready().leads().find_map(|class| {

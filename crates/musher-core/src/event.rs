@@ -7,17 +7,17 @@ use crate::effect::{Stop, When};
 use crate::id::{AgentId, ItemId, MissionId, RequestId, RunId, Seq};
 use crate::item::Phase;
 use crate::quota::Cap;
-use crate::run::{FailureClass, Limit, Usage};
+use crate::run::{FailureClass, Limit, Usage, is_default};
 use crate::time::Timestamp;
 
 // One list makes the enum and the documentation, so that they cannot differ.
 macro_rules! catalogue {
-    ($($doc:literal $variant:ident $name:literal { $($field:ident : $ty:ty = $fdoc:literal),* $(,)? })+) => {
+    ($($doc:literal $variant:ident $name:literal { $($(#[$attribute:meta])* $field:ident : $ty:ty = $fdoc:literal),* $(,)? })+) => {
         /// What happened, with its particulars. The names are part of the public API.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind", content = "body")]
         pub enum Happened {
-            $( #[doc = $doc] #[serde(rename = $name)] $variant { $(#[doc = $fdoc] $field: $ty),* }, )+
+            $( #[doc = $doc] #[serde(rename = $name)] $variant { $(#[doc = $fdoc] $(#[$attribute])* $field: $ty),* }, )+
         }
 
         impl Happened {
@@ -171,8 +171,8 @@ catalogue! {
     QuotaWarning "quota_warning" { scope: Box<str> = "whose: workspace, mission:ID, agent:NAME, model:NAME or run:ID", cap: Cap = "which limit", used: u64 = "what is used: tokens, runs, or millionths of a dollar", limit: u64 = "the limit, in the same unit" }
     "A quota is used up: from now on it refuses, and what is at work under it is stopped."
     QuotaExceeded "quota_exceeded" { scope: Box<str> = "whose: workspace, mission:ID, agent:NAME, model:NAME or run:ID", cap: Cap = "which limit", used: u64 = "what is used: tokens, runs, or millionths of a dollar", limit: u64 = "the limit, in the same unit" }
-    "The end of a run gave something back to its agent or its model."
-    QuotaReturned "quota_returned" { scope: Box<str> = "agent:NAME or model:NAME", tokens: u64 = "tokens", jobs: u64 = "1 when it never started" }
+    "The end of a run gave something back to its agent or its model, or a pull request that was not opened to the repository."
+    QuotaReturned "quota_returned" { scope: Box<str> = "agent:NAME, model:NAME or repo", tokens: u64 = "tokens", jobs: u64 = "1 when it never started", #[serde(default, skip_serializing_if = "is_default")] pulls: u64 = "1 when the forge did not open it, or it was there before" }
     "A person set a quota, or took back what was set."
     QuotaSet "quota_set" { scope: Box<str> = "whose: workspace, repo, mission:ID, agent:NAME or model:NAME", key: Box<str> = "which limit", value: Box<str> = "the limit in its unit (tokens, runs, seconds, millionths of a dollar), `unlimited` or `default`" }
     "Tokens or money were used."
@@ -230,6 +230,8 @@ catalogue! {
     PullMerged "pull_merged" { number: u64 = "its number", commit: Box<str> = "the commit in the base" }
     "Somebody closed the pull request without a merge."
     PullClosed "pull_closed" { number: u64 = "its number" }
+    "Somebody who is not trusted has written a note to musher on a pull request; it was not obeyed. Said once of each."
+    CommentDisobeyed "comment_disobeyed" { number: u64 = "the pull request's number", author: Box<str> = "who" }
     "Failed checks of a head commit run again, once."
     ChecksRerun "checks_rerun" { head: Box<str> = "the commit", checks: Box<[Box<str>]> = "their names", started: bool = "whether the forge runs them" }
     "What a watch looks for has happened; said again only when it has gone away in between."

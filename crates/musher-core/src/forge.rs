@@ -117,6 +117,9 @@ pub enum ForgeAnswer {
         url: Box<str>,
         /// Whether it is a draft: not every repository has them.
         draft: bool,
+        /// Whether it was there before, opened by somebody else.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        adopted: bool,
     },
     /// Everything that there is to know of it now.
     PullLooked(Box<PullSeen>),

@@ -92,6 +92,25 @@ pub(crate) fn ask(item: &Item, run: &Run, text: &str, cx: &mut Context) -> Resul
     Ok(Change { answer: Answer::Help(id), runs: vec![row], events: vec![event], ..Change::default() })
 }
 
+/// What agents ask is answered by people, and once: `earlier` says how it was answered before, if it was.
+///
+/// # Errors
+/// An agent answers, or somebody has.
+pub(crate) fn answered_once_by_a_person(id: RequestId, earlier: Option<String>, cx: &Context) -> Result<(), Refused> {
+    if let Actor::Run(_) = cx.actor {
+        return Err(Refused::Invalid {
+            what: "an agent cannot answer what agents ask".to_owned(),
+            fix: "a person answers: `musher inbox`".to_owned(),
+        });
+    }
+    earlier.map_or(Ok(()), |earlier| {
+        Err(Refused::Conflict {
+            what: format!("request `{}` was {earlier}", id.short()),
+            fix: "a request is answered once; `musher send` reaches the agent with anything else",
+        })
+    })
+}
+
 /// Somebody answers. Counts once.
 ///
 /// # Errors
@@ -105,18 +124,8 @@ pub fn answer(state: &State, id: RequestId, text: &str, cx: &mut Context) -> Res
         });
     }
     let (run, request) = find(state, id).ok_or_else(not_found)?;
-    if let Actor::Run(_) = cx.actor {
-        return Err(Refused::Invalid {
-            what: "an agent cannot answer what agents ask".to_owned(),
-            fix: "a person answers: `musher inbox`".to_owned(),
-        });
-    }
-    if let Some(answer) = &request.answer {
-        return Err(Refused::Conflict {
-            what: format!("request `{}` was answered by {} at {}", id.short(), answer.by, answer.at),
-            fix: "a request is answered once; `musher send` reaches the agent with anything else",
-        });
-    }
+    let earlier = request.answer.as_ref().map(|answer| format!("answered by {} at {}", answer.by, answer.at));
+    answered_once_by_a_person(id, earlier, cx)?;
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST {
         return Err(Refused::Invalid {

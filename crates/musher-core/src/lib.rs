@@ -48,3 +48,5 @@ pub mod tool;
 pub mod verify;
 pub mod wait;
 pub mod watch;
+pub mod webhook;
+pub mod workflow;

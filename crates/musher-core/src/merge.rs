@@ -5,12 +5,12 @@ mod course;
 mod overlap;
 mod queue;
 
-pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Tried};
+pub use batch::{BATCH_MAX, Batch, End, Link, Member, Plan, Stand, Tried};
 pub use course::is_broken;
 pub(crate) use course::is_member;
 pub(crate) use overlap::remember;
 pub use overlap::{Overlap, REMEMBERED};
-pub use queue::{MergeQueue, eject, pause, resume, retry};
+pub use queue::{Ejected, MergeQueue, eject, pause, resume, retry};
 
 use std::time::Duration;
 
@@ -155,6 +155,11 @@ fn cut_off(
             let row = Item { state: ItemState::Merging(MergeStage::Rebasing), updated_at: cx.now, ..item.clone() };
             change.effects.push(cx.effect(row.id, EffectKind::Rebase));
             change.items.push(row);
+            change.queue = Some(Box::new(with(state, None)));
+            Ok(change)
+        }
+        Some(Cut::Landed { commit }) => {
+            change.extend(done(state, item.clone(), commit, cx)?);
             change.queue = Some(Box::new(with(state, None)));
             Ok(change)
         }

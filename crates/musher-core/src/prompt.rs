@@ -4,6 +4,12 @@ use crate::item::{Fix, Item};
 use crate::run::Purpose;
 
 mod planning;
+mod template;
+
+pub use template::{Fault, Template, Values};
+
+/// The longest prompt of a project, in bytes.
+pub const LONGEST_PROMPT: usize = 64 << 10;
 
 /// The most of a dependency's summary that a prompt carries, in characters.
 pub const SUMMARY_CHARS: usize = 2_000;
@@ -46,6 +52,8 @@ pub struct Overlap {
 pub struct Parts {
     /// The item's body, exactly as written.
     pub body: String,
+    /// What the project tells its agents first: a template.
+    pub prompt: Option<String>,
     /// What its dependencies left behind.
     pub results: Vec<Result>,
     /// What a failed attempt left.
@@ -66,7 +74,7 @@ pub struct Parts {
 
 /// Writes the prompt of a run.
 pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
-    let mut text = format!("{}\n\n{}", item.title, parts.body);
+    let mut text = opening(item, purpose, parts);
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -119,6 +127,26 @@ pub fn render(item: &Item, purpose: Purpose, parts: &Parts) -> String {
          change.",
     );
     text
+}
+
+/// What the project says, and the item's title and text, unless the project has said those.
+fn opening(item: &Item, purpose: Purpose, parts: &Parts) -> String {
+    let own = format!("{}\n\n{}", item.title, parts.body);
+    let prompt = match purpose {
+        Purpose::Work | Purpose::Resolve => parts.prompt.as_deref(),
+        Purpose::Plan | Purpose::Review => None,
+    };
+    // It was read when it was configured.
+    let Some(template) = prompt.and_then(|text| Template::parse(text).ok()) else { return own };
+    let said = template.render(&Values {
+        identifier: item.issue.as_ref().map_or_else(|| item.key.to_string(), ToString::to_string),
+        title: &item.title,
+        description: &parts.body,
+        labels: item.labels.join(", "),
+        attempt: (item.attempts > 0).then_some(item.attempts),
+    });
+    let said = said.trim();
+    if template.tells_description() { said.to_owned() } else { format!("{said}\n\n{own}") }
 }
 
 /// How an agent with musher's tools reports.

@@ -5,13 +5,17 @@ use serde::{Deserialize, Serialize};
 use crate::effect::EffectKind;
 use crate::forge::{ForgeWork, PullState};
 use crate::id::{ItemId, MissionId};
+use crate::item::Item;
 use crate::time::Timestamp;
 use crate::watch::Looks;
 
+mod comment;
 mod look;
 mod mend;
 mod tend;
 
+pub(crate) use comment::heed;
+pub use comment::{Remark, note_of};
 pub(crate) use look::{answered, refused};
 pub use mend::{CI_FIXES_OF_ITEM, rebased};
 pub(crate) use tend::{deliver, failed, hinted, pushed, tend};
@@ -47,19 +51,42 @@ pub struct Pull {
     /// When it is looked at.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub looks: Looks,
+    /// Whether a look has found what no webhook had told of: it is looked at as if there were none, until one comes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untold: bool,
     /// What was tried against red checks.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub ci: CiFixes,
     /// Reviews and findings that a fix run was told of, by the forge's names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<Box<str>>,
-    /// The last comment that was read as a note.
+    /// The last comment that was read.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub read_to: u64,
+    /// The day of the repository's account that its opening is counted on; 0 = on none.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub counted_on: u64,
+    /// Notes among the comments that are not applied yet, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+    /// Who has written a note without being obeyed, and was named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disobeyed: Vec<Box<str>>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// What is done to a pull request next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next<'a> {
+    /// Its branch is pushed, to this head.
+    Push(&'a str),
+    /// It is opened.
+    Open,
+    /// The one of this number is looked at.
+    Look(u64),
 }
 
 /// What was tried against red checks.
@@ -80,6 +107,15 @@ pub struct CiFixes {
 }
 
 impl Pull {
+    /// What is done to it next, when it is due.
+    pub(crate) fn next<'a>(&self, item: &'a Item) -> Next<'a> {
+        match (&item.head, self.number) {
+            (Some(head), _) if self.pushed.as_ref() != Some(head) => Next::Push(head),
+            (_, None) => Next::Open,
+            (_, Some(number)) => Next::Look(number),
+        }
+    }
+
     /// Its name in words: `#7`.
     pub fn name(&self) -> String {
         self.number.map_or_else(|| "the pull request".to_owned(), |number| format!("pull request #{number}"))

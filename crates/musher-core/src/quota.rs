@@ -18,6 +18,7 @@ mod account;
 mod books;
 mod charge;
 mod check;
+mod opening;
 pub mod period;
 mod set;
 mod sheet;
@@ -28,6 +29,7 @@ pub(crate) use books::{budget, heals, micro_usd};
 pub use charge::{Share, charge};
 pub use check::{Denied, check, run_secs};
 pub(crate) use check::{of_all, of_its_own};
+pub(crate) use opening::{may_open, open, unopen};
 pub use set::{Setting, set};
 pub use sheet::{Line, Origin, allowed_models, sheet};
 
@@ -67,7 +69,7 @@ impl Scope {
     pub const fn caps(&self) -> &'static [Cap] {
         match self {
             Self::Workspace => &[Cap::DailyUsd],
-            Self::Repo => &[Cap::CooldownAfterFailure],
+            Self::Repo => &[Cap::DailyPrs, Cap::CooldownAfterFailure],
             Self::Mission(_) => &[Cap::Usd, Cap::Tokens],
             Self::Agent(_) => &[Cap::DailyTokens, Cap::DailyJobs, Cap::ConcurrentJobs, Cap::MaxRunDuration],
             Self::Model(_) => &[Cap::DailyTokens, Cap::HourlyRequests, Cap::DailyUsd],
@@ -130,6 +132,8 @@ pub enum Cap {
     HourlyRequests,
     /// Dollars a day.
     DailyUsd,
+    /// Pull requests that are opened on a day.
+    DailyPrs,
     /// How long nothing begins after a run has failed.
     CooldownAfterFailure,
     /// Dollars in all.
@@ -141,7 +145,7 @@ pub enum Cap {
 /// What the number of a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Tokens, or runs.
+    /// Tokens, runs, or pull requests.
     Count,
     /// Seconds.
     Seconds,
@@ -172,6 +176,7 @@ impl Cap {
             Self::MaxRunDuration => "max_run_duration",
             Self::HourlyRequests => "hourly_requests",
             Self::DailyUsd => "daily_usd",
+            Self::DailyPrs => "daily_prs",
             Self::CooldownAfterFailure => "cooldown_after_failure",
             Self::Usd => "usd",
             Self::Tokens => "tokens",
@@ -181,9 +186,12 @@ impl Cap {
     /// What its number counts.
     pub const fn unit(self) -> Unit {
         match self {
-            Self::DailyTokens | Self::DailyJobs | Self::ConcurrentJobs | Self::HourlyRequests | Self::Tokens => {
-                Unit::Count
-            }
+            Self::DailyTokens
+            | Self::DailyJobs
+            | Self::ConcurrentJobs
+            | Self::HourlyRequests
+            | Self::DailyPrs
+            | Self::Tokens => Unit::Count,
             Self::MaxRunDuration | Self::CooldownAfterFailure => Unit::Seconds,
             Self::DailyUsd | Self::Usd => Unit::MicroUsd,
         }
@@ -201,7 +209,7 @@ impl Cap {
     /// For how long what was used counts.
     pub const fn lasts(self) -> Lasts {
         match self {
-            Self::DailyTokens | Self::DailyJobs | Self::DailyUsd => Lasts::Day,
+            Self::DailyTokens | Self::DailyJobs | Self::DailyUsd | Self::DailyPrs => Lasts::Day,
             Self::HourlyRequests => Lasts::Hour,
             Self::Usd | Self::Tokens => Lasts::Always,
             Self::ConcurrentJobs | Self::MaxRunDuration | Self::CooldownAfterFailure => Lasts::Not,

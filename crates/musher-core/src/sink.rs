@@ -39,6 +39,8 @@ pub enum SinkKind {
     Webhook,
     /// A line of JSON an event, in a file.
     File,
+    /// Notifications on the desktop of whoever runs the daemon.
+    Desktop,
 }
 
 impl SinkKind {
@@ -47,15 +49,16 @@ impl SinkKind {
         match self {
             Self::Webhook => "webhook",
             Self::File => "file",
+            Self::Desktop => "desktop",
         }
     }
 
     /// Whether an event is ever given up. A receiver may choke on one event and take the next; a disk that takes no line
-    /// takes none after it either, so lines wait.
+    /// takes none after it either, so lines wait; nor does a desktop that is not there.
     const fn gives_up(self) -> bool {
         match self {
             Self::Webhook => true,
-            Self::File => false,
+            Self::File | Self::Desktop => false,
         }
     }
 }
@@ -167,6 +170,13 @@ pub fn backoff(failures: u32, retry_after_secs: Option<u64>, entropy: &mut Entro
     let asked = Duration::from_secs(retry_after_secs.unwrap_or(0)).min(LONGEST_ASKED);
     own.max(asked)
 }
+
+/// The events that ask a person for something: what a desktop shows if its `kinds` name nothing else.
+pub const ASKING: [&str; 3] = ["mission_help_requested", "help_requested", "approval_requested"];
+
+/// The events that settle what was asked, one way or another: a desktop takes back what it shows for it.
+pub const SETTLING: [&str; 5] =
+    ["mission_help_retired", "help_answered", "approval_decided", "approval_withdrawn", "run_finished"];
 
 /// Which events a sink wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -310,8 +320,10 @@ mod tests {
         ] {
             assert_eq!(wanted.lets_through(event), sent, "{wanted:?} {:?}", event.happened);
         }
+        let is_event = |name: &str| crate::event::CATALOGUE.iter().any(|(known, ..)| *known == name);
         for name in ["delivery_failed", "delivery_recovered", "delivery_dead_lettered"] {
-            assert!(is_about_deliveries(name) && crate::event::CATALOGUE.iter().any(|(known, ..)| *known == name));
+            assert!(is_about_deliveries(name) && is_event(name));
         }
+        assert!(ASKING.iter().chain(&SETTLING).all(|name| is_event(name)));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Rows change by [`State::apply`] alone; every index is derived from rows, here, and rebuilt at start.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -20,6 +21,7 @@ use crate::run::{Run, Usage};
 use crate::sink::Sink;
 use crate::time::Timestamp;
 use crate::watch::Watch;
+use crate::webhook::{Webhook, Webhooks};
 
 mod check;
 mod index;
@@ -77,6 +79,8 @@ pub struct World {
     pub sinks: Vec<Sink>,
     /// How far subscribers of the log have come, by their names.
     pub cursors: Vec<(Box<str>, Seq)>,
+    /// The newest webhooks that were taken, oldest first.
+    pub webhooks: Vec<Webhook>,
     /// Open effects, oldest first.
     pub effects: Vec<Effect>,
     /// What is used of quotas, and what operators have set.
@@ -184,6 +188,7 @@ pub struct State {
     nodes: Nodes,
     sinks: BTreeMap<Box<str>, Sink>,
     cursors: BTreeMap<Box<str>, Seq>,
+    webhooks: Webhooks,
     agent_names: BTreeMap<Box<str>, AgentId>,
     books: Books,
     effects: BTreeMap<EffectId, Effect>,
@@ -223,10 +228,14 @@ pub struct State {
     watches_of: BTreeMap<ItemId, BTreeSet<WatchId>>,
     /// The open watches of each mission.
     watched: BTreeMap<MissionId, BTreeSet<WatchId>>,
-    /// Items whose pull request is due.
+    /// Items whose pull request is due, but for those that are to be opened.
     to_tend: BTreeSet<ItemId>,
+    /// Items whose pull request is to be opened: first those of the day on which they were counted last.
+    to_open: BTreeSet<(Reverse<u64>, ItemId)>,
     /// Watches that are due.
     to_look_at: BTreeSet<WatchId>,
+    /// Items whose pull request has notes that are not applied yet.
+    to_heed: BTreeSet<ItemId>,
     /// The moments of those timers that have just one each.
     armed: BTreeMap<Timer, Timestamp>,
     dispatch_due: bool,
@@ -249,6 +258,7 @@ impl State {
         let change =
             Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
         let change = Change { nodes: world.nodes, sinks: world.sinks, cursors: world.cursors, ..change };
+        let change = Change { webhooks: world.webhooks, ..change };
         state.apply(change);
         state.items.reserve(items.len());
         for row in items {
@@ -388,6 +398,11 @@ impl State {
     /// The open effects of an item.
     pub fn effects_of(&self, item: ItemId) -> impl Iterator<Item = &Effect> {
         self.effects_of.get(&item).into_iter().flatten().filter_map(|id| self.effects.get(id))
+    }
+
+    /// The webhooks that are remembered.
+    pub fn webhooks(&self) -> &Webhooks {
+        &self.webhooks
     }
 
     /// What a gate once said of a tree.
@@ -575,7 +590,7 @@ impl State {
                 }
                 Timer::Pull(id) => {
                     self.armed.remove(&timer);
-                    self.to_tend.insert(id);
+                    self.index_to_tend(id);
                 }
                 Timer::Watch(id) => {
                     self.armed.remove(&timer);
@@ -638,6 +653,7 @@ impl State {
         }
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
+        change.webhooks.into_iter().for_each(|webhook| self.webhooks.remember(webhook));
         for row in change.missions {
             self.put_mission(row);
         }

@@ -13,6 +13,7 @@ use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
     agent, approval, help, item, merge, mission, node, note, orphan, pull, quota, review, sink, tool, verify, watch,
+    webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -47,23 +48,20 @@ impl Context<'_> {
 
     /// An event about an agent, whatever it works on.
     pub fn about_agent(&self, agent: AgentId, happened: Happened) -> Event {
-        Event {
-            at: self.now,
-            actor: self.actor.text().into(),
-            mission: None,
-            item: None,
-            agent: Some(agent),
-            run: None,
-            happened,
-        }
+        Event { agent: Some(agent), ..self.event(happened) }
     }
 
     /// An event about a mission.
     pub fn about_mission(&self, mission: MissionId, happened: Happened) -> Event {
+        Event { mission: Some(mission), ..self.event(happened) }
+    }
+
+    /// An event about nothing of these: the daemon, a sink, the merge queue.
+    pub fn event(&self, happened: Happened) -> Event {
         Event {
             at: self.now,
             actor: self.actor.text().into(),
-            mission: Some(mission),
+            mission: None,
             item: None,
             agent: None,
             run: None,
@@ -142,7 +140,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::UseTool(run, tool) => tool::used(state, *run, tool, cx),
         Command::SetQuota(scope, setting) => quota::set(state, scope, setting, cx),
 
-        Command::HintForge(hint) => Ok(pull::hinted(state, hint, cx)),
+        Command::TakeWebhook(delivery, hints) => Ok(webhook::take(state, delivery, hints, cx)),
         Command::Report(effect, report) => reported(state, *effect, report, cx),
 
         Command::PromoteItem(id) => item::promote(state, *id, cx),
@@ -156,6 +154,7 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
         Command::TendPull(id) => pull::tend(state, *id, cx),
         Command::LookAtWatch(id) => watch::look(state, *id, cx),
+        Command::HeedComment(id) => pull::heed(state, *id, cx),
         Command::ReformBatch => merge::reform(state, cx),
         Command::JudgeMission(id) => mission::judge(state, *id, cx),
         Command::NoteDispatch(id, code) => crate::dispatch::note_answer(state, *id, *code, cx),
@@ -263,15 +262,7 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
 }
 
 fn started(missions: u32, attached: u32, effects: u32, cx: &Context) -> Change {
-    let event = Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: None,
-        run: None,
-        happened: Happened::DaemonStarted { missions, attached, effects },
-    };
+    let event = cx.event(Happened::DaemonStarted { missions, attached, effects });
     Change { events: vec![event], ..Change::default() }
 }
 
@@ -279,14 +270,6 @@ fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &Cont
     if state.is_configured() && state.settings() == settings {
         return Change::default();
     }
-    let event = Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: None,
-        run: None,
-        happened: Happened::SettingsChanged {},
-    };
+    let event = cx.event(Happened::SettingsChanged {});
     Change { settings: Some(Box::new(settings.clone())), events: vec![event], ..Change::default() }
 }

@@ -8,14 +8,19 @@ use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::MissionState;
 use crate::node;
-use crate::quota::Denied;
+use crate::quota::{Cap, Denied};
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
 use crate::watch::{Watch, WatchKind};
 
+mod agents;
 mod limited;
+mod survey;
+
+pub use agents::of_agent;
 
 pub(crate) use limited::resting;
+pub use survey::{Group, Survey, survey};
 
 /// What an item waits for. The codes are stable: scripts rely on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,7 +54,7 @@ pub enum WaitCode {
     Watch,
     /// Its turn in the merge queue.
     MergeQueue,
-    /// The checkout of the base is not clean.
+    /// The checkout of the base is not clean, or the base and that of the remote have gone apart.
     BaseDirty,
     /// An operator took it out.
     Held,
@@ -98,13 +103,22 @@ pub struct Wait {
     pub code: WaitCode,
     /// In words, with names and numbers; what would help, if anything does, follows the first semicolon.
     pub text: String,
+    /// The same in a few words, without what would help and without the moment in `until`: `waits for api`, `2 agents busy`.
+    /// Items that wait for the same have the same words.
+    #[serde(default)]
+    pub brief: String,
     /// When it ends by itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
-fn wait(code: WaitCode, text: impl Into<String>) -> Wait {
-    Wait { code, text: text.into(), until: None }
+fn wait(code: WaitCode, brief: impl Into<String>, text: impl Into<String>) -> Wait {
+    Wait { code, text: text.into(), brief: brief.into(), until: None }
+}
+
+/// A number of things, in words.
+fn many(count: u32, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Every reason why an item does not go on; none when it is at work, done or given up.
@@ -129,14 +143,19 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         ItemState::Merging(stage) => waits.extend(merging(state, item, stage)),
         ItemState::Blocked(reason) => waits.push(wait(
             WaitCode::Blocked,
+            reason.text(),
             format!("{}; `musher item retry {}` gives it a fresh start", reason.text(), item.id.short()),
         )),
         ItemState::Failed(reason) => waits.push(wait(
             WaitCode::Blocked,
+            &**reason,
             format!("{reason}; `musher item retry {}` gives it a fresh start", item.id.short()),
         )),
-        ItemState::Held { reason, .. } => waits
-            .push(wait(WaitCode::Held, format!("{reason}; `musher item release {}` puts it back", item.id.short()))),
+        ItemState::Held { reason, .. } => waits.push(wait(
+            WaitCode::Held,
+            format!("held: {reason}"),
+            format!("{reason}; `musher item release {}` puts it back", item.id.short()),
+        )),
         ItemState::Assigned
         | ItemState::Running
         | ItemState::Verifying
@@ -151,12 +170,28 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
 /// An operator lets nothing new begin for it.
 fn frozen(item: &Item) -> Option<Wait> {
     let why = item.frozen.as_deref()?;
-    Some(wait(WaitCode::Held, format!("frozen: {why}; `musher item release {}` lets it go on", item.id.short())))
+    let text = format!("frozen: {why}; `musher item release {}` lets it go on", item.id.short());
+    Some(wait(WaitCode::Held, format!("frozen: {why}"), text))
 }
 
 fn dependency(on: &Item) -> Wait {
     let id = on.id.short();
-    let then = match on.phase() {
+    let (key, phase) = (&on.key, on.phase());
+    let brief = match phase {
+        Phase::Failed | Phase::Cancelled | Phase::Blocked | Phase::Held => {
+            format!("waits for {key}, which is {}", phase.name())
+        }
+        Phase::Pending
+        | Phase::Ready
+        | Phase::Assigned
+        | Phase::Running
+        | Phase::Verifying
+        | Phase::Waiting
+        | Phase::Merging
+        | Phase::MergeFailed
+        | Phase::Done => format!("waits for {key}"),
+    };
+    let then = match phase {
         Phase::Failed | Phase::Cancelled => {
             format!(", so it will not be done; `musher item skip {id}` counts it as done")
         }
@@ -171,7 +206,7 @@ fn dependency(on: &Item) -> Wait {
         | Phase::MergeFailed
         | Phase::Done => String::new(),
     };
-    wait(WaitCode::Dependency, format!("depends on {}, which is {}{then}", on.key, on.phase().name()))
+    wait(WaitCode::Dependency, brief, format!("depends on {key}, which is {}{then}", phase.name()))
 }
 
 /// Something outside that it waits for, and what was last seen of it.
@@ -186,29 +221,42 @@ fn outside(watch: &Watch) -> Wait {
     };
     let last = watch.looks.error.as_deref().or(watch.text.as_deref()).map(|t| format!(" ({t})")).unwrap_or_default();
     let help = format!("; `musher mission note {} resume` goes on without that", watch.mission.short());
-    Wait { code: WaitCode::Watch, text: format!("{what}{last}{help}"), until: watch.looks.due }
+    let brief = what.replacen("waits until", "until", 1);
+    Wait { code: WaitCode::Watch, text: format!("{what}{last}{help}"), brief, until: watch.looks.due }
 }
 
 /// Its pull request, and each of its watches that is open.
 fn followed(state: &State, item: &Item) -> Vec<Wait> {
-    let Some(pull) = state.pull(item.id) else { return vec![wait(WaitCode::Watch, "its pull request is being made")] };
+    let made = "its pull request is being made";
+    let Some(pull) = state.pull(item.id) else { return vec![wait(WaitCode::Watch, made, made)] };
+    if let Some(denied) = state.is_kept_closed(item.id) {
+        let text = format!("{denied}; `musher quota set repo daily_prs LIMIT` allows more");
+        let until = state.books().repo().and_then(|account| account.ends(Cap::DailyPrs));
+        return vec![Wait { code: WaitCode::Quota, text, brief: format!("quota: {denied}"), until }];
+    }
     let until = pull.looks.due;
+    let watch = |brief: String, text: String| Wait { code: WaitCode::Watch, text, brief, until };
     if let Some(error) = &pull.looks.error {
-        return vec![Wait { code: WaitCode::Watch, text: format!("{}: {error}", pull.name()), until }];
+        return vec![watch(format!("{} cannot be seen", pull.name()), format!("{}: {error}", pull.name()))];
     }
-    if pull.number.is_none() {
-        return vec![Wait { code: WaitCode::Watch, text: "its pull request is being made".to_owned(), until }];
-    }
+    let Some(number) = pull.number else { return vec![watch(made.to_owned(), made.to_owned())] };
     let open = state.watches_of(item.id).filter(|watch| watch.kind.is_of_pull() && watch.status.is_open());
     let mut waits: Vec<Wait> = open
-        .map(|watch| {
-            let seen = watch.text.as_deref().unwrap_or("not looked at yet");
-            Wait { code: WaitCode::Watch, text: format!("{}: {seen}", watch.kind.name()), until }
+        .map(|open| {
+            let seen = open.text.as_deref().unwrap_or("not looked at yet");
+            let what = match &open.kind {
+                WatchKind::PrChecks => "checks",
+                WatchKind::BotComments => "bot comments",
+                WatchKind::ReviewComments => "review comments",
+                WatchKind::Mergeability => "mergeability",
+                WatchKind::IssueClosed(_) | WatchKind::Command(_) | WatchKind::Url(_) => open.kind.name(),
+            };
+            watch(format!("{what} of #{number}"), format!("{}: {seen}", open.kind.name()))
         })
         .collect();
     if waits.is_empty() {
         let who = if pull.queued { "the forge merges it" } else { "it is ready, and somebody must merge it" };
-        waits.push(Wait { code: WaitCode::Watch, text: format!("{} ({}): {who}", pull.name(), pull.url), until });
+        waits.push(watch(format!("merge of #{number}"), format!("{} ({}): {who}", pull.name(), pull.url)));
     }
     waits
 }
@@ -227,19 +275,21 @@ fn of_its_mission(state: &State, item: &Item) -> Option<Wait> {
         | MissionState::Cancelled => return None,
     };
     let why = mission.row.blocked_reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-    Some(wait(WaitCode::Paused, format!("its mission is {}{why}{help}", mission.row.state.name().replace('_', " "))))
+    let is = format!("its mission is {}", mission.row.state.name().replace('_', " "));
+    Some(wait(WaitCode::Paused, is.clone(), format!("{is}{why}{help}")))
 }
 
 fn ready(state: &State, item: &Item) -> Vec<Wait> {
     let mut waits = Vec::new();
     if let Some(until) = item.not_before.filter(|_| !dispatch::is_in_ready_index(state, item)) {
         let why = item.last_error.as_deref().unwrap_or("its last run failed");
-        let (code, text) = if item.no_room {
-            (WaitCode::Disk, format!("{why}; musher looks again at {until}"))
+        let next = item.attempts + 1;
+        let (code, brief, text) = if item.no_room {
+            (WaitCode::Disk, "no room on the disk".to_owned(), format!("{why}; musher looks again at {until}"))
         } else {
-            (WaitCode::NotBefore, format!("attempt {} starts at {until}; after: {why}", item.attempts + 1))
+            (WaitCode::NotBefore, format!("attempt {next}"), format!("attempt {next} starts at {until}; after: {why}"))
         };
-        waits.push(Wait { code, text, until: Some(until) });
+        waits.push(Wait { code, text, brief, until: Some(until) });
     }
     if let Some(mission) = state.mission(item.mission) {
         if mission.free_slots() == 0 {
@@ -248,24 +298,27 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
                 "its mission has {n} item(s) at work, as many as it may; it starts when one of them ends, and \
                  `max_parallel_items` of the next plan may be higher"
             );
-            waits.push(wait(WaitCode::ParallelLimit, text));
+            waits.push(wait(WaitCode::ParallelLimit, format!("its mission has {n} at work"), text));
         }
         if let Some(cap) = mission.cap_reached() {
             let id = mission.row.id.short();
             let key = if cap == Denied::MissionUsd { "usd" } else { "tokens" };
             let text = format!("{cap}; `musher quota set mission:{id} {key} LIMIT` allows more");
-            waits.push(wait(WaitCode::Quota, text));
+            waits.push(wait(WaitCode::Quota, format!("quota: {cap}"), text));
         }
     }
     if !state.runs_of(item.id).is_empty() {
-        waits.push(wait(WaitCode::Lease, "its earlier run is not ended yet; it goes on by itself then"));
+        let text = "its earlier run is not ended yet; it goes on by itself then";
+        waits.push(wait(WaitCode::Lease, "its earlier run is not ended yet", text));
     }
     if item.worktree == Worktree::Removing {
-        waits.push(wait(WaitCode::Lease, "its earlier worktree is being removed; it goes on by itself then"));
+        let text = "its earlier worktree is being removed; it goes on by itself then";
+        waits.push(wait(WaitCode::Lease, "its earlier worktree is being removed", text));
     }
     if let Some(other) = dispatch::overlapping(state, item) {
         waits.push(wait(
             WaitCode::TouchesOverlap,
+            format!("{} is at work on the same files", other.key),
             format!("{} is at work on the same files; it starts when that one is done", other.key),
         ));
     }
@@ -277,7 +330,8 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
         } else {
             removed.denied.values().flatten().min().copied().filter(|_| code == WaitCode::Quota)
         };
-        waits.push(Wait { code, text: no_agent_text(state, code, &removed), until });
+        let text = no_agent_text(state, code, &removed);
+        waits.push(Wait { code, text, brief: agents::brief(code, &removed), until });
     }
     waits
 }
@@ -346,6 +400,7 @@ fn approval(item: &Item) -> Wait {
     let why = item.last_error.as_deref().map(|e| format!(" ({e})")).unwrap_or_default();
     wait(
         WaitCode::Approval,
+        "approval by a person",
         format!("a person must say yes{why}; `musher approve {id}` or `musher reject {id} \"WHY\"`"),
     )
 }
@@ -355,7 +410,8 @@ fn review(state: &State, item: &Item) -> Wait {
     let yes = format!("`musher approve {id}` or `musher reject {id} \"WHY\"`");
     if let Some(run) = item.review_run.and_then(|r| state.run(r)) {
         let name = state.agent(run.agent).map(|a| a.spec.name.to_string()).unwrap_or_default();
-        return wait(WaitCode::Review, format!("{name} is reviewing it; a person may decide first: {yes}"));
+        let brief = format!("review by {name}");
+        return wait(WaitCode::Review, brief, format!("{name} is reviewing it; a person may decide first: {yes}"));
     }
     if let Some(limited) = item.limited.as_deref().filter(|_| state.is_parked(item)) {
         return limited::of_review(state, item, limited);
@@ -364,12 +420,18 @@ fn review(state: &State, item: &Item) -> Wait {
     if let Some(removed) = removed {
         let text = format!("no reviewer is free ({}); a person may decide: {yes}", removed.text());
         let until = removed.denied.values().flatten().min().copied();
-        return Wait { code: WaitCode::Review, text, until };
+        let brief = "review: no reviewer is free".to_owned();
+        return Wait { code: WaitCode::Review, text, brief, until };
     }
     if dispatch::has_reviewer(state, item) {
-        wait(WaitCode::Review, format!("no reviewer is free; a person may decide: {yes}"))
+        let text = format!("no reviewer is free; a person may decide: {yes}");
+        wait(WaitCode::Review, "review: no reviewer is free", text)
     } else {
-        wait(WaitCode::Review, format!("there is no agent of role reviewer; a person must decide: {yes}"))
+        wait(
+            WaitCode::Review,
+            "review by a person",
+            format!("there is no agent of role reviewer; a person must decide: {yes}"),
+        )
     }
 }
 
@@ -381,13 +443,33 @@ fn merging(state: &State, item: &Item, stage: &MergeStage) -> Option<Wait> {
                 Some(why) => format!("the queue is paused ({why}), and `musher queue resume` ends that"),
                 None => "its turn comes by itself".to_owned(),
             };
-            Some(wait(WaitCode::MergeQueue, format!("{before} merge(s) before it; {then}")))
+            let paused = if state.merge_queue().paused.is_some() { ", paused" } else { "" };
+            let brief = format!("merge queue, {}{paused}", nth(before + 1));
+            Some(wait(WaitCode::MergeQueue, brief, format!("{before} merge(s) before it; {then}")))
         }
         MergeStage::Held { until, why, .. } => {
-            Some(Wait { code: WaitCode::BaseDirty, text: why.to_string(), until: Some(*until) })
+            let brief = format!("merge: {}", first_clause(why));
+            Some(Wait { code: WaitCode::BaseDirty, text: why.to_string(), brief, until: Some(*until) })
         }
         MergeStage::Preparing | MergeStage::Rebasing | MergeStage::Gating(_) | MergeStage::Landing(_) => None,
     }
+}
+
+/// What stands before what would help.
+fn first_clause(text: &str) -> &str {
+    text.split(';').next().unwrap_or_default().trim_end()
+}
+
+/// A place in a row: `1st`, `2nd`, `3rd`, `11th`.
+fn nth(place: usize) -> String {
+    let end = match (place % 10, place % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        (_, _) => "th",
+    };
+    format!("{place}{end}")
 }
 
 /// Every reason why a mission does not go on.
@@ -396,13 +478,16 @@ pub fn of_mission(state: &State, id: MissionId) -> Vec<Wait> {
     let reason = entry.row.blocked_reason.as_deref().unwrap_or_default();
     match entry.row.state {
         MissionState::AwaitingApproval => {
-            vec![wait(WaitCode::Approval, format!("`musher mission approve {}` starts it", id.short()))]
+            let text = format!("`musher mission approve {}` starts it", id.short());
+            vec![wait(WaitCode::Approval, "approval by a person", text)]
         }
         MissionState::Paused => {
-            vec![wait(WaitCode::Paused, format!("{reason}; `musher mission resume {}` lets it go on", id.short()))]
+            let text = format!("{reason}; `musher mission resume {}` lets it go on", id.short());
+            vec![wait(WaitCode::Paused, "paused", text)]
         }
         MissionState::Blocked => {
-            let mut waits = vec![wait(WaitCode::Blocked, format!("{reason}; `musher inbox` has what would help"))];
+            let mut waits =
+                vec![wait(WaitCode::Blocked, reason, format!("{reason}; `musher inbox` has what would help"))];
             waits.extend(of_its_items(state, entry));
             waits
         }
@@ -421,7 +506,8 @@ fn of_its_items(state: &State, entry: &MissionEntry) -> Vec<Wait> {
         .filter_map(|id| state.item(*id))
         .filter(|item| item.phase() != Phase::Pending)
         .flat_map(|item| {
-            of_item(state, item.id).into_iter().map(|w| Wait { text: format!("{}: {}", item.key, w.text), ..w })
+            let named = |words: &str| format!("{}: {words}", item.key);
+            of_item(state, item.id).into_iter().map(move |w| Wait { text: named(&w.text), brief: named(&w.brief), ..w })
         })
         .take(ITEMS_NAMED)
         .collect()

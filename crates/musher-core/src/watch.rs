@@ -12,6 +12,7 @@ use crate::item::{BlockedReason, Item};
 use crate::state::State;
 use crate::step::Context;
 use crate::time::Timestamp;
+use crate::webhook;
 
 mod look;
 mod note;
@@ -193,6 +194,9 @@ pub struct Looks {
     /// Something has changed outside while a look was under way: there is one more, at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hinted: bool,
+    /// The next look is only there for what webhooks may have lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
 }
 
 /// A condition outside that musher checks for an item.
@@ -249,10 +253,16 @@ pub(crate) fn interval(state: &State, mission: MissionId) -> Duration {
     Duration::from_secs(secs.max(1))
 }
 
+/// How long it is from one look to the next where webhooks tell what changes meanwhile, and whether they do.
+pub(crate) fn interval_between_webhooks(state: &State, mission: MissionId, now: Timestamp) -> (Duration, bool) {
+    let usual = interval(state, mission);
+    if webhook::are_coming(state, now) { (usual.max(webhook::FALLBACK), true) } else { (usual, false) }
+}
+
 /// The looks after one that failed, and why the item is blocked, if it is. A rate limit does not count, and is kept to.
 pub(crate) fn failed(looks: &Looks, failure: &ForgeFailure, now: Timestamp) -> (Looks, Option<BlockedReason>) {
     let mut after = looks.clone();
-    after.hinted = false;
+    (after.hinted, after.fallback) = (false, false);
     after.error = Some(failure.to_string().into());
     match failure {
         ForgeFailure::Limited { until } => {
@@ -291,6 +301,7 @@ pub(crate) fn hurried(looks: &Looks, now: Timestamp) -> Looks {
     if looks.limited_until.is_some_and(|until| until > now) {
         return after;
     }
+    after.fallback = false;
     match looks.due {
         Some(due) if due > now => after.due = Some(now),
         Some(_) => {}

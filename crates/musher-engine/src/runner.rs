@@ -46,6 +46,7 @@ pub(crate) struct PromptNeeds {
     mission: MissionId,
     lesson: Option<RunId>,
     results: Vec<(ItemId, prompt::Result)>,
+    prompt: Option<String>,
     gate: Option<String>,
     diff: Option<Diff>,
     tools: bool,
@@ -78,6 +79,7 @@ pub(crate) fn needs_of(state: &State, job: &Job, paths: &Paths) -> Option<Prompt
         mission: item.mission,
         lesson: item.fix.map(musher_core::item::Fix::run),
         results,
+        prompt: state.settings().prompt.clone(),
         gate: verify::gate_of(state, &item).map(str::to_owned),
         diff: (run.purpose == Purpose::Review).then(|| job::diff_of(state, &item, paths)).flatten(),
         workers: if run.purpose == Purpose::Plan { workers(state) } else { Vec::new() },
@@ -368,6 +370,7 @@ impl Worker {
             };
             let parts = Parts {
                 body: reader.text(TextKey::Body(needs.item.id))?.unwrap_or_default(),
+                prompt: needs.prompt,
                 results,
                 lesson,
                 notes: reader.notes(needs.mission)?,

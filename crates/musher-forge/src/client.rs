@@ -14,6 +14,7 @@ use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_NONE_MATCH};
 use musher_core::time::Timestamp;
+use musher_tls::Trust;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,6 @@ use crate::error::ForgeError;
 use crate::http::{Answer, Outgoing, Take, Wire};
 use crate::limit::{Budget, Limits, limited};
 use crate::repository::ApiBase;
-use crate::tls::Trust;
 use crate::token::Token;
 
 /// What the time is. The forge's driver owns no clock of its own.

@@ -106,17 +106,22 @@ impl ForgeDriver {
         RepositoryName::parse(name).ok_or_else(|| ForgeError::Missing { what: format!("repository `{name}`") })
     }
 
-    /// What an earlier try has opened is adopted, also when it was merged meanwhile; one that was closed is not.
+    /// What an earlier try has opened is taken, also when it was merged meanwhile, and what somebody else has opened is adopted;
+    /// one that was closed is neither.
     async fn open(&self, job: &ForgeJob, draft: bool) -> Result<ForgeAnswer, ForgeError> {
-        let opened = |pull: forge::Pull| ForgeAnswer::PullOpened {
+        let there = |pull: forge::Pull, adopted| ForgeAnswer::PullOpened {
             number: pull.number,
             url: pull.url.into(),
             draft: pull.draft,
+            adopted,
         };
+        let opened = |pull| there(pull, false);
         if let Some(pull) = self.forge.pull_of(&self.repo, &job.branch).await?
             && pull.state != forge::PullState::Closed
         {
-            return Ok(opened(pull));
+            // The item's id is in the text of what an earlier try has opened, and in nobody else's.
+            let adopted = !pull.body.contains(&job.item.to_string());
+            return Ok(there(pull, adopted));
         }
         let (title, body) = (job.title.clone(), job.body.clone());
         let mut new = NewPull { title, body, branch: job.branch.clone(), base: job.base.clone(), draft };

@@ -9,12 +9,12 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use musher_tls::Trust;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::error::ForgeError;
 use crate::repository::ApiBase;
-use crate::tls::Trust;
 
 /// A request to make.
 #[derive(Clone, Debug)]
@@ -151,7 +151,8 @@ impl Wire {
         let stream = TcpStream::connect((bare, port)).await.map_err(refused)?;
         let _ = stream.set_nodelay(true);
         if self.base.encrypted {
-            shake_hands(self.trust.encrypt(bare, stream).await?).await
+            let stream = self.trust.encrypt(bare, stream).await;
+            shake_hands(stream.map_err(|error| ForgeError::unavailable(error.to_string()))?).await
         } else {
             shake_hands(stream).await
         }

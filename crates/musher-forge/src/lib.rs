@@ -12,7 +12,6 @@ mod github;
 mod http;
 mod limit;
 mod repository;
-mod tls;
 mod token;
 pub mod trust;
 pub mod webhook;

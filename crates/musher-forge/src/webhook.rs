@@ -45,8 +45,8 @@ pub struct Received<'a> {
 pub struct Sent {
     /// Its id: one that was seen before is to be answered with 200 and not acted on.
     pub delivery: Box<str>,
-    /// The repository that it speaks of.
-    pub repository: RepositoryName,
+    /// The repository that it speaks of; the `ping` of an organisation speaks of none.
+    pub repository: Option<RepositoryName>,
     /// What has changed; empty for what musher does not watch. Issues are named without the repository.
     pub hints: Vec<Hint>,
 }
@@ -55,7 +55,7 @@ pub struct Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// 401.
-    #[error("the signature is missing or wrong: set the same secret on the forge and in `forge.webhook`")]
+    #[error("the signature is missing or wrong")]
     Signature,
     /// 413.
     #[error("the webhook is longer than {} MiB", LONGEST >> 20)]
@@ -63,6 +63,35 @@ pub enum Rejected {
     /// 400.
     #[error("the webhook is not as GitHub describes it")]
     Strange,
+}
+
+impl Rejected {
+    /// The status to answer with.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Signature => 401,
+            Self::TooLong => 413,
+            Self::Strange => 400,
+        }
+    }
+
+    /// The stable word for it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Signature => "bad_signature",
+            Self::TooLong => "too_large",
+            Self::Strange => "not_a_webhook",
+        }
+    }
+
+    /// How to fix it.
+    pub const fn fix(self) -> &'static str {
+        match self {
+            Self::Signature => "set the same secret on the forge and in `forge.webhook`",
+            Self::TooLong => "let the forge send the events that musher watches, and no others",
+            Self::Strange => "set the content type of the webhook to `application/json`",
+        }
+    }
 }
 
 /// Verifies a webhook, and only then reads it.
@@ -73,31 +102,36 @@ pub fn read(secret: &WebhookSecret, received: Received) -> Result<Sent, Rejected
     if received.body.len() > LONGEST {
         return Err(Rejected::TooLong);
     }
-    verify(secret, received.signature, received.body)?;
+    let tag = tag_of(received.signature).ok_or(Rejected::Signature)?;
+    hmac::verify(&secret.0, received.body, &tag).map_err(|_| Rejected::Signature)?;
     let delivery = received.delivery;
     let is_id = !delivery.is_empty()
         && delivery.len() <= 64
         && delivery.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let payload: Payload = serde_json::from_slice(received.body).map_err(|_| Rejected::Strange)?;
-    let repository = payload.repository.as_ref().and_then(|repository| RepositoryName::parse(&repository.full_name));
-    let repository = repository.filter(|_| is_id).ok_or(Rejected::Strange)?;
+    let named = payload.repository.as_ref();
+    let repository = named.map(|named| RepositoryName::parse(&named.full_name).ok_or(Rejected::Strange)).transpose()?;
+    if !is_id || (repository.is_none() && received.event != PING) {
+        return Err(Rejected::Strange);
+    }
     Ok(Sent { delivery: delivery.into(), repository, hints: payload.hints(received.event) })
 }
 
-/// In constant time.
-fn verify(secret: &WebhookSecret, signature: &str, body: &[u8]) -> Result<(), Rejected> {
-    let hex =
-        signature.strip_prefix("sha256=").filter(|hex| hex.len() == 64 && hex.is_ascii()).ok_or(Rejected::Signature)?;
+/// Whether a text has the form of a signature: nothing else need be read of a request without one.
+pub fn is_signature(text: &str) -> bool {
+    tag_of(text).is_some()
+}
+
+/// What a signature says the body's tag is.
+fn tag_of(signature: &str) -> Option<[u8; 32]> {
+    let hex = signature.strip_prefix("sha256=").filter(|hex| hex.len() == 64)?;
     let mut tag = [0_u8; 32];
     for (byte, digits) in tag.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).map_err(|_| Rejected::Signature)?;
         // `from_str_radix` would take a sign.
-        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(Rejected::Signature);
-        }
-        *byte = u8::from_str_radix(digits, 16).map_err(|_| Rejected::Signature)?;
+        let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()))?;
+        *byte = u8::from_str_radix(digits, 16).ok()?;
     }
-    hmac::verify(&secret.0, body, &tag).map_err(|_| Rejected::Signature)
+    Some(tag)
 }
 
 #[derive(Deserialize)]
@@ -170,8 +204,11 @@ fn commit(sha: &str) -> Option<Hint> {
     good.then(|| Hint::Commit(sha.into()))
 }
 
-/// The longest webhook, in bytes; GitHub's own limit.
-const LONGEST: usize = 25 << 20;
+/// The longest webhook, in bytes. What GitHub describes of the events that are watched is far shorter.
+pub const LONGEST: usize = 4 << 20;
+
+/// The event that a forge sends to try the way.
+const PING: &str = "ping";
 
 #[cfg(test)]
 mod tests {
@@ -189,12 +226,18 @@ mod tests {
         Received { event, delivery: "72d3162e-cc78-11e3-81ab-4c9367dc0958", signature, body: body.as_bytes() }
     }
 
+    /// A right signature lets the body through to its parser, which finds no JSON.
+    fn verified(secret: &WebhookSecret, signature: &str, body: &[u8]) -> bool {
+        let sent = read(secret, Received { body, ..received("ping", signature, "") });
+        sent == Err(Rejected::Strange)
+    }
+
     /// The example of GitHub's own documentation.
     #[test]
     fn a_signature_is_what_githubs_documentation_says() {
         let secret = WebhookSecret::new("It's a Secret to Everybody").unwrap();
         let good = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
-        assert_eq!(verify(&secret, good, b"Hello, World!"), Ok(()));
+        assert!(verified(&secret, good, b"Hello, World!"));
         let bad = [
             "",
             "sha256=",
@@ -205,9 +248,9 @@ mod tests {
             "sha256=é57107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1",
         ];
         for signature in bad {
-            assert_eq!(verify(&secret, signature, b"Hello, World!"), Err(Rejected::Signature), "{signature}");
+            assert!(!verified(&secret, signature, b"Hello, World!"), "{signature}");
         }
-        assert_eq!(verify(&secret, good, b"Hello, World?"), Err(Rejected::Signature));
+        assert!(!verified(&secret, good, b"Hello, World?"));
         assert!(WebhookSecret::new(" ").is_none());
         assert_eq!(format!("{secret:?}"), "WebhookSecret(…)");
     }
@@ -239,7 +282,7 @@ mod tests {
             let body = format!(r#"{{"repository":{{"full_name":"octo/hello"}},{part}}}"#);
             let sent = read(&secret, received(event, &signed("s", &body), &body)).unwrap();
             assert_eq!(sent.hints, expected.into_iter().collect::<Vec<_>>(), "{event} {part}");
-            assert_eq!(sent.repository.to_string(), "octo/hello");
+            assert_eq!(sent.repository.map(|name| name.to_string()).as_deref(), Some("octo/hello"));
         }
     }
 
@@ -249,9 +292,17 @@ mod tests {
         let body = r#"{"repository":{"full_name":"octo/hello"}}"#;
         assert_eq!(read(&secret, received("ping", &signed("other", body), body)), Err(Rejected::Signature));
         assert_eq!(read(&secret, received("ping", "", "not even json")), Err(Rejected::Signature));
-        for body in ["", "[]", "{}", "null", r#"{"repository":{"full_name":"../../x"}}"#, &"[".repeat(100_000)] {
-            assert_eq!(read(&secret, received("ping", &signed("s", body), body)), Err(Rejected::Strange), "{body:.40}");
+        let elsewhere = r#"{"repository":{"full_name":"../../x"}}"#;
+        for body in ["", "[]", "{}", "null", "payload=%7B%7D", elsewhere, &"[".repeat(100_000)] {
+            assert_eq!(
+                read(&secret, received("issues", &signed("s", body), body)),
+                Err(Rejected::Strange),
+                "{body:.40}"
+            );
         }
+        let of_organisation = r#"{"zen":"Keep it logically awesome.","organization":{"login":"octo"}}"#;
+        let sent = read(&secret, received("ping", &signed("s", of_organisation), of_organisation)).unwrap();
+        assert_eq!((sent.repository, sent.hints), (None, vec![]));
         let signature = signed("s", body);
         let odd = Received { delivery: "a b", ..received("ping", &signature, body) };
         assert_eq!(read(&secret, odd), Err(Rejected::Strange), "an id that is none cannot be kept");

@@ -321,6 +321,7 @@ fn prepare(job: &PrepareMerge) -> Result<Report, Words> {
         cut: batch.cut.map(|cut| match cut {
             Cut::Conflict(files) => Cutting::Conflict { files: shown(&files) },
             Cut::Empty => Cutting::Empty,
+            Cut::Landed(commit) => Cutting::Landed { commit: commit.as_str().into() },
             Cut::Failed(said) => Cutting::Failed { error: said.into() },
         }),
     }))
@@ -364,6 +365,7 @@ fn land(job: &Land) -> Result<Report, Words> {
             let why = format!("`{}` cannot be advanced: {reason}; {}", checkout.display(), reason.fix());
             Landing::BaseDirty { why: why.into() }
         }
+        Landed::Apart(apart) => Landing::BaseDirty { why: words(&apart, apart.fix()).into() },
         Landed::Refused { said } => Landing::Refused { error: said.into() },
     }))
 }

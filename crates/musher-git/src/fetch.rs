@@ -17,10 +17,9 @@ impl Repository {
     /// When git cannot be run, the remote is not there, or has no such branch.
     pub fn fetch_branch(&self, remote: &RemoteName, branch: &BranchName) -> Result<(), GitError> {
         let spec = format!("+{}:{}", branch.full(), tracking(remote, branch));
-        let git = self.git().global("-c").global("credential.interactive=false");
         let options =
             ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc"];
-        git.call(options).args(["--", remote.as_str(), &spec]).without_terminal().ok()?;
+        self.git_abroad().call(options).args(["--", remote.as_str(), &spec]).without_terminal().ok()?;
         Ok(())
     }
 }

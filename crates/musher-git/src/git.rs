@@ -67,6 +67,9 @@ pub enum GitError {
         #[source]
         source: io::Error,
     },
+    /// The branch that is merged into is not there.
+    #[error("there is no branch `{0}`: it was deleted or renamed")]
+    NoBranch(crate::names::BranchName),
     /// A name that git would refuse or misread.
     #[error(transparent)]
     Name(#[from] crate::names::BadName),
@@ -86,6 +89,9 @@ impl GitError {
             }
             Self::Unreadable { .. } => "see that `git` in PATH is git itself and not a wrapper that prints more",
             Self::File { .. } => "see that the disk is not full and that the folder belongs to the user musher runs as",
+            Self::NoBranch(_) => {
+                "make it again where it was (`git branch NAME COMMIT`); `musher events --kind merge_done` names the commits"
+            }
             Self::Name(_) => "use a name that `git check-ref-format --branch` accepts",
         }
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::{Git, GitError, file_error};
 use crate::names::{BranchName, ObjectId, RemoteName, path_bytes, path_from};
+use crate::publish::{Apart, Unpublished};
 use crate::repository::Repository;
 use crate::resume::Resumed;
 use crate::worktree::{Operation, WorktreeEntry, operation};
@@ -25,6 +26,7 @@ pub struct LandRequest {
     /// The commit it is to stand at, made on top of `old`.
     pub new: ObjectId,
     /// Where the branch is pushed as well, with a lease on `old`: before it moves here, so that a refusal changes nothing.
+    /// A remote's branch that is ahead is followed first: the target has moved then.
     pub push: Option<RemoteName>,
 }
 
@@ -45,6 +47,8 @@ pub enum Landed {
         /// Why.
         reason: DirtyReason,
     },
+    /// The branch of the remote and the target cannot be brought together without a person.
+    Apart(Apart),
     /// git, a hook or the remote refused.
     Refused {
         /// What it said.
@@ -143,8 +147,8 @@ impl Repository {
             if let Some(answer) = self.judge(request, self.tip(&request.target)?)? {
                 return Ok(answer);
             }
-            if let Some(said) = self.push(request, remote)? {
-                return Ok(Landed::Refused { said });
+            if let Some(unpublished) = self.publish(request, remote)? {
+                return self.instead(request, unpublished);
             }
         }
         let (new, old) = (request.new.as_str(), request.old.as_str());
@@ -157,15 +161,21 @@ impl Repository {
         Ok(judged.unwrap_or_else(|| Landed::Refused { said: answer.said() }))
     }
 
-    /// What the remote said if it refused. A remote that has the commit already is content.
-    fn push(&self, request: &LandRequest, remote: &RemoteName) -> Result<Option<String>, GitError> {
-        let full = request.target.full();
-        let lease = format!("--force-with-lease={full}:{}", request.old);
-        let spec = format!("{}:{full}", request.new);
-        let git = self.git().global("-c").global("credential.interactive=false");
-        let call = git.call(["push", "--quiet", "--no-signed", &lease, "--", remote.as_str(), &spec]);
-        let answer = call.with_hooks().without_terminal().run()?;
-        Ok(if answer.success() { None } else { Some(answer.said()) })
+    /// What comes of a landing that the remote does not have.
+    fn instead(&self, request: &LandRequest, unpublished: Unpublished) -> Result<Landed, GitError> {
+        let moved = |now: &ObjectId| Landed::BaseMoved { now: Some(now.clone()) };
+        Ok(match unpublished {
+            Unpublished::Refused(said) => Landed::Refused { said },
+            Unpublished::Apart(apart) => Landed::Apart(apart),
+            Unpublished::Restless => moved(&request.old),
+            Unpublished::Ahead(there) => {
+                let follow = LandRequest { new: there.clone(), push: None, ..request.clone() };
+                match self.land(&follow)? {
+                    Landed::Landed => moved(&there),
+                    other => other,
+                }
+            }
+        })
     }
 
     fn advance(&self, request: &LandRequest, entry: &WorktreeEntry) -> Result<Landed, GitError> {
@@ -181,18 +191,23 @@ impl Repository {
         let Some(mut landing) = Landing::open(self.common_dir(), request, &entry.path)? else {
             return dirty(DirtyReason::Landing);
         };
-        if landing.cut_off()? {
-            match self.resume(&checkout, request)? {
+        if let Some(new) = landing.cut_off()? {
+            match self.resume(&checkout, &request.target, &request.old, &new)? {
                 Resumed::Clean => {}
-                Resumed::Finished => return landing.end().map(|()| Landed::Landed),
+                Resumed::Finished if new == request.new => return landing.end().map(|()| Landed::Landed),
+                Resumed::Finished => return landing.end().map(|()| Landed::BaseMoved { now: Some(new) }),
                 Resumed::Blocked(reason) => return dirty(reason),
             }
         }
         if let Some(reason) = unclean(&checkout)? {
             return dirty(reason);
         }
-        if let Some(said) = request.push.as_ref().map(|r| self.push(request, r)).transpose()?.flatten() {
-            return Ok(Landed::Refused { said });
+        if let Some(remote) = &request.push {
+            if let Some(unpublished) = self.publish(request, remote)? {
+                // Following the remote needs the note's lock itself.
+                drop(landing);
+                return self.instead(request, unpublished);
+            }
         }
         self.fast_forward(request, &checkout, landing)
     }
@@ -263,7 +278,10 @@ fn unclean(checkout: &Checkout<'_>) -> Result<Option<DirtyReason>, GitError> {
 struct Landing {
     file: File,
     path: PathBuf,
-    text: Vec<u8>,
+    /// The branch and where it was: what a fast-forward that was begun here before must have in common with this one.
+    from: Vec<u8>,
+    new: ObjectId,
+    checkout: Vec<u8>,
 }
 
 impl Landing {
@@ -277,25 +295,26 @@ impl Landing {
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(file_error("lock", &path)(e)),
         }
-        let mut text = format!("{}\n{}\n{}\n", request.target.full(), request.old, request.new).into_bytes();
-        text.extend_from_slice(path_bytes(checkout));
-        text.push(b'\n');
-        Ok(Some(Self { file, path, text }))
+        let from = format!("{}\n{}\n", request.target.full(), request.old).into_bytes();
+        let checkout = [path_bytes(checkout), b"\n"].concat();
+        Ok(Some(Self { file, path, from, new: request.new.clone(), checkout }))
     }
 
-    /// Whether this very fast-forward was begun before.
-    fn cut_off(&mut self) -> Result<bool, GitError> {
+    /// Where a fast-forward was to go that was begun before from the same place. It need not be this very one: a musher that
+    /// was killed may have been following the remote, or landing a batch that was made anew since.
+    fn cut_off(&mut self) -> Result<Option<ObjectId>, GitError> {
         let mut text = Vec::new();
         self.file.read_to_end(&mut text).map_err(file_error("read", &self.path))?;
-        Ok(text == self.text)
+        let new = text.strip_prefix(&*self.from).and_then(|rest| rest.strip_suffix(&*self.checkout));
+        Ok(new.and_then(|line| ObjectId::parse(String::from_utf8_lossy(line).trim_end()).ok()))
     }
 
     fn begin(&mut self) -> Result<(), GitError> {
         self.end()?;
-        let text = &self.text;
+        let text = [&*self.from, self.new.as_str().as_bytes(), b"\n", &*self.checkout].concat();
         let mut write = || {
             self.file.seek(SeekFrom::Start(0))?;
-            self.file.write_all(text)?;
+            self.file.write_all(&text)?;
             self.file.sync_data()
         };
         write().map_err(file_error("write", &self.path))

@@ -24,6 +24,7 @@ mod names;
 mod orphan;
 mod pool;
 mod preflight;
+mod publish;
 mod push;
 mod rebase;
 mod remove;
@@ -44,6 +45,7 @@ pub use merge::{BatchMember, BatchRequest, Cut, MergeStyle, PrepareRequest, Prep
 pub use names::{BadName, BranchName, Identity, Message, ObjectId, RemoteName};
 pub use pool::{Cold, Pool};
 pub use preflight::{Preflight, PreflightError, preflight};
+pub use publish::Apart;
 pub use push::{PushRequest, Pushed};
 pub use rebase::{RebaseRequest, Rebased};
 pub use remove::{KeptReason, RemoveError, RemoveMode, RemoveRequest, Removed};

@@ -108,6 +108,8 @@ pub enum Cut {
     Conflict(Vec<PathBuf>),
     /// It would change nothing.
     Empty,
+    /// The base holds it already, as this commit: it landed, and its landing was never reported.
+    Landed(ObjectId),
     /// git could not do it, in words. Never of the first member: of that one it is an error.
     Failed(String),
 }
@@ -124,6 +126,11 @@ pub(crate) enum Merged {
 pub(crate) struct Stamp<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) time: String,
+}
+
+/// The ref that keeps a prepared commit.
+pub(crate) fn kept_as(name: &str) -> Result<String, GitError> {
+    Ok(format!("refs/musher/merge/{}", ref_part(name)?))
 }
 
 impl Stamp<'_> {
@@ -185,7 +192,7 @@ impl Repository {
         Ok(match (links.pop(), cut) {
             (Some((commit, tree)), _) => Prepared::Ready { base, commit, tree },
             (None, Some(Cut::Conflict(files))) => Prepared::Conflict { base, files },
-            (None, Some(Cut::Empty | Cut::Failed(_)) | None) => Prepared::Empty { base },
+            (None, Some(Cut::Empty | Cut::Landed(_) | Cut::Failed(_)) | None) => Prepared::Empty { base },
         })
     }
 
@@ -198,17 +205,24 @@ impl Repository {
     pub fn prepare_batch(&self, request: &BatchRequest) -> Result<PreparedBatch, GitError> {
         let target = request.target.full();
         let tip = [format!("{target}^{{commit}}"), format!("{target}^{{tree}}")];
-        let [base, base_tree] = self.git().call(["rev-parse"]).args(tip).ok()?.ids()?;
+        let answer = self.git().call(["rev-parse"]).args(tip).run()?;
+        if !answer.success() && self.tip(&request.target)?.is_none() {
+            return Err(GitError::NoBranch(request.target.clone()));
+        }
+        let [base, base_tree] = if answer.success() { answer.ids()? } else { return Err(answer.failure()) };
         let mut batch = PreparedBatch { base: (base.clone(), base_tree.clone()), links: Vec::new(), cut: None };
+        let mut kept = String::new();
         let (mut tip, mut tree) = (base, base_tree);
         for member in &request.members {
             match self.prepare_on((&tip, &tree), member, request) {
                 Ok(Ok(link)) => {
+                    kept.push_str(&format!("update {} {}\n", kept_as(&member.name)?, link.0));
                     (tip, tree) = link.clone();
                     batch.links.push(link);
                 }
                 Ok(Err(cut)) => {
-                    batch.cut = Some(cut);
+                    let landed = self.landed(member, &batch.base.0)?;
+                    batch.cut = Some(landed.map_or(cut, Cut::Landed));
                     break;
                 }
                 Err(error) if batch.links.is_empty() => return Err(error),
@@ -218,7 +232,26 @@ impl Repository {
                 }
             }
         }
+        // All at once: starting a git costs more than what it does here.
+        if !kept.is_empty() {
+            self.git().call(["update-ref", "-m", "musher", "--stdin"]).input(kept).ok()?;
+        }
         Ok(batch)
+    }
+
+    /// What a member became on the base, if it has landed there: the commit with its trailers that holds all of it. A
+    /// landing is reported once it is done, but a push may be done and its answer never come.
+    fn landed(&self, member: &BatchMember, base: &ObjectId) -> Result<Option<ObjectId>, GitError> {
+        let Some((name, value)) = member.message.trailers.first() else { return Ok(None) };
+        let Some(fork) = self.merge_base(&member.head, base)? else { return Ok(None) };
+        let options = ["log", "-1", "--first-parent", "--format=%H", "--fixed-strings", "--no-show-signature"];
+        let answer =
+            self.git().call(options).args([format!("--grep={name}: {value}"), format!("{fork}..{base}")]).ok()?;
+        let Ok(found) = ObjectId::parse(&answer.line()) else { return Ok(None) };
+        let tree = self.git().call(["rev-parse", &format!("{found}^{{tree}}")]).ok()?.id()?;
+        // Part of it may have been brought there by hand, trailers and all.
+        let whole = matches!(self.merge_trees(&found, &member.head)?, Merged::Clean(merged) if merged == tree);
+        Ok(whole.then_some(found))
     }
 
     /// The commit and the tree of one member on this tip, or why there is none.
@@ -228,7 +261,8 @@ impl Repository {
         member: &BatchMember,
         request: &BatchRequest,
     ) -> Result<Result<(ObjectId, ObjectId), Cut>, GitError> {
-        let kept = format!("refs/musher/merge/{}", ref_part(&member.name)?);
+        // A bad name is refused before anything is made.
+        kept_as(&member.name)?;
         let tree = match self.merge_trees(base, &member.head)? {
             Merged::Conflict(files) => return Ok(Err(Cut::Conflict(files))),
             Merged::Clean(tree) if tree == *base_tree => return Ok(Err(Cut::Empty)),
@@ -249,7 +283,6 @@ impl Repository {
                 Replay::NotLinear => (one(&[base])?, tree.clone()),
             },
         };
-        self.move_ref(&kept, &commit, None)?;
         Ok(Ok((commit, tree)))
     }
 

@@ -40,29 +40,16 @@ impl Repository {
     /// # Errors
     /// When git cannot be run, or answers what it never should.
     pub fn push_branch(&self, request: &PushRequest) -> Result<Pushed, GitError> {
-        let full = request.branch.full();
-        // An empty value is git's word for "must not exist".
-        let expected = request.expected.as_ref().map(ObjectId::as_str).unwrap_or_default();
-        let lease = format!("--force-with-lease={full}:{expected}");
-        let spec = format!("{}:{full}", request.head);
-        let git = self.git().global("-c").global("credential.interactive=false");
-        let call = git.call(["push", "--quiet", "--no-signed", &lease, "--", request.remote.as_str(), &spec]);
-        let answer = call.with_hooks().without_terminal().run()?;
+        let PushRequest { branch, head, expected, remote } = request;
+        let answer = self.push_with_lease(remote, branch, head, expected.as_ref())?;
         if answer.success() {
             return Ok(Pushed::Done);
         }
         // Why it was refused is looked up, not read from words: they are in the user's language.
-        let git = self.git().global("-c").global("credential.interactive=false");
-        let listed =
-            git.call(["ls-remote", "--quiet", "--", request.remote.as_str(), &full]).without_terminal().run()?;
-        if !listed.success() {
-            return Ok(Pushed::Refused { said: answer.said() });
-        }
-        let line = listed.line();
-        let found = line.split_whitespace().next().and_then(|id| ObjectId::parse(id).ok());
+        let Ok(found) = self.remote_tip(remote, branch) else { return Ok(Pushed::Refused { said: answer.said() }) };
         Ok(match found {
-            Some(found) if found == request.head => Pushed::Done,
-            found if found == request.expected => Pushed::Refused { said: answer.said() },
+            Some(found) if found == *head => Pushed::Done,
+            found if found == *expected => Pushed::Refused { said: answer.said() },
             found => Pushed::Moved { found },
         })
     }

@@ -1,5 +1,6 @@
 //! Brings an item's branch up to date in its own worktree, or leaves the conflict there for a resolver to see.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::attach::Attached;
@@ -14,6 +15,8 @@ use crate::worktree::{Located, Operation, Worktree, operation, remove_tree};
 
 /// How many bytes of conflicting hunks are reported.
 const MAX_HUNKS: usize = 8_000;
+/// How many titles of each side are reported.
+const TITLES: usize = 10;
 
 /// Which branch is to be brought onto what.
 #[derive(Debug, Clone)]
@@ -44,7 +47,8 @@ pub enum Rebased {
     Conflict {
         /// The files in conflict.
         files: Vec<PathBuf>,
-        /// The conflicting hunks as git shows them, at most 8,000 bytes.
+        /// The titles of both sides, what each did to the files, and the conflicting hunks as git shows them, at most 8,000
+        /// bytes.
         hunks: String,
     },
     /// The worktree is gone.
@@ -146,14 +150,64 @@ fn open_merge(worktree: &Worktree, head: &ObjectId, onto: &ObjectId, files: Vec<
     conflict(worktree, if open.is_empty() { files } else { open })
 }
 
+/// What a resolver has to know: what each side wanted, by its titles; what each did to every file; the hunks.
 fn conflict(worktree: &Worktree, files: Vec<PathBuf>) -> Result<Rebased, GitError> {
+    let mut hunks = format!(
+        "on this branch:\n{}on the other:\n{}",
+        titles(worktree, "MERGE_HEAD..HEAD")?,
+        titles(worktree, "HEAD..MERGE_HEAD")?
+    );
+    hunks.push_str(&sides(worktree)?);
     let options = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--diff-filter=U", "-U1"];
     let out = worktree.git.call(options).reads().ok()?.out;
-    let mut hunks = String::from_utf8_lossy(&out).into_owned();
+    hunks.push_str(&String::from_utf8_lossy(&out));
     if hunks.len() > MAX_HUNKS {
         hunks.truncate(hunks.floor_char_boundary(MAX_HUNKS));
     }
     Ok(Rebased::Conflict { files, hunks })
+}
+
+/// The titles of the newest commits in a range, a line each.
+fn titles(worktree: &Worktree, range: &str) -> Result<String, GitError> {
+    let most = format!("--max-count={TITLES}");
+    let options = ["log", "--no-merges", "--format=- %s", "--no-show-signature", &most, range, "--"];
+    Ok(format!("{}\n", worktree.git.call(options).reads().ok()?.line()))
+}
+
+/// What each side did to a file in conflict, where the hunks do not show it: only text that both changed has any.
+fn sides(worktree: &Worktree) -> Result<String, GitError> {
+    let answer = worktree.git.call(["ls-files", "-z", "-u"]).reads().ok()?;
+    // A path with the stages that it has: 1 is the common state, 2 this branch, 3 the other.
+    let mut paths: BTreeMap<String, [Option<String>; 3]> = BTreeMap::new();
+    for field in answer.fields() {
+        let text = String::from_utf8_lossy(field);
+        let Some((head, path)) = text.split_once('\t') else { continue };
+        let mut words = head.split(' ');
+        let (mode, id, stage) = (words.next(), words.next(), words.next());
+        let stage = stage.and_then(|n| n.parse::<usize>().ok()).and_then(|n| n.checked_sub(1));
+        let entry = paths.entry(path.to_owned()).or_default();
+        if let (Some(mode), Some(id), Some(side)) = (mode, id, stage.and_then(|n| entry.get_mut(n))) {
+            *side = Some(format!("{mode} {id}"));
+        }
+    }
+    let mut text = String::new();
+    for (path, stages) in paths {
+        let submodule = stages.iter().flatten().any(|side| side.starts_with("160000"));
+        let what = match stages {
+            [_, Some(ours), Some(theirs)] if submodule => {
+                format!("a submodule: {ours} on this branch, {theirs} on the other")
+            }
+            [Some(_), Some(_), Some(_)] => "changed on both".to_owned(),
+            [None, Some(_), Some(_)] => "added on both".to_owned(),
+            [Some(_), Some(_), None] => "changed on this branch, deleted or renamed on the other".to_owned(),
+            [Some(_), None, Some(_)] => "deleted or renamed on this branch, changed on the other".to_owned(),
+            [None, Some(_), None] => "added, or renamed to this, on this branch".to_owned(),
+            [None, None, Some(_)] => "added, or renamed to this, on the other".to_owned(),
+            [_, None, None] => "deleted, or renamed differently, on both".to_owned(),
+        };
+        text.push_str(&format!("`{path}`: {what}\n"));
+    }
+    Ok(text)
 }
 
 /// Ends a rebase that somebody left; the branch is where it was before.

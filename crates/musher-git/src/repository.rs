@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use nix::unistd::{AccessFlags, access};
 
 use crate::git::{Answer, Git, GitError, file_error};
-use crate::names::{BranchName, Identity, ObjectId, RemoteName, path_from, ref_part};
+use crate::names::{BranchName, Identity, ObjectId, RemoteName, path_from};
 
 /// The oldest git with `merge-tree --write-tree`.
 const OLDEST: Version = Version { major: 2, minor: 38 };
@@ -313,7 +313,7 @@ impl Repository {
     /// # Errors
     /// A bad name, or git's refusal.
     pub fn forget_prepared(&self, name: &str) -> Result<(), GitError> {
-        let name = format!("refs/musher/merge/{}", ref_part(name)?);
+        let name = crate::merge::kept_as(name)?;
         self.git.call(["update-ref", "-d", &name]).ok().map(drop)
     }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use tracing::warn;
 
 use crate::git::GitError;
-use crate::land::{Checkout, DirtyReason, LandRequest};
-use crate::names::{ObjectId, path_bytes, path_from};
+use crate::land::{Checkout, DirtyReason};
+use crate::names::{BranchName, ObjectId, path_bytes, path_from};
 use crate::repository::Repository;
 use crate::scan::{ChangedFile, Entry, path_list};
 use crate::worktree::remove_tree;
@@ -24,8 +24,14 @@ pub(crate) enum Resumed {
 
 impl Repository {
     /// The caller holds the note's lock, so no git of ours is at work.
-    pub(crate) fn resume(&self, at: &Checkout<'_>, request: &LandRequest) -> Result<Resumed, GitError> {
-        let locks = [at.admin.join("index.lock"), self.common_dir().join(format!("{}.lock", request.target.full()))];
+    pub(crate) fn resume(
+        &self,
+        at: &Checkout<'_>,
+        target: &BranchName,
+        old: &ObjectId,
+        new: &ObjectId,
+    ) -> Result<Resumed, GitError> {
+        let locks = [at.admin.join("index.lock"), self.common_dir().join(format!("{}.lock", target.full()))];
         for lock in locks.into_iter().filter(|l| l.exists()) {
             if git_at_work_in(at.path) {
                 return Ok(Resumed::Blocked(DirtyReason::Locked(lock)));
@@ -33,7 +39,7 @@ impl Repository {
             warn!(lock = %lock.display(), "lock of a killed fast-forward removed");
             remove_tree(&lock)?;
         }
-        let change = self.change(&request.old, &request.new)?;
+        let change = self.change(old, new)?;
         let files: BTreeMap<&Path, &ChangedFile> = change.files.iter().map(|f| (f.path.as_path(), f)).collect();
         let index = index_of(at)?;
         let (mut touched, mut unexplained) = (false, Vec::new());
@@ -51,8 +57,8 @@ impl Repository {
             return Ok(Resumed::Clean);
         }
         warn!(checkout = %at.path.display(), "fast-forward that was cut off is finished");
-        finish(at, &change.files, &index, &request.new)?;
-        self.move_ref(&request.target.full(), &request.new, Some(request.old.as_str()))?;
+        finish(at, &change.files, &index, new)?;
+        self.move_ref(&target.full(), new, Some(old.as_str()))?;
         Ok(Resumed::Finished)
     }
 }

@@ -14,6 +14,7 @@ use crate::problem;
 use crate::readers::Readers;
 use crate::sink::Sinks;
 use crate::tail::Tail;
+use crate::webhook::Webhooks;
 
 /// The most streams of events and transcripts that are open at once.
 const STREAMS: usize = 256;
@@ -46,6 +47,7 @@ struct Inner {
     readers: Readers,
     sinks: Sinks,
     tail: Tail,
+    webhooks: Webhooks,
     about: About,
     started: Instant,
     /// Someone asked for the end of the daemon.
@@ -61,6 +63,7 @@ impl App {
         let inner = Inner {
             sinks: Sinks::new(engine.clone(), readers.clone()),
             tail: Tail::new(engine.clone(), readers.clone()),
+            webhooks: Webhooks::default(),
             readers,
             engine,
             about,
@@ -87,6 +90,11 @@ impl App {
 
     pub(crate) fn sinks(&self) -> &Sinks {
         &self.inner.sinks
+    }
+
+    /// The door for webhooks of the forge.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.inner.webhooks
     }
 
     pub(crate) fn daemon(&self) -> api::Daemon {

@@ -27,10 +27,12 @@ mod token;
 mod tools;
 pub mod view;
 mod web;
+mod webhook;
 
 pub use app::About;
 pub use client::{Client, ClientError};
 pub use serve::{ServeError, Server};
-pub use sink::{Rest, SinkSetup, Sinks};
+pub use sink::{Notifier, Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};
 pub use web::WebDriver;
+pub use webhook::{WebhookSetup, Webhooks};

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 use crate::app::{About, App};
 use crate::caller::{TcpDoor, TcpPeer};
 use crate::sink::Sinks;
+use crate::webhook::Webhooks;
 use crate::{caller, routes, sys, token, tools};
 
 /// How long the end waits for callers to take their answers.
@@ -110,6 +111,11 @@ impl Server {
         self.listening.spawn(crate::retention::watch(self.app.clone()));
     }
 
+    /// The door for webhooks of the forge; it is closed until their secret is set.
+    pub fn webhooks(&self) -> Webhooks {
+        self.app.webhooks().clone()
+    }
+
     /// Listens on a socket for its owner only. A socket that nobody listens on any more is replaced.
     ///
     /// # Errors
@@ -117,7 +123,8 @@ impl Server {
     pub async fn serve_socket(&mut self, path: &Path) -> Result<(), ServeError> {
         let (listener, socket) = bind(path).await?;
         let runs = self.app.engine().paths().runs();
-        let router = routes::router(self.app.clone()).layer(middleware::from_fn(caller::of_socket));
+        let router = routes::router(self.app.clone()).merge(routes::webhooks(self.app.clone()));
+        let router = router.layer(middleware::from_fn(caller::of_socket));
         let service = router.into_make_service_with_connect_info::<caller::Peer>();
         let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(self.closed());
         self.listening.spawn(async move { ended(serving.await) });
@@ -142,6 +149,8 @@ impl Server {
         let door = TcpDoor { token, runs: self.app.engine().paths().runs() };
         let mut router =
             routes::router(self.app.clone()).layer(middleware::from_fn_with_state(door.clone(), caller::of_tcp));
+        // A webhook comes through a tunnel, by whatever name that has, and without the token: its signature opens the door.
+        router = router.merge(routes::webhooks(self.app.clone()));
         if let Some(passes) = &self.passes {
             let of_pass = middleware::from_fn_with_state((passes.clone(), door), tools::of_tcp);
             router = router.merge(tools::router(self.app.clone()).layer(of_pass));

@@ -8,8 +8,9 @@ use hyper::header::{HOST, USER_AGENT};
 use hyper::{Request, Uri};
 use musher_core::command::Report;
 use musher_engine::driver::{Web, Work};
+use musher_tls::Trust;
 
-use crate::sink::{Failed, Trust, connect, with_causes};
+use crate::sink::{Failed, connect, with_causes};
 
 /// How long an answer may take, from the look-up of the host to its status.
 const TIMEOUT: Duration = Duration::from_secs(30);

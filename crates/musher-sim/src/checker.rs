@@ -281,7 +281,8 @@ fn witness(command: &Command, answer: &Answer) -> Option<(&'static str, Option<M
             | Answer::Note(_)
             | Answer::Help(_)
             | Answer::Item(_)
-            | Answer::Messages(_) => return None,
+            | Answer::Messages(_)
+            | Answer::Webhook(_) => return None,
         },
         Command::ApproveMission(id) => ("mission_approved", Some(*id), None),
         Command::PauseMission(id, ..) => ("mission_paused", Some(*id), None),

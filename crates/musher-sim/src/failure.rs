@@ -74,14 +74,14 @@ pub struct Failure {
     pub broken: Broken,
     /// The seed.
     pub seed: u64,
-    /// Which machine was played.
-    pub variant: Variant,
     /// How many happenings there were before.
     pub step: u64,
     /// Virtual time since the evening, in µs.
     pub virtual_us: i64,
     /// The world, one line.
     pub world: String,
+    /// The command that plays it again.
+    pub replay: String,
     /// The last events of the item, or of all when it is about none.
     pub events: Vec<Logged>,
 }
@@ -101,7 +101,7 @@ impl fmt::Display for Failure {
             clock(self.virtual_us)
         )?;
         writeln!(f, "  world   {}", self.world)?;
-        writeln!(f, "  replay  {}", replay(self.seed, self.variant))?;
+        writeln!(f, "  replay  {}", self.replay)?;
         match self.broken.item {
             Some(item) => writeln!(f, "  the last {EVENTS_SHOWN} events of item {}:", item.short())?,
             None => writeln!(f, "  the last {EVENTS_SHOWN} events:")?,

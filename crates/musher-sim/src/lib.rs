@@ -5,14 +5,15 @@
 //! agents are simulated, so a night of twelve hours takes milliseconds and the same seed is the same night.
 //!
 //! Open [`night`] for the loop, [`outside`] for what is true whatever musher believes, [`checker`] for what must hold,
-//! [`variant`] for the defects that the checker has to catch, [`mod@bench`] for the benchmarks, [`fuzz`] for the parsers of
-//! what others write.
+//! [`variant`] for the defects that the checker has to catch, [`crowd`] for thousands of items that contend for dozens of
+//! agents, [`mod@bench`] for the benchmarks, [`fuzz`] for the parsers of what others write.
 
 pub mod bench;
 pub mod campaign;
 pub mod chance;
 pub mod checker;
 pub mod coverage;
+pub mod crowd;
 pub mod disk;
 pub mod failure;
 pub mod faulty;

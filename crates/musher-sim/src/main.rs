@@ -1,4 +1,4 @@
-//! `musher-sim run` plays nights, `musher-sim fuzz` feeds parsers, `musher-sim bench` measures.
+//! `musher-sim run` plays nights, `musher-sim crowd` plays crowds, `musher-sim fuzz` feeds parsers, `musher-sim bench` measures.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand};
 use musher_sim::bench;
 use musher_sim::campaign::{self, NIGHTS_TO_SEE_ALL};
+use musher_sim::crowd::{self, Cast, Figures, Flaw};
 use musher_sim::failure::replay;
 use musher_sim::fuzz;
 use musher_sim::variant::Variant;
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// Plays nights and checks their histories. Exit: 0 all held, 3 liveness, 4 safety, 101 panic
     Run(Run),
+    /// Plays thousands of items over dozens of agents: quotas, shares, waiting. Exit: 0 all held, 3 liveness, 4 safety, 101 panic
+    Crowd(Crowd),
     /// Feeds strange inputs to every parser of what others write. Exit: 0 all held, 3 no end, 4 broken, 101 panic
     Fuzz(Fuzz),
     /// Measures the dispatcher on a real disk, each figure beside a probe of the same run
@@ -36,6 +39,8 @@ enum Command {
     PlayAgent(PlayAgent),
     /// Measures how long an item waits for its worktree, from the warm pool and from a checkout
     BenchWorktrees(BenchWorktrees),
+    /// Measures the merge queue over real git, behind a gate and without one
+    BenchQueue(BenchQueue),
     /// One part of the benchmark, in a process of its own
     #[command(hide = true)]
     BenchPart(Part),
@@ -58,6 +63,28 @@ struct Run {
     /// Threads; by default one a core
     #[arg(long)]
     threads: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+struct Crowd {
+    /// How many crowds
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Plays this crowd only
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The first seed: a number, or a commit's hash, so that every commit tries another crowd
+    #[arg(long, default_value = "1")]
+    from: String,
+    /// How many items
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    items: u32,
+    /// How many agents
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    agents: u32,
+    /// What of the crowd is broken, to see that it is noticed
+    #[arg(long, value_enum, default_value_t)]
+    flaw: Flaw,
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +179,31 @@ struct BenchWorktrees {
 }
 
 #[derive(Debug, Args)]
+struct BenchQueue {
+    /// How long the gate takes, in milliseconds
+    #[arg(long, default_value_t = 1000)]
+    gate_ms: u64,
+    /// How many branches wait behind the gate
+    #[arg(long, default_value_t = 32)]
+    branches: usize,
+    /// How many are merged without a gate
+    #[arg(long, default_value_t = 256)]
+    merges: usize,
+    /// How many files the repository has
+    #[arg(long, default_value_t = 5000)]
+    files: usize,
+    /// The bad one at each place, and all of them bad; minutes instead of two
+    #[arg(long)]
+    all: bool,
+    /// Writes the figures to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// Where the repository is made
+    #[arg(long, default_value = "target/bench")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Part {
     /// The data folder
     #[arg(long)]
@@ -164,6 +216,7 @@ const NEVER_ENDS: Duration = Duration::from_secs(60);
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => run(&args),
+        Command::Crowd(args) => play_crowds(&args),
         Command::Fuzz(args) => feed(&args),
         Command::Bench(args) => bench(&args),
         #[cfg(target_os = "linux")]
@@ -174,12 +227,19 @@ fn main() -> ExitCode {
             let BenchWorktrees { files, times, json, dir } = args;
             report(bench::worktrees::run(&bench::worktrees::Options { dir, files, times }), json.as_deref())
         }
+        Command::BenchQueue(args) => {
+            let BenchQueue { gate_ms, branches, merges, files, all, json, dir } = args;
+            let gate = Duration::from_millis(gate_ms);
+            let options = bench::queue::Options { dir, gate, branches, merges, files, all };
+            report(bench::queue::run(&options), json.as_deref())
+        }
         Command::BenchPart(args) => bench_part(&args),
     }
 }
 
 fn run(args: &Run) -> ExitCode {
-    report_panics(args.variant);
+    let variant = args.variant;
+    report_panics(move || campaign::playing().map(|seed| (seed, replay(seed, variant))));
     let (from, count) = match (args.seed, first_seed(&args.from)) {
         (Some(seed), _) => (seed, 1),
         (None, Some(from)) => (from, args.seeds),
@@ -206,6 +266,44 @@ fn run(args: &Run) -> ExitCode {
         return ExitCode::from(1);
     }
     println!("{} passed, 0 failed", outcome.passed);
+    ExitCode::SUCCESS
+}
+
+fn play_crowds(args: &Crowd) -> ExitCode {
+    let (from, count) = match (args.seed, first_seed(&args.from)) {
+        (Some(seed), _) => (seed, 1),
+        (None, Some(from)) => (from, args.seeds),
+        (None, None) => return no_seed(&args.from),
+    };
+    let cast = Cast { items: args.items, agents: args.agents };
+    let started = Instant::now();
+    let mut figures = Figures::default();
+    for nth in 0..count {
+        let (seed, flaw) = (from.wrapping_add(nth), args.flaw);
+        report_panics(move || Some((seed, crowd::replay(seed, cast, flaw))));
+        match crowd::play(seed, cast, flaw) {
+            Ok(played) => figures.add(&played),
+            Err(failure) => {
+                print!("{failure}");
+                println!("{nth} passed, 1 failed");
+                return ExitCode::from(failure.broken.class.exit());
+            }
+        }
+    }
+    println!(
+        "{} items over {} agents, from seed {from}, in {:.1} s",
+        args.items,
+        args.agents,
+        started.elapsed().as_secs_f64()
+    );
+    print!("{figures}");
+    let missing = figures.missing();
+    if args.items >= crowd::ITEMS_TO_SEE_ALL && args.flaw == Flaw::None && !missing.is_empty() {
+        println!("musher-sim FAILED: a crowd without {}", missing.join(", without "));
+        println!("{count} passed, 1 failed");
+        return ExitCode::from(1);
+    }
+    println!("{count} passed, 0 failed");
     ExitCode::SUCCESS
 }
 
@@ -252,11 +350,11 @@ fn first_seed(text: &str) -> Option<u64> {
 }
 
 /// A panic is reported with its seed, and ends with 101 also where a panic aborts.
-fn report_panics(variant: Variant) {
+fn report_panics(playing: impl Fn() -> Option<(u64, String)> + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |panic| {
         println!("musher-sim FAILED crash: {panic}");
-        if let Some(seed) = campaign::playing() {
-            println!("  seed    {seed}\n  replay  {}", replay(seed, variant));
+        if let Some((seed, replay)) = playing() {
+            println!("  seed    {seed}\n  replay  {replay}");
         }
         println!("0 passed, 1 failed");
         std::process::exit(101);

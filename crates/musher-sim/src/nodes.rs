@@ -98,6 +98,16 @@ impl Watch {
         self.looked_at = None;
     }
 
+    /// Whether a node is there, as far as its heartbeats tell.
+    pub(crate) fn hears(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|heard| !heard.silent)
+    }
+
+    /// Whether a node was there once and is not any more.
+    pub(crate) fn has_fallen_silent(&self, node: &str) -> bool {
+        self.nodes.get(node).is_some_and(|heard| heard.silent)
+    }
+
     /// No run was begun by an agent whose node was not heard at that instant.
     pub(crate) fn look(&mut self, state: &State) -> Result<(), Broken> {
         for run in state.runs() {

@@ -56,7 +56,7 @@ fn limit(chance: &mut Chance, cap: Cap) -> u64 {
     let (low, high) = match cap {
         Cap::DailyTokens | Cap::Tokens => TOKENS,
         Cap::DailyUsd | Cap::Usd => MICRO_USD,
-        Cap::DailyJobs | Cap::HourlyRequests => (1, 8),
+        Cap::DailyJobs | Cap::DailyPrs | Cap::HourlyRequests => (1, 8),
         Cap::ConcurrentJobs => (1, 3),
         Cap::MaxRunDuration => (60, 7_200),
         Cap::CooldownAfterFailure => (1, 1_800),

@@ -49,10 +49,14 @@ pub fn draw(chance: &mut Chance) -> Vec<Plan> {
 }
 
 fn plan(chance: &mut Chance, n: i64) -> Plan {
-    let kind = if chance.one_in(3) { SinkKind::File } else { SinkKind::Webhook };
+    let kind = match chance.one_in(3) {
+        true if chance.one_in(3) => SinkKind::Desktop,
+        true => SinkKind::File,
+        false => SinkKind::Webhook,
+    };
     let name: Box<str> = format!("sink-{n}").into();
     let kinds: &[&str] = match kind {
-        SinkKind::File => &[],
+        SinkKind::File | SinkKind::Desktop => &[],
         SinkKind::Webhook => chance.pick(&KINDS).copied().unwrap_or_default(),
     };
     let begins = chance.between(0, 3 * HOUR);

@@ -39,6 +39,7 @@ pub const PROMISES: &[Promise] = &[
     ("a_run_that_is_over_is_not_loaded", rows::a_run_that_is_over_is_not_loaded),
     ("effects_are_loaded_oldest_first_until_closed", rows::effects_are_loaded_oldest_first_until_closed),
     ("the_newest_gate_records_are_loaded", rows::the_newest_gate_records_are_loaded),
+    ("the_newest_webhooks_are_loaded_each_once", rows::the_newest_webhooks_are_loaded_each_once),
     ("an_archived_mission_is_not_loaded_but_readable", rows::an_archived_mission_is_not_loaded_but_readable),
     ("an_uncommitted_batch_leaves_no_trace", batches::an_uncommitted_batch_leaves_no_trace),
     ("a_rolled_back_batch_leaves_no_trace", batches::a_rolled_back_batch_leaves_no_trace),
@@ -90,4 +91,5 @@ pub fn same(left: &World, right: &World) -> bool {
         && left.pulls == right.pulls
         && left.watches == right.watches
         && left.cursors == right.cursors
+        && left.webhooks == right.webhooks
 }

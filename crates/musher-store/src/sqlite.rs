@@ -85,7 +85,7 @@ impl SqliteStore {
         let found = schema::inspect(&file)?;
         let mut conn = schema::connect(&file, found)?;
         schema::migrate(&mut conn, found, now).map_err(failed)?;
-        load::forget_old_gates(&conn).map_err(failed)?;
+        load::forget_the_old(&conn).map_err(failed)?;
         let checkpoints = Checkpoints::watch(&mut conn, &file).map_err(failed)?;
         let seq = load::last_seq(&conn).map_err(failed)?;
         let next_effect = load::next_effect(&conn).map_err(failed)?;

@@ -20,6 +20,9 @@ pub const MAX_EVENTS: u32 = 10_000;
 /// The most bytes of one row or text; more is refused with [`StoreError::TooLarge`].
 pub const MAX_ROW_BYTES: usize = 64 << 20;
 
+/// How many webhooks are kept in mind: the newest ones.
+pub const WEBHOOKS_KEPT: u32 = musher_core::webhook::REMEMBERED as u32;
+
 /// How many gate records are kept in mind: the newest ones.
 pub const GATES_KEPT: u32 = 1_000;
 
@@ -30,7 +33,7 @@ pub const GATES_KEPT: u32 = 1_000;
 /// it, and a crash leaves no trace of it.
 pub trait Store: Send {
     /// Reads the world that decisions are made on: all of the missions that are not archived, their live runs, all
-    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all nodes, sinks and cursors.
+    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all nodes, sinks and cursors, the newest webhooks.
     ///
     /// An open batch is dropped. After a failed commit this is the only call that helps.
     fn load(&mut self) -> Result<World, StoreError>;

@@ -13,12 +13,12 @@ use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::Pool;
 use musher_git::driver::{GitDriver, KeepWarm};
-use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver};
+use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::SqliteStore;
 use tracing::{info, warn};
 
 use crate::error::{Exit, Failure};
-use crate::forge::DaemonForge;
+use crate::forge::{DaemonForge, webhook_setup};
 use crate::project::{self, Project};
 
 /// Where the API is served besides the repository's socket.
@@ -67,6 +67,9 @@ impl Daemon {
         let mut secrets =
             config.secrets.values().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?;
         secrets.extend(config.forge.token.iter().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?);
+        let webhooks = webhook_setup(&config, &paths.root)?;
+        secrets
+            .extend(config.forge.webhook.iter().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?);
         secrets.extend(sinks.iter().filter_map(|sink| sink.secret.clone()));
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let passes = Passes::open(&paths.passes()).map_err(|error| {
@@ -96,8 +99,10 @@ impl Daemon {
         let mut server = listen_on(&engine, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
         server.keep_retention();
+        server.webhooks().set(webhooks);
         keep_warm(&git, &config, &paths);
-        watch_config(engine.clone(), server.sinks(), paths.clone(), git);
+        let told = Told { engine: engine.clone(), sinks: server.sinks(), webhooks: server.webhooks() };
+        watch_config(told, paths.clone(), git);
         Ok(Self { engine, server, found, paths })
     }
 
@@ -167,7 +172,7 @@ fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> 
     let setup = |sink: &musher_core::config::SinkConfig| {
         let secret = match &sink.to {
             SinkTo::Webhook { secret, .. } => Some(read_secret(secret, root)?),
-            SinkTo::File { .. } => None,
+            SinkTo::File { .. } | SinkTo::Desktop => None,
         };
         if secret.as_deref().is_some_and(str::is_empty) {
             let fix = "put at least 32 random characters there, such as those of `openssl rand -hex 32`";
@@ -237,9 +242,17 @@ fn keep_warm(git: &GitDriver, config: &Config, paths: &Paths) {
     git.keep_warm(KeepWarm { root: paths.root.clone(), pool, from, min_free_bytes: project.min_free_bytes });
 }
 
-/// Tells the engine what the configuration says.
-async fn configure(engine: &Engine, sinks: &Sinks, config: &Config, paths: &Paths) -> Result<(), Failure> {
+/// Who is told of a new configuration.
+struct Told {
+    engine: Engine,
+    sinks: Sinks,
+    webhooks: Webhooks,
+}
+
+/// Tells everybody what the configuration says. What cannot be used is found before anybody is told.
+async fn configure(Told { engine, sinks, webhooks }: &Told, config: &Config, paths: &Paths) -> Result<(), Failure> {
     let setups = sink_setups(config, &paths.root)?;
+    let setup = webhook_setup(config, &paths.root)?;
     let say = async |command| {
         engine.send(Actor::Operator("config".into()), command).await.map_err(|error| {
             let fix = error.fix().unwrap_or_default();
@@ -249,6 +262,7 @@ async fn configure(engine: &Engine, sinks: &Sinks, config: &Config, paths: &Path
     for input in first_words(config) {
         say(input.command).await?;
     }
+    webhooks.set(setup);
     set_sinks(sinks, setups).await
 }
 
@@ -267,7 +281,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// Picks up changes of `musher.toml` while the daemon runs. A broken file keeps the last good one and says so.
 #[cfg(target_os = "linux")]
-fn watch_config(engine: Engine, sinks: Sinks, paths: Paths, git: GitDriver) {
+fn watch_config(told: Told, paths: Paths, git: GitDriver) {
     use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
     let (changed, mut changes) = tokio::sync::mpsc::channel::<()>(1);
     let root = paths.root.clone();
@@ -301,7 +315,7 @@ fn watch_config(engine: Engine, sinks: Sinks, paths: Paths, git: GitDriver) {
                 continue;
             }
             match project::read_config(&paths) {
-                Ok(config) => match configure(&engine, &sinks, &config, &paths).await {
+                Ok(config) => match configure(&told, &config, &paths).await {
                     Ok(()) => {
                         keep_warm(&git, &config, &paths);
                         info!("the config was read anew");
@@ -322,4 +336,4 @@ fn words(failure: &crate::error::Failure) -> String {
 
 /// Elsewhere a restart reads the config anew.
 #[cfg(not(target_os = "linux"))]
-fn watch_config(_: Engine, _: Sinks, _: Paths, _: GitDriver) {}
+fn watch_config(_: Told, _: Paths, _: GitDriver) {}

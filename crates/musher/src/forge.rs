@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use musher_core::command::Report;
-use musher_core::config::{ForgeConfig, SecretRef};
+use musher_core::config::{Config, ForgeConfig, SecretRef};
 use musher_core::forge::{ForgeFailure, Reference};
 use musher_core::plan::{self, Compiled, Issue, IssueComment, Manifest};
 use musher_engine::driver::{self, Work};
@@ -12,8 +12,10 @@ use musher_engine::job::ForgeJob;
 use musher_engine::{Clock, SystemClock};
 use musher_forge::driver::ForgeDriver;
 use musher_forge::trust::{Judge, Trusted};
+use musher_forge::webhook::WebhookSecret;
 use musher_forge::{ApiBase, Author, Forge, ForgeError, GitHub, RepositoryName, Token, find_token};
 use musher_git::{RemoteName, Repository};
+use musher_server::WebhookSetup;
 
 use tokio::sync::OnceCell;
 
@@ -44,20 +46,8 @@ pub(crate) struct ProjectForge {
 impl ProjectForge {
     /// Finds the repository and the token. Nothing is asked yet.
     pub(crate) async fn find(config: &ForgeConfig, root: &Path) -> Result<Self, Failure> {
-        let base = match &config.api {
-            Some(api) => ApiBase::parse(api)
-                .map_err(|why| Failure::usage(format!("`forge.api` cannot be used: {why}")).fix("mend musher.toml"))?,
-            None => ApiBase::github(),
-        };
-        let repo = match &config.repo {
-            Some(repo) => RepositoryName::parse(repo),
-            None => of_origin(root, &base)?,
-        };
-        let repo = repo.ok_or_else(|| {
-            Failure::usage("no repository of a forge is known")
-                .why("`forge.repo` is not set, and the remote `origin` names none of this forge")
-                .fix("write repo = \"owner/name\" into [forge] of musher.toml")
-        })?;
+        let base = base_of(config)?;
+        let repo = repository_of(config, root, &base)?;
         let configured = config.token.as_ref().map(|token| token_of(token, root)).transpose()?;
         let token = find_token(configured, |name| std::env::var(name).ok(), base.host()).await.ok_or_else(|| {
             Failure::usage("there is no token for the forge")
@@ -157,6 +147,36 @@ fn seen_from_here(author: &Author, elsewhere: bool) -> Author {
         author.association = String::new();
     }
     author
+}
+
+/// Whose webhooks are taken, and what they are signed with; nothing when the configuration names no secret of theirs.
+pub(crate) fn webhook_setup(config: &Config, root: &Path) -> Result<Option<WebhookSetup>, Failure> {
+    let Some(reference) = &config.forge.webhook else { return Ok(None) };
+    let secret = WebhookSecret::new(&read_secret(reference, root)?).ok_or_else(|| {
+        Failure::usage("the secret of the forge's webhooks is empty")
+            .fix("put at least 32 random characters there, such as those of `openssl rand -hex 32`")
+    })?;
+    let repository = repository_of(&config.forge, root, &base_of(&config.forge)?)?;
+    Ok(Some(WebhookSetup { secret, repository }))
+}
+
+fn base_of(config: &ForgeConfig) -> Result<ApiBase, Failure> {
+    let Some(api) = &config.api else { return Ok(ApiBase::github()) };
+    ApiBase::parse(api)
+        .map_err(|why| Failure::usage(format!("`forge.api` cannot be used: {why}")).fix("mend musher.toml"))
+}
+
+/// The project's repository at the forge.
+fn repository_of(config: &ForgeConfig, root: &Path, base: &ApiBase) -> Result<RepositoryName, Failure> {
+    let repo = match &config.repo {
+        Some(repo) => RepositoryName::parse(repo),
+        None => of_origin(root, base)?,
+    };
+    repo.ok_or_else(|| {
+        Failure::usage("no repository of a forge is known")
+            .why("`forge.repo` is not set, and the remote `origin` names none of this forge")
+            .fix("write repo = \"owner/name\" into [forge] of musher.toml")
+    })
 }
 
 /// The repository that `origin` names, if it is one of this forge.

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::error::Failure;
 
@@ -62,13 +63,37 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(|c| if harms(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// One line of what others wrote, cut to a width.
+/// How many columns of a terminal a text takes; colours take none.
+pub(crate) fn width_of(text: &str) -> usize {
+    let mut width = 0;
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        width += UnicodeWidthStr::width(&rest[..at]);
+        rest = rest[at..].split_once('m').map_or("", |(_, after)| after);
+    }
+    width + UnicodeWidthStr::width(rest)
+}
+
+/// A text with spaces behind it, so that it takes so many columns.
+pub(crate) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(width_of(text))))
+}
+
+/// One line of what others wrote, cut to so many columns.
 pub(crate) fn one_line(text: &str, width: usize) -> String {
     let line: String = harmless(text).lines().next().unwrap_or_default().replace('\t', " ");
-    if line.chars().count() <= width {
+    if width_of(&line) <= width {
         return line;
     }
-    let mut cut: String = line.chars().take(width.saturating_sub(1)).collect();
+    let mut cut = String::new();
+    let mut used = 1;
+    for c in line.chars() {
+        used += UnicodeWidthChar::width(c).unwrap_or(0);
+        if used > width {
+            break;
+        }
+        cut.push(c);
+    }
     cut.push('…');
     cut
 }
@@ -110,16 +135,15 @@ impl Table {
             return;
         }
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows.iter().filter_map(|r| r.get(column)).map(|(t, _)| t.chars().count()).max().unwrap_or(0)
-        };
+        let width =
+            |column: usize| self.rows.iter().filter_map(|r| r.get(column)).map(|(t, _)| width_of(t)).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {
             let mut text = String::new();
             for (column, (cell, tone)) in row.iter().enumerate() {
                 text.push_str(&paint(cell, *tone));
                 if column + 1 < row.len() {
-                    let pad = widths[column] - cell.chars().count() + 2;
+                    let pad = widths[column].saturating_sub(width_of(cell)) + 2;
                     text.push_str(&" ".repeat(pad));
                 }
             }
@@ -152,6 +176,16 @@ mod tests {
         assert_eq!(harmless("a\u{202e}b"), "a\u{fffd}b");
         assert_eq!(one_line("first\nsecond", 20), "first");
         assert_eq!(one_line("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn a_wide_character_takes_two_columns() {
+        assert_eq!((one_line("漢字漢字", 8), one_line("漢字漢字", 7)), ("漢字漢字".to_owned(), "漢字漢…".to_owned()));
+        assert_eq!(
+            (one_line("漢字漢字", 6), one_line("e\u{301}e\u{301}", 2)),
+            ("漢字…".to_owned(), "e\u{301}e\u{301}".to_owned())
+        );
+        assert_eq!((padded("漢", 4), width_of("\u{1b}[31m漢\u{1b}[0m")), ("漢  ".to_owned(), 2));
     }
 
     #[test]

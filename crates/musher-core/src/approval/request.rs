@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Ask, Ruling, default_rules, rule};
 use crate::agent::AgentSpec;
 use crate::change::Change;
-use crate::command::{Actor, Refused};
+use crate::command::Refused;
 use crate::effect::EffectKind;
 use crate::event::Happened;
+use crate::help;
 use crate::id::{RequestId, RunId};
 use crate::item::Item;
 use crate::run::Run;
@@ -173,7 +174,7 @@ pub fn asked(
     let mut change = Change::default();
     change.effects.push(cx.effect(item.id, answer_effect(run.id, &ask.reference, ruled, &why)));
     let decided = Happened::ApprovalDecided { action: ask.action.clone(), ruled, by: by.into(), why: why.into() };
-    change.events.push(said(item, run, decided, cx));
+    change.events.push(cx.about_run(item, run, decided));
     Ok(change)
 }
 
@@ -237,7 +238,7 @@ fn put_before_people(run: &Run, item: &Item, ask: &Ask, spec: Option<&AgentSpec>
         row.requests.remove(oldest);
     }
     let event = Happened::ApprovalRequested { request: id, action: ask.action.clone(), expires_at };
-    let events = vec![said(item, run, event, cx)];
+    let events = vec![cx.about_run(item, run, event)];
     Change { runs: vec![row], events, ..Change::default() }
 }
 
@@ -248,7 +249,7 @@ pub fn gone(state: &State, item: &Item, run: RunId, reference: &str, cx: &Contex
     let open = row.requests.iter().position(|request| request.is_open() && &*request.ask.reference == reference);
     let Some(at) = open else { return Ok(Change::default()) };
     let request = row.requests.remove(at);
-    let events = vec![said(item, run, Happened::ApprovalWithdrawn { request: request.id }, cx)];
+    let events = vec![cx.about_run(item, run, Happened::ApprovalWithdrawn { request: request.id })];
     Ok(Change { runs: vec![row], events, ..Change::default() })
 }
 
@@ -258,25 +259,15 @@ pub fn gone(state: &State, item: &Item, run: RunId, reference: &str, cx: &Contex
 /// There is no such request of a live run, or it was answered; the refusal says by whom.
 pub fn answer(state: &State, id: RequestId, ruled: Ruled, why: &str, cx: &mut Context) -> Result<Change, Refused> {
     let not_found = || Refused::NotFound { noun: "request", name: id.short() };
-    if crate::help::find(state, id).is_some() {
+    if help::find(state, id).is_some() {
         return Err(Refused::Invalid {
             what: format!("request `{}` is a question", id.short()),
             fix: format!("`musher answer {} \"TEXT\"`", id.short()),
         });
     }
     let (run, request) = find(state, id).ok_or_else(not_found)?;
-    if let Actor::Run(_) = cx.actor {
-        return Err(Refused::Invalid {
-            what: "an agent cannot answer what agents ask".to_owned(),
-            fix: "a person answers: `musher inbox`".to_owned(),
-        });
-    }
-    if let Some(answer) = &request.answer {
-        return Err(Refused::Conflict {
-            what: format!("request `{}` was {} by {} at {}", id.short(), answer.ruled.name(), answer.by, answer.at),
-            fix: "a request is answered once; `musher send` reaches the agent with anything else",
-        });
-    }
+    let how = |answer: &Answered| format!("{} by {} at {}", answer.ruled.name(), answer.by, answer.at);
+    help::answered_once_by_a_person(id, request.answer.as_ref().map(how), cx)?;
     let by = cx.actor.text();
     let item = state.item(run.item).ok_or_else(not_found)?;
     let mut row = run.clone();
@@ -319,7 +310,7 @@ fn decide(
     let ask = std::mem::replace(&mut request.ask, answered);
     change.effects.push(cx.effect(item.id, answer_effect(run, &ask.reference, ruled, why)));
     let decided = Happened::ApprovalDecided { action: ask.action, ruled, by: by.into(), why: why.into() };
-    change.events.push(said(item, row, decided, cx));
+    change.events.push(cx.about_run(item, row, decided));
 }
 
 fn answer_effect(run: RunId, reference: &str, ruled: Ruled, why: &str) -> EffectKind {
@@ -331,11 +322,4 @@ fn is_being_answered(state: &State, item: &Item, run: RunId, reference: &str) ->
         EffectKind::AnswerRun { run: of, reference: to, .. } => *of == run && &**to == reference,
         _ => false,
     })
-}
-
-/// An event of a run: an item's review is not its own run.
-fn said(item: &Item, run: &Run, happened: Happened, cx: &Context) -> crate::event::Event {
-    let mut event = cx.about(item, happened);
-    (event.run, event.agent) = (Some(run.id), Some(run.agent));
-    event
 }

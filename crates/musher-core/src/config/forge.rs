@@ -18,6 +18,8 @@ pub struct ForgeConfig {
     pub api: Option<String>,
     /// Where the token is to be found; none is `GITHUB_TOKEN`, `GH_TOKEN`, or what `gh auth token` says.
     pub token: Option<SecretRef>,
+    /// Where the secret is to be found that the forge signs webhooks with; none takes no webhooks.
+    pub webhook: Option<SecretRef>,
     /// Whose words reach an agent, besides those of people who may write to the repository.
     pub trust: Vec<String>,
 }
@@ -29,6 +31,7 @@ impl ForgeConfig {
             repo: over.repo.or(self.repo),
             api: over.api.or(self.api),
             token: over.token.or(self.token),
+            webhook: over.webhook.or(self.webhook),
             trust: if over.trust.is_empty() { self.trust } else { over.trust },
         }
     }
@@ -46,16 +49,8 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ForgeConfig {
         let what = format!("`{}` is no address of an API", clipped(api));
         report.add_with_fix(fields.place("api"), what, "write it as \"https://HOST/api/v3\"");
     }
-    let token = fields.text("token", report).and_then(|text| {
-        let reference = parse_secret(text);
-        if reference.is_none() {
-            // The text may be the token: it is not shown.
-            let fix =
-                "put it into an environment variable and write \"env:NAME\", or into a file and write \"file:PATH\"";
-            report.add_with_fix(fields.place("token"), "the forge's `token` is no reference", fix);
-        }
-        reference
-    });
+    let token = read_secret("token", fields, report);
+    let webhook = read_secret("webhook", fields, report);
     let trust = fields.texts("trust", report).unwrap_or_default();
     for (at, name) in &trust {
         let good = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.[]".contains(c));
@@ -64,5 +59,16 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ForgeConfig {
             report.add_with_fix(*at, what, "write it as the forge does, without the `@`");
         }
     }
-    ForgeConfig { repo: repo.map(str::to_owned), api: api.map(str::to_owned), token, trust: plain(trust) }
+    ForgeConfig { repo: repo.map(str::to_owned), api: api.map(str::to_owned), token, webhook, trust: plain(trust) }
+}
+
+fn read_secret(key: &str, fields: &Fields, report: &mut Report) -> Option<SecretRef> {
+    let text = fields.text(key, report)?;
+    let reference = parse_secret(text);
+    if reference.is_none() {
+        // The text may be the secret: it is not shown.
+        let fix = "put it into an environment variable and write \"env:NAME\", or into a file and write \"file:PATH\"";
+        report.add_with_fix(fields.place(key), format!("the forge's `{key}` is no reference"), fix);
+    }
+    reference
 }

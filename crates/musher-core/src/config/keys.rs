@@ -104,6 +104,14 @@ pub(crate) const PROJECT: &[Key] = &[
     Key::new("enforce_touches", Shape::Flag, "false", "Whether changes outside an item's `touches` are refused."),
     Key::new("setup", Shape::Text, "", "Runs once in a new worktree, by `sh -c`."),
     Key::new("teardown", Shape::Text, "", "Runs before a worktree is removed, by `sh -c`."),
+    Key::new(
+        "prompt",
+        Shape::Text,
+        "",
+        "What agents are told before the text of an item. `{{ issue.identifier }}`, `{{ issue.title }}`, \
+         `{{ issue.description }}`, `{{ issue.labels }}` and `{{ attempt }}` are filled in, and `{% if attempt %}` … \
+         `{% else %}` … `{% endif %}` is chosen from. With the description in it, the item's text is not said again.",
+    ),
     Key::new("copy", Shape::Texts, "", "Untracked files that are brought into a new worktree, such as `.env`."),
     Key::new("keep", Shape::Texts, "", "Globs of ignored files that keep a worktree from being removed."),
     Key::new("min_free", Shape::Size(0), "2GiB", "No new worktree below this much free disk."),
@@ -247,8 +255,8 @@ pub(crate) const WORKSPACE_QUOTA: &[Key] = &[Key::new("daily_usd", Shape::Money,
 
 /// `[quota.repo]`.
 pub(crate) const REPO_QUOTA: &[Key] = &[
+    Key::new("daily_prs", Shape::Whole(0, MOST), "", "Pull requests that are opened on a day."),
     Key::new("cooldown_after_failure", Shape::Duration(0), "", "How long no run begins after one has failed."),
-    Key::later("daily_prs"),
     Key::later("daily_issues"),
 ];
 
@@ -284,6 +292,12 @@ pub(crate) const FORGE: &[Key] = &[
         "What the forge knows musher by: `env:NAME` or `file:PATH`, never the token itself.",
     ),
     Key::new(
+        "webhook",
+        Shape::Text,
+        "no webhooks",
+        "What the forge signs its webhooks with: `env:NAME` or `file:PATH`, never the secret itself.",
+    ),
+    Key::new(
         "trust",
         Shape::Texts,
         "",
@@ -301,9 +315,9 @@ pub(crate) const SINK: &[Key] = &[
     ),
     Key::new(
         "kind",
-        Shape::Word(&["webhook", "file"]),
+        Shape::Word(&["webhook", "file", "desktop"]),
         "",
-        "A signed HTTP request an event, or a line of JSON an event in a file. Required.",
+        "A signed HTTP request an event, a line of JSON an event in a file, or notifications on this desktop. Required.",
     ),
     Key::new("url", Shape::Text, "", "Where a webhook is sent, `https://` or `http://`. A webhook has one."),
     Key::new(
@@ -320,7 +334,12 @@ pub(crate) const SINK: &[Key] = &[
     ),
     Key::new("max_size", Shape::Size(1), "64MiB", "How large a file grows before a new one is begun."),
     Key::new("keep", Shape::Whole(0, 1_000), "5", "How many full files are kept, as `PATH.1`, the newest, `PATH.2` …"),
-    Key::new("kinds", Shape::Texts, "all", "Names of events; `*` stands for any part of a name, as in `item_*`."),
+    Key::new(
+        "kinds",
+        Shape::Texts,
+        "all; of a desktop what asks a person for something",
+        "Names of events; `*` stands for any part of a name, as in `item_*`.",
+    ),
     Key::new(
         "missions",
         Shape::Texts,

@@ -7,7 +7,8 @@ use super::settings::{CommitBy, MergeStyle, ProjectSettings};
 use crate::item::Qa;
 use crate::mission::Delivery;
 use crate::plan::{QA, plain, read_globs};
-use crate::problem::Report;
+use crate::problem::{Report, position};
+use crate::prompt::{Fault, LONGEST_PROMPT, Template};
 
 /// Settings of a project in which any may be left open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub struct ProjectLayer {
     pub setup: Option<String>,
     /// Runs before a worktree is removed.
     pub teardown: Option<String>,
+    /// What agents are told before an item's text.
+    pub prompt: Option<String>,
     /// Untracked files that are brought into a new worktree.
     pub copy: Option<Vec<String>>,
     /// Globs of ignored files that keep a worktree from being removed.
@@ -80,6 +83,7 @@ impl ProjectLayer {
             enforce_touches: over.enforce_touches.or(self.enforce_touches),
             setup: over.setup.or(self.setup),
             teardown: over.teardown.or(self.teardown),
+            prompt: over.prompt.or(self.prompt),
             copy: over.copy.or(self.copy),
             keep: over.keep.or(self.keep),
             min_free_bytes: over.min_free_bytes.or(self.min_free_bytes),
@@ -109,12 +113,14 @@ impl ProjectLayer {
             enforce_touches: self.enforce_touches.unwrap_or(default.enforce_touches),
             setup: self.setup,
             teardown: self.teardown,
+            prompt: self.prompt,
             copy: self.copy.unwrap_or(default.copy),
             keep: self.keep.unwrap_or(default.keep),
             min_free_bytes: self.min_free_bytes.unwrap_or(default.min_free_bytes),
             worktree_pool: self.worktree_pool.unwrap_or(default.worktree_pool),
             done_retention_secs: self.done_retention_secs.unwrap_or(default.done_retention_secs),
             retention_secs: self.retention_secs.unwrap_or(default.retention_secs),
+            webhooks: default.webhooks,
             prices: default.prices,
             quota: default.quota,
         }
@@ -140,6 +146,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
         enforce_touches: fields.flag("enforce_touches", report),
         setup: owned(fields.text("setup", report)),
         teardown: owned(fields.text("teardown", report)),
+        prompt: read_prompt(fields, report),
         copy: read_paths(fields, report),
         keep: fields.has("keep").then(|| read_globs(fields, "keep", report)),
         min_free_bytes: fields.size_bytes("min_free", report),
@@ -151,6 +158,25 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ProjectLayer {
 
 fn read_delivery(fields: &Fields, report: &mut Report) -> Option<Delivery> {
     fields.word("delivery", &[Delivery::Merge, Delivery::Branch, Delivery::Pr], Delivery::name, report)
+}
+
+/// The problems of the template are told at the key: a text of several lines has no places of its own in TOML.
+fn read_prompt(fields: &Fields, report: &mut Report) -> Option<String> {
+    let text = fields.text("prompt", report)?;
+    if text.len() > LONGEST_PROMPT {
+        let what = format!("the prompt has {} bytes; it has at most {LONGEST_PROMPT}", text.len());
+        report.add_with_fix(
+            fields.place("prompt"),
+            what,
+            "put the details into a file of the repository and name that",
+        );
+        return None;
+    }
+    for Fault { at, what, fix } in Template::parse(text).err().unwrap_or_default() {
+        let (line, _) = position(text, at);
+        report.add_with_fix(fields.place("prompt"), format!("line {line} of the prompt: {what}"), fix);
+    }
+    Some(text.to_owned())
 }
 
 /// Files that are copied from the user's checkout: below it, or anything of the machine could be brought in.

@@ -29,7 +29,7 @@ pub(super) fn read_of_agent(fields: &Fields, report: &mut Report) -> Rules {
 }
 
 const WORKSPACE: [Cap; 1] = [Cap::DailyUsd];
-const REPO: [Cap; 1] = [Cap::CooldownAfterFailure];
+const REPO: [Cap; 2] = [Cap::DailyPrs, Cap::CooldownAfterFailure];
 const MODEL: [Cap; 3] = [Cap::DailyTokens, Cap::HourlyRequests, Cap::DailyUsd];
 const AGENT: [Cap; 4] = [Cap::DailyTokens, Cap::DailyJobs, Cap::ConcurrentJobs, Cap::MaxRunDuration];
 

@@ -97,7 +97,12 @@ impl Config {
         let layer = layers.into_iter().fold(Layer::default(), Layer::merge);
         let server = ServerSettings::default();
         Self {
-            project: ProjectSettings { prices: Prices(layer.prices), quota: layer.quota, ..layer.project.settings() },
+            project: ProjectSettings {
+                prices: Prices(layer.prices),
+                quota: layer.quota,
+                webhooks: layer.forge.webhook.is_some(),
+                ..layer.project.settings()
+            },
             policy: policy(&layer.policy),
             agents: layer.agents,
             secrets: layer.secrets,

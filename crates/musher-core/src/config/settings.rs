@@ -70,6 +70,9 @@ pub struct ProjectSettings {
     pub setup: Option<String>,
     /// Runs before a worktree is removed.
     pub teardown: Option<String>,
+    /// What agents are told before an item's text: a template, see [`crate::prompt::Template`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// Untracked files that are brought into a new worktree.
     pub copy: Vec<String>,
     /// Globs of ignored files that keep a worktree from being removed.
@@ -83,6 +86,9 @@ pub struct ProjectSettings {
     pub done_retention_secs: u64,
     /// Seconds that transcripts of archived missions are kept. Default 90 days.
     pub retention_secs: u64,
+    /// Whether the forge sends webhooks: `webhook` is set in `[forge]`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub webhooks: bool,
     /// What tokens cost where an agent does not tell it. Stands in `[prices]`.
     #[serde(skip_serializing_if = "Prices::is_empty")]
     pub prices: Prices,
@@ -121,12 +127,14 @@ impl Default for ProjectSettings {
             enforce_touches: false,
             setup: None,
             teardown: None,
+            prompt: None,
             copy: Vec::new(),
             keep: Vec::new(),
             min_free_bytes: 2 << 30,
             worktree_pool: 0,
             done_retention_secs: 4 * 3600,
             retention_secs: 90 * 24 * 3600,
+            webhooks: false,
             prices: Prices::default(),
             quota: Quotas::default(),
         }

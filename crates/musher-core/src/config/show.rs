@@ -79,6 +79,7 @@ impl File {
         self.line("enforce_touches", project.enforce_touches);
         self.text("setup", project.setup.as_deref());
         self.text("teardown", project.teardown.as_deref());
+        self.text("prompt", project.prompt.as_deref());
         self.line("copy", toml_array(&project.copy));
         self.line("keep", toml_array(&project.keep));
         self.text("min_free", Some(&show_bytes(project.min_free_bytes)));
@@ -118,6 +119,7 @@ impl File {
         self.text("repo", forge.repo.as_deref());
         self.text("api", forge.api.as_deref());
         self.text("token", forge.token.as_ref().map(SecretRef::text).as_deref());
+        self.text("webhook", forge.webhook.as_ref().map(SecretRef::text).as_deref());
         self.line("trust", toml_array(&forge.trust));
     }
 
@@ -135,6 +137,7 @@ impl File {
                 self.text("max_size", Some(&show_bytes(*max_size_bytes)));
                 self.line("keep", keep);
             }
+            SinkTo::Desktop => {}
         }
         self.line("kinds", toml_array(&sink.kinds));
         self.line("missions", toml_array(&sink.missions));

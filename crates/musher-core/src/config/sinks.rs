@@ -10,7 +10,7 @@ use crate::event::CATALOGUE;
 use crate::nearest::nearest;
 use crate::plan::plain;
 use crate::problem::Report;
-use crate::sink::{SinkFrom, SinkKind, SinkSpec, Wanted, kinds_named};
+use crate::sink::{ASKING, SETTLING, SinkFrom, SinkKind, SinkSpec, Wanted, kinds_named};
 
 /// A sink as configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct SinkConfig {
     pub name: String,
     /// Where it sends to.
     pub to: SinkTo,
-    /// Names of events, with `*` for any part of one; none = all.
+    /// Names of events, with `*` for any part of one; none = all, or what asks a person for something, for a desktop.
     #[serde(default)]
     pub kinds: Vec<String>,
     /// Missions by the beginning of their ids; none = all.
@@ -50,6 +50,8 @@ pub enum SinkTo {
         /// How many full files are kept. Default 5.
         keep: u32,
     },
+    /// Notifications on this desktop.
+    Desktop,
 }
 
 impl SinkConfig {
@@ -58,6 +60,7 @@ impl SinkConfig {
         match self.to {
             SinkTo::Webhook { .. } => SinkKind::Webhook,
             SinkTo::File { .. } => SinkKind::File,
+            SinkTo::Desktop => SinkKind::Desktop,
         }
     }
 
@@ -66,10 +69,21 @@ impl SinkConfig {
         SinkSpec { name: self.name.as_str().into(), kind: self.kind(), from: self.from }
     }
 
-    /// Which events it wants.
-    pub fn wanted(&self) -> Wanted {
+    /// The names of the events that it is for; none = all.
+    pub fn shown(&self) -> Vec<Box<str>> {
         let meant = |pattern: &String| kinds_named(pattern, names()).map(Into::into).collect::<Vec<Box<str>>>();
-        let mut kinds: Vec<Box<str>> = self.kinds.iter().flat_map(meant).collect();
+        if self.kinds.is_empty() && self.kind() == SinkKind::Desktop {
+            return ASKING.map(Into::into).into();
+        }
+        self.kinds.iter().flat_map(meant).collect()
+    }
+
+    /// Which events it wants. A desktop is told of what settles a question too, to take back what it shows.
+    pub fn wanted(&self) -> Wanted {
+        let mut kinds = self.shown();
+        if self.kind() == SinkKind::Desktop {
+            kinds.extend(SETTLING.map(Into::into));
+        }
         kinds.sort_unstable();
         kinds.dedup();
         let missions = self.missions.iter().map(|typed| typed.as_str().into()).collect();
@@ -114,12 +128,12 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Vec<SinkConfig> {
 /// Nothing when something that it cannot do without is missing, which has been reported then.
 fn read_sink(fields: &Fields, report: &mut Report) -> Option<SinkConfig> {
     fields.require("name", "the sink", "add a short name of [a-z0-9_-], such as name = \"ops\"", report);
-    fields.require("kind", "the sink", "write kind = \"webhook\" or kind = \"file\"", report);
+    fields.require("kind", "the sink", "write kind = \"webhook\", kind = \"file\" or kind = \"desktop\"", report);
     let name = fields.text("name", report);
     if let Some(name) = name {
         check_name(name, fields.place("name"), report);
     }
-    let kind = fields.word("kind", &[SinkKind::Webhook, SinkKind::File], SinkKind::name, report);
+    let kind = fields.word("kind", &[SinkKind::Webhook, SinkKind::File, SinkKind::Desktop], SinkKind::name, report);
     let kinds = read_kinds(fields, report);
     let missions = read_missions(fields, report);
     let from = fields.word("from", &[SinkFrom::Present, SinkFrom::Start], SinkFrom::name, report).unwrap_or_default();
@@ -128,6 +142,10 @@ fn read_sink(fields: &Fields, report: &mut Report) -> Option<SinkConfig> {
     let to = match kind? {
         SinkKind::Webhook => webhook,
         SinkKind::File => file,
+        SinkKind::Desktop => {
+            look_at(&[], &["url", "secret", "path", "max_size", "keep"], fields, SinkKind::Desktop, report);
+            Some(SinkTo::Desktop)
+        }
     };
     Some(SinkConfig { name: name?.to_owned(), to: to?, kinds, missions, from })
 }

@@ -29,6 +29,7 @@ max_file_size = "1MiB"
 enforce_touches = true
 setup = "make deps"
 teardown = "make down"
+prompt = "Work on {{ issue.identifier }}."
 copy = [".env"]
 keep = ["*.log"]
 min_free = 1024
@@ -67,6 +68,7 @@ timezone = "Europe/Berlin"
 [quota.workspace]
 daily_usd = 50
 [quota.repo]
+daily_prs = 8
 cooldown_after_failure = "5m"
 [quota.model."gpt-5.1"]
 daily_tokens = 1000
@@ -101,6 +103,7 @@ keep = 0
 repo = "acme/shop"
 api = "https://ghe.example/api/v3"
 token = "env:FORGE_TOKEN"
+webhook = "file:hook-secret"
 trust = ["ann", "dependabot[bot]"]
 [server]
 listen = "[::1]:8080"
@@ -123,7 +126,8 @@ fn a_quota_that_makes_no_sense_is_refused_with_what_would() {
         ("[quota.workspace]\ndaily_usdd = 1", "unknown key `daily_usdd`", "did you mean `daily_usd`?"),
         ("[quota.model.m]\ndaily_tokens = -1", "`daily_tokens` must be a whole number from 0", ""),
         ("[quota.model.'']\ndaily_tokens = 1", "a quota has no model", "write the model's name"),
-        ("[quota.repo]\ndaily_prs = 1", "`daily_prs`", ""),
+        ("[quota.repo]\ndaily_prs = -1", "`daily_prs` must be a whole number from 0", ""),
+        ("[quota.repo]\ndaily_issues = 1", "`daily_issues` is not in this version of musher", ""),
         (
             "[[agents]]\nname='claude'\n[agents.quota]\nmax_run_duration='soon'",
             "`max_run_duration` must be a duration",
@@ -171,10 +175,12 @@ fn a_file_may_use_every_key() {
         enforce_touches: true,
         setup: Some("make deps".into()),
         teardown: Some("make down".into()),
+        prompt: Some("Work on {{ issue.identifier }}.".into()),
         copy: vec![".env".into()],
         keep: vec!["*.log".into()],
         min_free_bytes: 1024,
         worktree_pool: 3,
+        webhooks: true,
         done_retention_secs: 0,
         retention_secs: 7 * 86_400,
         prices: Prices(
@@ -187,7 +193,7 @@ fn a_file_may_use_every_key() {
         quota: Quotas {
             timezone: "Europe/Berlin".into(),
             workspace: caps(&[(Cap::DailyUsd, 50_000_000)]),
-            repo: caps(&[(Cap::CooldownAfterFailure, 300)]),
+            repo: caps(&[(Cap::DailyPrs, 8), (Cap::CooldownAfterFailure, 300)]),
             models: [(
                 "gpt-5.1".to_owned(),
                 caps(&[(Cap::DailyTokens, 1000), (Cap::HourlyRequests, 20), (Cap::DailyUsd, 500_000)]),
@@ -261,6 +267,7 @@ fn a_file_may_use_every_key() {
         repo: Some("acme/shop".into()),
         api: Some("https://ghe.example/api/v3".into()),
         token: Some(SecretRef::Env("FORGE_TOKEN".into())),
+        webhook: Some(SecretRef::File("hook-secret".into())),
         trust,
     };
     assert_eq!(config.forge, forge);
@@ -409,17 +416,19 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("prices=3", "1:8: `prices` must be a table, but it is 3"),
     (
-        "[forge]\nrepo='shop'\napi='ftp://x'\ntoken='hunter2'\ntrust=['@ann']",
+        "[forge]\nrepo='shop'\napi='ftp://x'\ntoken='hunter2'\ntrust=['@ann']\nwebhook='hunter3'",
         "2:6: `shop` names no repository (write it as \"owner/name\")\n\
       3:5: `ftp://x` is no address of an API (write it as \"https://HOST/api/v3\")\n\
       4:7: the forge's `token` is no reference (put it into an environment variable and write \"env:NAME\", or into a file \
       and write \"file:PATH\")\n\
-      5:8: `@ann` is no name of an account (write it as the forge does, without the `@`)",
+      5:8: `@ann` is no name of an account (write it as the forge does, without the `@`)\n\
+      6:9: the forge's `webhook` is no reference (put it into an environment variable and write \"env:NAME\", or into a file \
+      and write \"file:PATH\")",
     ),
     (
         "[[sinks]]",
         "1:1: the sink has no `name` (add a short name of [a-z0-9_-], such as name = \"ops\")\n\
-      1:1: the sink has no `kind` (write kind = \"webhook\" or kind = \"file\")",
+      1:1: the sink has no `kind` (write kind = \"webhook\", kind = \"file\" or kind = \"desktop\")",
     ),
     (
         "[[sinks]]\nname='A b'\nkind='webhok'\n[[sinks]]\nname='b'\nkind='webhook'\npath='x'",

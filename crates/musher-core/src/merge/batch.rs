@@ -122,6 +122,40 @@ pub struct Batch {
     pub landing: Option<usize>,
 }
 
+/// Where a member of a batch stands, by what the gate has said so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stand {
+    /// The batch is being formed: it is not known yet whether it merges cleanly.
+    Forming,
+    /// It has landed.
+    Landed,
+    /// It lands when the advance of the target that is under way succeeds.
+    Landing,
+    /// It is in a prefix that was green.
+    Good,
+    /// Nothing is known of it: no prefix that it is in was red, and none was green.
+    Untested,
+    /// The culprit is among those that stand so: the last of them is in a red prefix, and all before them are good.
+    Suspect,
+    /// It stands on a red prefix, and will be made anew without the culprit.
+    After,
+}
+
+impl Stand {
+    /// The word in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Forming => "forming",
+            Self::Landed => "landed",
+            Self::Landing => "landing",
+            Self::Good => "good",
+            Self::Untested => "untested",
+            Self::Suspect => "suspect",
+            Self::After => "after",
+        }
+    }
+}
+
 /// What is to be done next with a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -208,6 +242,19 @@ impl Batch {
     /// The shortest prefix beyond the good one that was red.
     pub fn bad(&self) -> Option<usize> {
         (self.good() + 1..self.tried.len()).find(|prefix| self.tried[*prefix].reds > 0)
+    }
+
+    /// Where a member stands, by its place from 0.
+    pub fn stand(&self, at: usize) -> Stand {
+        match self.bad() {
+            _ if !self.is_formed() => Stand::Forming,
+            _ if at < self.landed => Stand::Landed,
+            _ if self.landing.is_some_and(|upto| at < upto) => Stand::Landing,
+            _ if at < self.good() => Stand::Good,
+            Some(bad) if at < bad => Stand::Suspect,
+            Some(_) => Stand::After,
+            None => Stand::Untested,
+        }
     }
 
     /// What is to be done next: at most `slots` tests at once, counting those under way.

@@ -1,6 +1,7 @@
 //! The course of a batch: what its plan asks for becomes effects, and its members follow.
 
 use super::batch::{Batch, End, Tried};
+use super::queue::Ejected;
 use super::{MergeQueue, failed, has_ended, hold};
 use crate::change::Change;
 use crate::command::Refused;
@@ -185,7 +186,13 @@ fn eject(state: &State, batch: &Batch, at: usize, change: Change, cx: &mut Conte
     let Tried { words, .. } = batch.tried.get(at + 1).cloned().unwrap_or_default();
     let words = words.unwrap_or_else(|| "the gate is red".into());
     let tail = tail_of(state, batch, at + 1, &change);
-    fail(state, batch, at, (MergeFailure::Gate, &words, &tail), change, cx)
+    let mut change = fail(state, batch, at, (MergeFailure::Gate, &words, &tail), change, cx)?;
+    if let Some(culprit) = batch.members.get(at) {
+        let ejected = Ejected { item: culprit.item, batch: batch.number, words, at: cx.now };
+        let queue = change.queue.take().map_or_else(|| with(state, None), |row| *row);
+        change.queue = Some(Box::new(queue.with_ejected(ejected)));
+    }
+    Ok(change)
 }
 
 /// The base is red, and whoever is merged onto it. Nobody is blamed for that at first: after a while all of it is tested

@@ -6,11 +6,12 @@ use super::batch::Batch;
 use super::overlap::Overlap;
 use crate::change::Change;
 use crate::command::Refused;
-use crate::event::{Event, Happened};
+use crate::event::Happened;
 use crate::id::ItemId;
 use crate::item::{self, BlockedReason, Item, ItemState, MergeStage, Phase};
 use crate::state::State;
 use crate::step::Context;
+use crate::time::Timestamp;
 
 /// The row of the merge queue: a repository has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,35 @@ pub struct MergeQueue {
     /// Overlaps that merges have shown, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlaps: Vec<Overlap>,
+    /// The members that were ejected last because of the gate, oldest first; never more than 8.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ejected: Vec<Ejected>,
+}
+
+/// How many ejected members are remembered.
+const EJECTED_KEPT: usize = 8;
+
+/// A member that a batch was rid of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ejected {
+    /// The item.
+    pub item: ItemId,
+    /// The number of the batch.
+    pub batch: u64,
+    /// What the gate said of it, in a line.
+    pub words: Box<str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl MergeQueue {
+    /// Remembers one more ejected member, and forgets the oldest when they are too many.
+    pub(super) fn with_ejected(mut self, ejected: Ejected) -> Self {
+        self.ejected.push(ejected);
+        let many = self.ejected.len().saturating_sub(EJECTED_KEPT);
+        self.ejected.drain(..many);
+        self
+    }
 }
 
 fn refuse(verb: &'static str, state: &'static str, fix: &'static str) -> Refused {
@@ -92,14 +122,5 @@ pub fn retry(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refu
 }
 
 fn changed(row: MergeQueue, happened: Happened, cx: &Context) -> Change {
-    let event = Event {
-        at: cx.now,
-        actor: cx.actor.text().into(),
-        mission: None,
-        item: None,
-        agent: None,
-        run: None,
-        happened,
-    };
-    Change { queue: Some(Box::new(row)), events: vec![event], ..Change::default() }
+    Change { queue: Some(Box::new(row)), events: vec![cx.event(happened)], ..Change::default() }
 }

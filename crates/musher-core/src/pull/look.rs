@@ -1,7 +1,7 @@
 //! What the forge answers about a pull request, and what follows from a look.
 
-use super::tend::{failed, followed, is_under_way, opened};
-use super::{Pull, mend};
+use super::tend::{failed, followed, is_under_way, not_opened, opened};
+use super::{Pull, comment, mend};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::EffectKind;
@@ -24,8 +24,8 @@ pub(crate) fn answered(
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     match (work, answer) {
-        (ForgeWork::OpenPull { .. }, ForgeAnswer::PullOpened { number, url, draft }) => {
-            opened(state, id, (*number, url, *draft), cx)
+        (ForgeWork::OpenPull { .. }, ForgeAnswer::PullOpened { number, url, draft, adopted }) => {
+            opened(state, id, (*number, url, *draft), *adopted, cx)
         }
         (ForgeWork::LookAtPull { number }, ForgeAnswer::PullLooked(seen)) => looked(state, id, *number, seen, cx),
         (ForgeWork::MarkReady { number }, ForgeAnswer::PullReady) => {
@@ -82,8 +82,8 @@ pub(crate) fn refused(
         ForgeWork::MergePull { .. } if final_no => {
             merged(state, id, &PullMerge::Refused { why: failure.to_string().into() }, cx)
         }
-        ForgeWork::OpenPull { .. }
-        | ForgeWork::LookAtPull { .. }
+        ForgeWork::OpenPull { .. } => not_opened(state, id, failure, cx),
+        ForgeWork::LookAtPull { .. }
         | ForgeWork::MarkReady { .. }
         | ForgeWork::RerunChecks { .. }
         | ForgeWork::FetchLog { .. }
@@ -100,12 +100,42 @@ pub(crate) fn refused(
 fn again(state: &State, id: ItemId, cx: &Context) -> Change {
     let Ok((_, pull)) = followed(state, id) else { return Change::default() };
     let mut row = pull.clone();
-    row.looks.due = Some(next_look(state, pull, cx.now));
+    (row.looks.due, row.looks.fallback) = (Some(next_look(state, pull, cx.now)), false);
     Change { pulls: vec![row], ..Change::default() }
 }
 
 fn next_look(state: &State, pull: &Pull, now: Timestamp) -> Timestamp {
     if pull.looks.hinted { now } else { now.after(watch::interval(state, pull.mission)) }
+}
+
+/// When it is looked at again after a look, and whether that is only for what webhooks may have lost. Of some things no
+/// webhook tells: that the forge has found out whether there is a conflict, and that a watch has rested.
+fn after_look(
+    state: &State,
+    row: &Pull,
+    before: &Pull,
+    seen: &PullSeen,
+    change: &Change,
+    now: Timestamp,
+) -> (Option<Timestamp>, bool) {
+    let (between, comes) = watch::interval_between_webhooks(state, row.mission, now);
+    if before.looks.hinted || !comes || row.untold || seen.mergeable.is_none() {
+        return (Some(next_look(state, before, now)), false);
+    }
+    let rests_until = state.watches_of(row.item).filter_map(|old| {
+        let latest = change.watches.iter().rev().find(|new| new.id == old.id).unwrap_or(old);
+        match (&latest.status, &old.status) {
+            // It was still at rest when it triggered: nothing was done about that yet.
+            (WatchStatus::Snoozed(until), WatchStatus::Snoozed(before)) if until == before => {
+                (latest.seen == Seen::Triggered && *until > now).then_some(*until)
+            }
+            _ => None,
+        }
+    });
+    match rests_until.min() {
+        Some(until) => (Some(until), false),
+        None => (Some(now.after(between)), true),
+    }
 }
 
 /// The failed checks run again, or cannot.
@@ -196,14 +226,17 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
         return failed(state, id, &ForgeFailure::Unavailable(why.into()), cx);
     }
     let mut row = pull.clone();
-    row.looks = Looks { due: Some(next_look(state, pull, cx.now)), looked_at: Some(cx.now), ..Looks::default() };
     row.draft = seen.draft;
     row.queued = seen.queued;
     if !seen.url.is_empty() {
         row.url = seen.url.clone();
     }
     let mut change = Change::default();
+    comment::read(item, &mut row, seen, &mut change, cx);
     let triggered = watched(state, item, seen, &mut change, cx);
+    row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
+    row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
+    (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);
     change.extend(follow(state, item, row, seen, &triggered, cx)?);
     Ok(change)
 }
@@ -323,7 +356,7 @@ fn may_merge(state: &State, item: &Item, pull: &Pull, seen: &PullSeen) -> bool {
 
 /// One more thing is done to the pull request; the next look is after it.
 pub(super) fn work(item: &Item, mut row: Pull, kind: EffectKind, cx: &mut Context) -> Change {
-    row.looks.due = None;
+    (row.looks.due, row.looks.fallback) = (None, false);
     let effect = cx.effect(item.id, kind);
     Change { pulls: vec![row], effects: vec![effect], ..Change::default() }
 }

@@ -1,6 +1,6 @@
 //! Making a pull request and keeping it up to date: push, open, look, one after the other.
 
-use super::{CiFixes, Pull, is_its_work};
+use super::{CiFixes, Next, Pull, is_its_work};
 use crate::change::Change;
 use crate::command::{Push, Refused};
 use crate::effect::EffectKind;
@@ -8,6 +8,7 @@ use crate::event::Happened;
 use crate::forge::{ForgeFailure, ForgeWork, Hint, PullState};
 use crate::id::ItemId;
 use crate::item::{BlockedReason, Item, ItemState, Waiting};
+use crate::quota;
 use crate::retry;
 use crate::state::State;
 use crate::step::Context;
@@ -44,16 +45,20 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         queued: false,
         empty_rebases: 0,
         looks: Looks::default(),
+        untold: false,
         ci: CiFixes::default(),
         told: Vec::new(),
         read_to: 0,
+        counted_on: 0,
+        remarks: Vec::new(),
+        disobeyed: Vec::new(),
         created_at: cx.now,
         updated_at: cx.now,
     };
     let mut pull = pull.unwrap_or(new);
     if pull.state != PullState::Open {
         // A closed one is left to itself; the branch gets another.
-        (pull.number, pull.state, pull.queued) = (None, PullState::Open, false);
+        (pull.number, pull.state, pull.queued, pull.counted_on) = (None, PullState::Open, false, 0);
     }
     pull.looks = Looks { due: Some(cx.now), looked_at: pull.looks.looked_at, ..Looks::default() };
     pull.updated_at = cx.now;
@@ -74,23 +79,28 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
     change
 }
 
-/// The next thing is due: the push of a new head, the opening, or a look.
+/// The next thing is due: the push of a new head, the opening, or a look. That the day has one left to open is asked, and it
+/// is taken, in this one step.
 pub(crate) fn tend(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let (item, pull) = followed(state, id)?;
     if pull.looks.due.is_none() {
         return Err(stale());
     }
-    let kind = match (&item.head, pull.number) {
-        (Some(head), _) if pull.pushed.as_ref() != Some(head) => {
-            EffectKind::PushBranch { head: head.clone(), expected: pull.pushed.clone() }
+    let mut row = pull.clone();
+    (row.looks.due, row.looks.hinted) = (None, false);
+    let mut change = Change::default();
+    let kind = match pull.next(item) {
+        Next::Push(head) => EffectKind::PushBranch { head: head.into(), expected: pull.pushed.clone() },
+        Next::Open => {
+            let denied = |_| Refused::Stale { what: "the repository's pull requests of the day are opened" };
+            quota::open(state, &mut row, &mut change, cx).map_err(denied)?;
+            EffectKind::Forge(ForgeWork::OpenPull { draft: state.settings().require_checks })
         }
-        (_, None) => EffectKind::Forge(ForgeWork::OpenPull { draft: state.settings().require_checks }),
-        (_, Some(number)) => EffectKind::Forge(ForgeWork::LookAtPull { number }),
+        Next::Look(number) => EffectKind::Forge(ForgeWork::LookAtPull { number }),
     };
-    let mut pull = pull.clone();
-    (pull.looks.due, pull.looks.hinted) = (None, false);
-    let effect = cx.effect(id, kind);
-    Ok(Change { pulls: vec![pull], effects: vec![effect], ..Change::default() })
+    change.pulls.push(row);
+    change.effects.push(cx.effect(id, kind));
+    Ok(change)
 }
 
 /// The push of the branch was tried.
@@ -123,11 +133,12 @@ pub(crate) fn pushed(state: &State, id: ItemId, head: &str, push: &Push, cx: &mu
     }
 }
 
-/// It is there, and its watches are made.
+/// It is there, and its watches are made. One that was there before was opened by somebody else, and is not counted.
 pub(super) fn opened(
     state: &State,
     id: ItemId,
     (number, url, draft): (u64, &str, bool),
+    adopted: bool,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     let (item, pull) = followed(state, id)?;
@@ -135,6 +146,9 @@ pub(super) fn opened(
     (row.number, row.url, row.draft, row.updated_at) = (Some(number), url.into(), draft, cx.now);
     row.looks = Looks { due: Some(cx.now), looked_at: row.looks.looked_at, ..Looks::default() };
     let mut change = Change::default();
+    if adopted {
+        quota::unopen(state, item, &mut row, &mut change, cx);
+    }
     for kind in WatchKind::OF_PULL {
         if !state.watches_of(id).any(|watch| watch.kind == kind) {
             change.watches.push(watch::new(item, kind, watch::Holds::Pull, cx));
@@ -142,6 +156,27 @@ pub(super) fn opened(
     }
     change.events.push(cx.about(item, Happened::PullOpened { number, url: url.into(), draft }));
     change.pulls.push(row);
+    Ok(change)
+}
+
+/// It was not opened, or nobody knows: only what the forge has said no to can be given back.
+pub(super) fn not_opened(
+    state: &State,
+    id: ItemId,
+    failure: &ForgeFailure,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    let (item, _) = followed(state, id)?;
+    let mut change = failed(state, id, failure, cx)?;
+    match failure {
+        ForgeFailure::Unavailable(_) => {}
+        ForgeFailure::Limited { .. } | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
+            for mut row in std::mem::take(&mut change.pulls) {
+                quota::unopen(state, item, &mut row, &mut change, cx);
+                change.pulls.push(row);
+            }
+        }
+    }
     Ok(change)
 }
 
@@ -161,31 +196,37 @@ pub(crate) fn failed(state: &State, id: ItemId, failure: &ForgeFailure, cx: &mut
     }
 }
 
-/// A webhook says that something has changed: whoever watches it looks at once, or once more after the look under way.
-pub(crate) fn hinted(state: &State, hint: &Hint, cx: &Context) -> Change {
+/// A webhook says that something has changed: whoever watches it looks at once, or once more after the look under way. Also
+/// answers whether anybody watches it.
+pub(crate) fn hinted(state: &State, hint: &Hint, cx: &Context) -> (Change, bool) {
     let mut change = Change::default();
+    let mut watched = false;
     let meant = |pull: &&Pull| match hint {
         Hint::Pull(number) => pull.number == Some(*number),
         Hint::Commit(commit) => pull.pushed.as_ref() == Some(commit),
         Hint::Issue(_) => false,
     };
     for pull in state.pulls().filter(meant) {
-        let followed = state.item(pull.item).is_some_and(crate::state::follows_pull);
-        let looks = watch::hurried(&pull.looks, cx.now);
-        if followed && looks != pull.looks {
-            change.pulls.push(Pull { looks, ..pull.clone() });
+        if !state.item(pull.item).is_some_and(crate::state::follows_pull) {
+            continue;
+        }
+        watched = true;
+        let row = Pull { looks: watch::hurried(&pull.looks, cx.now), untold: false, ..pull.clone() };
+        if row != *pull {
+            change.pulls.push(row);
         }
     }
     if let Hint::Issue(issue) = hint {
-        let meant = |watch: &&Watch| watch.kind == WatchKind::IssueClosed(issue.clone()) && state.is_looked_at(watch);
-        for watch in state.watches().filter(meant) {
+        let same = |kind: &WatchKind| matches!(kind, WatchKind::IssueClosed(watched) if watched.is(issue));
+        for watch in state.watches().filter(|watch| same(&watch.kind) && state.is_looked_at(watch)) {
+            watched = true;
             let looks = watch::hurried(&watch.looks, cx.now);
             if looks != watch.looks {
                 change.watches.push(Watch { looks, ..watch.clone() });
             }
         }
     }
-    change
+    (change, watched)
 }
 
 /// Whether something is being done to the pull request of an item.

@@ -33,6 +33,9 @@ pub struct Account {
     /// Dollars of the day, in millionths.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cost_micro_usd: u64,
+    /// Pull requests that were opened on the day, and those that are being opened.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pulls: u64,
     /// When the hour ends that `requests` is of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub hour_ends: Timestamp,
@@ -61,6 +64,7 @@ impl Account {
             tokens: 0,
             jobs: 0,
             cost_micro_usd: 0,
+            pulls: 0,
             hour_ends: Timestamp::default(),
             requests: 0,
             failed_at: None,
@@ -74,7 +78,7 @@ impl Account {
     pub(super) fn turn(&mut self, now: Timestamp, zone: impl Fn() -> TimeZone) {
         let wrong = |end: Timestamp, longest| now.after(longest) < end;
         if now >= self.day_ends {
-            (self.tokens, self.jobs, self.cost_micro_usd) = (0, 0, 0);
+            (self.tokens, self.jobs, self.cost_micro_usd, self.pulls) = (0, 0, 0, 0);
             self.forget(Lasts::Day);
             self.day += 1;
             self.day_ends = period::day_end(now, &zone());
@@ -103,6 +107,7 @@ impl Account {
             Cap::DailyJobs => self.jobs,
             Cap::DailyUsd => self.cost_micro_usd,
             Cap::HourlyRequests => self.requests,
+            Cap::DailyPrs => self.pulls,
             Cap::ConcurrentJobs | Cap::MaxRunDuration | Cap::CooldownAfterFailure | Cap::Usd | Cap::Tokens => 0,
         };
         if self.ends(cap).is_some_and(|end| now < end) { sum } else { 0 }
@@ -139,30 +144,31 @@ mod tests {
     fn used(now: &str) -> Account {
         let mut account = Account::new(Scope::Workspace);
         account.turn(at(now), || TimeZone::UTC);
-        (account.tokens, account.jobs, account.requests) = (7, 2, 2);
+        (account.tokens, account.jobs, account.requests, account.pulls) = (7, 2, 2, 3);
         account.warned = BTreeSet::from([Cap::DailyTokens, Cap::HourlyRequests]);
         account
     }
 
     #[test]
     fn a_day_and_an_hour_are_begun_when_they_are_due_and_not_before() {
-        let sums = |account: &Account| (account.tokens, account.jobs, account.requests, account.warned.len());
+        let sums =
+            |account: &Account| (account.tokens, account.jobs, account.pulls, account.requests, account.warned.len());
         for (now, wanted) in [
-            ("2026-01-31T10:59:59Z", (7, 2, 2, 2)),
-            ("2026-01-31T11:00:00Z", (7, 2, 0, 1)),
-            ("2026-01-31T23:59:59Z", (7, 2, 0, 1)),
-            ("2026-02-01T00:00:00Z", (0, 0, 0, 0)),
-            ("2027-01-01T00:00:00Z", (0, 0, 0, 0)),
+            ("2026-01-31T10:59:59Z", (7, 2, 3, 2, 2)),
+            ("2026-01-31T11:00:00Z", (7, 2, 3, 0, 1)),
+            ("2026-01-31T23:59:59Z", (7, 2, 3, 0, 1)),
+            ("2026-02-01T00:00:00Z", (0, 0, 0, 0, 0)),
+            ("2027-01-01T00:00:00Z", (0, 0, 0, 0, 0)),
             // A clock that goes back.
-            ("2026-01-30T23:00:00Z", (7, 2, 2, 2)),
-            ("2020-01-01T00:00:00Z", (7, 2, 2, 2)),
+            ("2026-01-30T23:00:00Z", (7, 2, 3, 2, 2)),
+            ("2020-01-01T00:00:00Z", (7, 2, 3, 2, 2)),
         ] {
             let mut account = used("2026-01-31T10:00:00Z");
             account.turn(at(now), || TimeZone::UTC);
             assert_eq!(sums(&account), wanted, "{now}");
             // To begin nothing and to look are the same answer.
             let before = used("2026-01-31T10:00:00Z");
-            for cap in [Cap::DailyTokens, Cap::DailyJobs, Cap::HourlyRequests] {
+            for cap in [Cap::DailyTokens, Cap::DailyJobs, Cap::DailyPrs, Cap::HourlyRequests] {
                 assert_eq!(account.used(cap, at(now)), before.used(cap, at(now)), "{now} {}", cap.name());
             }
         }

@@ -121,6 +121,7 @@ pub(super) fn configured(state: &State, scope: &Scope, cap: Cap) -> Option<u64> 
                 | Cap::MaxRunDuration
                 | Cap::HourlyRequests
                 | Cap::DailyUsd
+                | Cap::DailyPrs
                 | Cap::CooldownAfterFailure => None,
             }
         }
@@ -168,7 +169,7 @@ pub(crate) fn heals(state: &State, account: &Account, now: Timestamp) -> Option<
         let limit = limit(state, &account.scope, *cap)?;
         match cap {
             Cap::CooldownAfterFailure => account.cools_until(limit),
-            Cap::DailyTokens | Cap::DailyJobs | Cap::DailyUsd | Cap::HourlyRequests => {
+            Cap::DailyTokens | Cap::DailyJobs | Cap::DailyUsd | Cap::DailyPrs | Cap::HourlyRequests => {
                 account.ends(*cap).filter(|_| account.used(*cap, now) >= limit)
             }
             Cap::ConcurrentJobs | Cap::MaxRunDuration | Cap::Usd | Cap::Tokens => None,

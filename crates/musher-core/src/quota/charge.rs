@@ -99,7 +99,7 @@ pub fn charge(state: &State, change: &mut Change, cx: &mut Context) {
 /// The accounts that are open for writing.
 pub(super) struct Desk<'a> {
     state: &'a State,
-    now: crate::time::Timestamp,
+    pub(super) now: crate::time::Timestamp,
     at: crate::time::Timestamp,
     actor: Box<str>,
     open: BTreeMap<Scope, Account>,
@@ -236,7 +236,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Says, once a period, that a cap is nearly or wholly used up. Answers whether it is wholly.
-    fn look(&mut self, scope: Scope, cap: Cap) -> bool {
+    pub(super) fn look(&mut self, scope: Scope, cap: Cap) -> bool {
         let limit = match &scope {
             Scope::Model(model) => limit_of_model(self.state, model, cap),
             Scope::Workspace | Scope::Repo | Scope::Mission(_) | Scope::Agent(_) => limit(self.state, &scope, cap),
@@ -322,7 +322,7 @@ impl<'a> Desk<'a> {
             }
             if tokens + jobs > 0 {
                 let text = scope.to_string().into();
-                self.say_of(run, Happened::QuotaReturned { scope: text, tokens, jobs });
+                self.say_of(run, Happened::QuotaReturned { scope: text, tokens, jobs, pulls: 0 });
                 self.look(scope.clone(), Cap::DailyTokens);
                 self.look(scope, Cap::DailyJobs);
             }

@@ -29,6 +29,8 @@ pub enum Denied {
     ModelRequests(Box<str>),
     /// The model's dollars of the day are spent.
     ModelUsd(Box<str>),
+    /// The repository's pull requests of the day are opened. It keeps none from working.
+    RepoPrs,
     /// A run has failed not long ago.
     RepoCooldown,
     /// The mission's dollars are spent.
@@ -54,6 +56,7 @@ impl fmt::Display for Denied {
             Self::ModelTokens(model) => write!(f, "global model token budget exceeded for: {model}"),
             Self::ModelRequests(model) => write!(f, "global model request budget exceeded for: {model}"),
             Self::ModelUsd(model) => write!(f, "global model usd budget exceeded for: {model}"),
+            Self::RepoPrs => f.write_str("repo daily_prs exceeded"),
             Self::RepoCooldown => f.write_str("repo cooldown_after_failure not over"),
             Self::MissionUsd => f.write_str("mission usd exceeded"),
             Self::MissionTokens => f.write_str("mission tokens exceeded"),
@@ -74,6 +77,7 @@ impl Denied {
             | Self::AgentJobs
             | Self::ModelTokens(_)
             | Self::ModelUsd(_)
+            | Self::RepoPrs
             | Self::MissionUsd
             | Self::MissionTokens
             | Self::WorkspaceUsd
@@ -98,6 +102,7 @@ impl Denied {
             Self::ModelRequests(model) => ends(books.model(model), Cap::HourlyRequests),
             Self::ModelUsd(model) => ends(books.model(model), Cap::DailyUsd),
             Self::WorkspaceUsd => ends(books.workspace(), Cap::DailyUsd),
+            Self::RepoPrs => ends(books.repo(), Cap::DailyPrs),
             Self::RepoCooldown => {
                 let limit = limit(state, &Scope::Repo, Cap::CooldownAfterFailure)?;
                 books.repo()?.cools_until(limit)

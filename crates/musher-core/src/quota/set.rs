@@ -175,6 +175,8 @@ mod tests {
             (&agent, "model_allowlist", "unlimited", Ok(Setting::Models(Some(Vec::new())))),
             (&model, "daily_usd", "12.5", cap(Cap::DailyUsd, Some(12_500_000))),
             (&model, "daily_usd", "$0.000001", cap(Cap::DailyUsd, Some(1))),
+            (&Scope::Repo, "daily_prs", "8", cap(Cap::DailyPrs, Some(8))),
+            (&Scope::Repo, "daily_prs", "unlimited", cap(Cap::DailyPrs, Some(0))),
             (&Scope::Repo, "cooldown_after_failure", "90", cap(Cap::CooldownAfterFailure, Some(90))),
         ];
         for (scope, key, value, wanted) in table {
@@ -201,6 +203,7 @@ mod tests {
                 "a quota of sort `workspace` has no key `model_allowlist`",
                 "its keys are `daily_usd`",
             ),
+            (&Scope::Repo, "daily_issues", "1", "a quota of sort `repo` has no key `daily_issues`", ""),
             (
                 &agent,
                 "daily_tokens",

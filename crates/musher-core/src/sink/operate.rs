@@ -6,7 +6,7 @@ use super::{
 };
 use crate::change::Change;
 use crate::command::Refused;
-use crate::event::{Event, Happened};
+use crate::event::Happened;
 use crate::id::Seq;
 use crate::state::State;
 use crate::step::Context;
@@ -15,10 +15,6 @@ use std::time::Duration;
 fn find<'a>(state: &'a State, name: &str) -> Result<&'a Sink, Refused> {
     let configured = state.sink(name).filter(|sink| sink.removed_at.is_none());
     configured.ok_or_else(|| Refused::NotFound { noun: "sink", name: name.to_owned() })
-}
-
-fn event(happened: Happened, cx: &Context) -> Event {
-    Event { at: cx.now, actor: cx.actor.text().into(), mission: None, item: None, agent: None, run: None, happened }
 }
 
 /// Makes the sinks those of the config. `present` is the last event that a new one that begins now has missed.
@@ -65,7 +61,7 @@ pub fn advanced(state: &State, name: &str, seq: Seq, cx: &Context) -> Result<Cha
                 since: trouble.since,
                 failures: trouble.failures,
             };
-            change.events.push(event(happened, cx));
+            change.events.push(cx.event(happened));
         }
         change.sinks.push(Sink { trouble: None, ..sink.clone() });
     }
@@ -90,7 +86,7 @@ pub fn failed(state: &State, name: &str, failure: &DeliveryFailure, cx: &mut Con
             attempts: trouble.attempts,
             error: failure.error.clone(),
         };
-        change.events.push(event(happened, cx));
+        change.events.push(cx.event(happened));
         change.cursors.push((cursor, failure.event));
         trouble.announced = true;
         trouble.not_before = cx.now;
@@ -100,7 +96,7 @@ pub fn failed(state: &State, name: &str, failure: &DeliveryFailure, cx: &mut Con
     let quiet = is_about_deliveries(&failure.kind) && cx.now.since(trouble.since) < QUIET;
     if !trouble.announced && !quiet {
         let (sink, error) = (sink.name.clone(), failure.error.clone());
-        change.events.push(event(Happened::DeliveryFailed { sink, event: failure.event, error }, cx));
+        change.events.push(cx.event(Happened::DeliveryFailed { sink, event: failure.event, error }));
         trouble.announced = true;
     }
     change.sinks.push(Sink { trouble: Some(trouble), ..sink.clone() });

@@ -55,6 +55,8 @@ impl State {
         hold!(self.ready == self.ready_anew(), "the ready items are not those of the rows");
         hold!(self.roster == self.roster_anew(), "the roster is not that of the agents");
         self.check_nodes()?;
+        hold!(self.to_heed == self.to_heed_anew(), "the notes on pull requests are not those of the rows");
+        hold!(self.webhooks.agrees(), "the webhooks that are known are not those in order");
         for (name, sink) in &self.sinks {
             let cursor = self.cursors.get(&cursor_of(name));
             hold!(cursor.is_some(), "sink {name} has no cursor");
@@ -205,7 +207,7 @@ impl State {
             let due = pull.is_some_and(|pull| pull.looks.due.is_some());
             hold!(under_way <= 1, "{under_way} things are done to the pull request of {name} at once");
             hold!(due != (under_way == 1), "the pull request of {name} is due: {due}, and {under_way} is under way");
-            let armed = self.armed.contains_key(&Timer::Pull(id)) || self.to_tend.contains(&id);
+            let armed = self.armed.contains_key(&Timer::Pull(id)) || self.is_to_tend(id);
             hold!(armed == (due && item.frozen.is_none()), "nobody looks at the pull request of {name}");
         }
         for watch in self.watches_of(id) {

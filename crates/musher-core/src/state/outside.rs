@@ -1,12 +1,14 @@
 //! What lies outside and is followed: pull requests and watches, and when each is due.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::{State, Timer};
 use crate::id::{ItemId, MissionId, RunId, WatchId};
 use crate::item::{Item, ItemState, Phase, Waiting};
 use crate::mission;
-use crate::pull::Pull;
+use crate::pull::{Next, Pull};
+use crate::quota::{self, Denied};
 use crate::run::Run;
 use crate::time::Timestamp;
 use crate::watch::{Holds, Watch};
@@ -60,11 +62,30 @@ impl State {
     }
 
     pub(crate) fn first_to_tend(&self) -> Option<ItemId> {
-        self.to_tend.first().copied()
+        self.to_tend.first().copied().or_else(|| {
+            // Whoever was counted already is before those who were not: where the first may not, none may.
+            let (_, first) = self.to_open.first()?;
+            self.is_kept_closed(*first).is_none().then_some(*first)
+        })
+    }
+
+    /// Which quota keeps the pull request of an item from being opened, though it is due.
+    pub(crate) fn is_kept_closed(&self, item: ItemId) -> Option<Denied> {
+        let pull = self.pulls.get(&item).filter(|pull| self.to_open.contains(&(Reverse(pull.counted_on), item)))?;
+        quota::may_open(self, pull, self.looked_at).err()
     }
 
     pub(crate) fn first_to_look_at(&self) -> Option<WatchId> {
         self.to_look_at.first().copied()
+    }
+
+    pub(crate) fn first_to_heed(&self) -> Option<ItemId> {
+        self.to_heed.first().copied()
+    }
+
+    /// What of the notes on pull requests is known, built anew from the rows.
+    pub(super) fn to_heed_anew(&self) -> BTreeSet<ItemId> {
+        self.pulls.values().filter(|pull| !pull.remarks.is_empty()).map(|pull| pull.item).collect()
     }
 
     pub(super) fn put_pull(&mut self, row: Pull) {
@@ -73,6 +94,12 @@ impl State {
             return;
         }
         self.unjudged.insert(row.mission);
+        self.unindex_to_tend(item);
+        if row.remarks.is_empty() {
+            self.to_heed.remove(&item);
+        } else {
+            self.to_heed.insert(item);
+        }
         self.pulls.insert(item, row);
         self.rearm_pull(item);
     }
@@ -117,10 +144,36 @@ impl State {
         let follows = self.item(item).is_some_and(follows_pull);
         let frozen = self.item(item).is_some_and(|item| item.frozen.is_some());
         let due = self.pulls.get(&item).and_then(|pull| pull.looks.due).filter(|_| follows && !frozen);
-        self.to_tend.remove(&item);
+        self.unindex_to_tend(item);
         if self.arm(Timer::Pull(item), due) {
-            self.to_tend.insert(item);
+            self.index_to_tend(item);
         }
+    }
+
+    /// The pull request of an item is due.
+    pub(super) fn index_to_tend(&mut self, item: ItemId) {
+        match (self.items.get(&item), self.pulls.get(&item)) {
+            (Some(row), Some(pull)) if pull.next(row) == Next::Open => {
+                self.to_open.insert((Reverse(pull.counted_on), item));
+            }
+            (Some(_), Some(_)) => {
+                self.to_tend.insert(item);
+            }
+            (None, _) | (_, None) => {}
+        }
+    }
+
+    fn unindex_to_tend(&mut self, item: ItemId) {
+        self.to_tend.remove(&item);
+        if let Some(pull) = self.pulls.get(&item) {
+            self.to_open.remove(&(Reverse(pull.counted_on), item));
+        }
+    }
+
+    /// Whether the pull request of an item is due.
+    pub(super) fn is_to_tend(&self, item: ItemId) -> bool {
+        let opens = |pull: &Pull| self.to_open.contains(&(Reverse(pull.counted_on), item));
+        self.to_tend.contains(&item) || self.pulls.get(&item).is_some_and(opens)
     }
 
     fn rearm_watch(&mut self, id: WatchId) {
@@ -183,7 +236,9 @@ impl State {
 
     pub(super) fn forget_outside(&mut self, mission: MissionId, items: &[ItemId]) {
         for item in items {
+            self.unindex_to_tend(*item);
             self.pulls.remove(item);
+            self.to_heed.remove(item);
             self.rearm_pull(*item);
             for id in self.watches_of.remove(item).unwrap_or_default() {
                 self.watches.remove(&id);

@@ -37,5 +37,5 @@ pub(super) fn of_review(state: &State, item: &Item, limited: &Limited) -> Wait {
 fn told(state: &State, limited: &Limited, text: impl FnOnce(&str, &str) -> String) -> Wait {
     let (name, until) = resting(state, limited);
     let rests = until.map(|until| format!(" until {until}")).unwrap_or_default();
-    Wait { code: WaitCode::RateLimited, text: text(name, &rests), until }
+    Wait { code: WaitCode::RateLimited, text: text(name, &rests), brief: format!("the account of {name} rests"), until }
 }

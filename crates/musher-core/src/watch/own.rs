@@ -1,6 +1,8 @@
 //! The watches that are looked at each for itself: issues, programs and addresses.
 
-use super::{Holds, Looks, Seen, Watch, WatchKind, WatchStatus, failed, failure_event, interval};
+use super::{
+    Holds, Looks, Seen, Watch, WatchKind, WatchStatus, failed, failure_event, interval, interval_between_webhooks,
+};
 use crate::change::Change;
 use crate::command::{Actor, Refused};
 use crate::effect::EffectKind;
@@ -50,8 +52,20 @@ pub(crate) fn looked(state: &State, id: WatchId, met: bool, text: &str, cx: &mut
         row.changed_at = cx.now;
     }
     (row.seen, row.text) = (seen, Some(text.into()));
-    let due = (!met).then(|| if row.looks.hinted { cx.now } else { cx.now.after(interval(state, row.mission)) });
-    row.looks = Looks { due, looked_at: Some(cx.now), ..Looks::default() };
+    let (interval, fallback) = match &row.kind {
+        // Of other repositories no webhooks come.
+        WatchKind::IssueClosed(issue) if issue.repo.is_none() => interval_between_webhooks(state, row.mission, cx.now),
+        WatchKind::IssueClosed(_)
+        | WatchKind::Command(_)
+        | WatchKind::Url(_)
+        | WatchKind::PrChecks
+        | WatchKind::BotComments
+        | WatchKind::ReviewComments
+        | WatchKind::Mergeability => (interval(state, row.mission), false),
+    };
+    let due = (!met).then(|| if row.looks.hinted { cx.now } else { cx.now.after(interval) });
+    let fallback = fallback && !met && !row.looks.hinted;
+    row.looks = Looks { due, looked_at: Some(cx.now), fallback, ..Looks::default() };
     let mut change = Change::default();
     if met {
         row.status = WatchStatus::Done;

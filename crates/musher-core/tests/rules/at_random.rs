@@ -154,9 +154,10 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             2 => GateVerdict::Lost,
             _ => GateVerdict::Green,
         }),
-        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(5) {
+        EffectKind::PrepareMerge { members } => Report::MergePrepared(match c.below(6) {
             0 => conflict(),
             1 => cut(Cut::Empty),
+            5 => cut(Cut::Landed { commit: "there".into() }),
             2 => made("same"),
             _ => chain(members.len(), c.below(3)),
         }),
@@ -194,7 +195,7 @@ fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> 
     }
     Report::Forge(match work {
         ForgeWork::OpenPull { draft } => {
-            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2) }
+            ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: *draft && c.one_in(2), adopted: c.one_in(4) }
         }
         ForgeWork::LookAtPull { number } => ForgeAnswer::PullLooked(Box::new(some_pull(c, w, effect.item, *number))),
         ForgeWork::MarkReady { .. } => ForgeAnswer::PullReady,
@@ -329,7 +330,10 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
             let done_retention_secs = c.of(&[4 * 3600, 60]);
             Command::Configure(Box::new(ProjectSettings { gate, done_retention_secs, ..settings() }))
         }
-        25 => Command::HintForge(c.of(&[Hint::Pull(7), Hint::Issue("#3".parse().unwrap())])),
+        25 => {
+            let delivery = format!("delivery-{}", c.of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]));
+            Command::TakeWebhook(delivery.into(), vec![c.of(&[Hint::Pull(7), Hint::Issue("#3".parse().unwrap())])])
+        }
         _ => Command::SyncAgents(vec![AgentSpec { max_load: 1, ..spec }]),
     })
 }

@@ -91,6 +91,32 @@ fn a_red_batch_is_bisected_its_good_prefix_lands_early_and_the_culprit_is_ejecte
 }
 
 #[test]
+fn a_batch_says_where_each_member_stands_and_the_queue_remembers_who_was_ejected() {
+    let mut w = three();
+    let stands = |w: &World| {
+        let batch = w.state.batch().unwrap();
+        (0..batch.members.len()).map(|at| batch.stand(at).name()).collect::<Vec<_>>()
+    };
+    assert_eq!(stands(&w), ["forming"; 3]);
+    w.prepare("a", all(&["A", "AB", "ABC"]));
+    assert_eq!(stands(&w), ["untested"; 3]);
+    w.gate("c", red("no"));
+    assert_eq!(stands(&w), ["suspect"; 3]);
+    w.gate("a", GateVerdict::Green);
+    assert_eq!(stands(&w), ["landing", "suspect", "suspect"]);
+    w.landing("a", Landing::Landed);
+    assert_eq!(stands(&w), ["landed", "suspect", "suspect"]);
+    w.gate("b", red("b is bad"));
+    assert_eq!(stands(&w), ["landed", "suspect", "after"]);
+    assert_eq!(w.state.merge_queue().ejected, []);
+    w.gate("b", red("b is bad"));
+    let b = w.id("b");
+    let ejected = &w.state.merge_queue().ejected;
+    assert_eq!(ejected.iter().map(|ejected| ejected.item).collect::<Vec<_>>(), [b]);
+    w.restart_and_compare();
+}
+
+#[test]
 fn a_gate_that_is_red_and_then_green_on_the_same_tree_is_flaky_and_ejects_nobody() {
     let mut w = three();
     w.prepare("a", all(&["A", "AB", "ABC"]));

@@ -184,11 +184,12 @@ impl<'a> Book<'a> {
         has_room && !stands && is_heard && !is_tried && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
     }
 
-    /// Whether nothing is left of some quota of this scope.
+    /// Whether nothing is left of some quota of this scope that keeps an agent from working.
     fn is_used_up(&self, scope: &Scope) -> bool {
         self.quotas.iter().any(|line| {
             let cools = line.cap == Cap::CooldownAfterFailure && line.ends.is_some();
-            line.scope == *scope && line.limit > 0 && (line.remaining == 0 || cools)
+            let of_agents = line.cap != Cap::DailyPrs;
+            line.scope == *scope && of_agents && line.limit > 0 && (line.remaining == 0 || cools)
         })
     }
 }

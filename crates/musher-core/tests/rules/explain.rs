@@ -1,15 +1,16 @@
 //! What `musher explain` says: for every code a world in which something waits for just that, and the words.
 
 use musher_core::agent::AgentSpec;
-use musher_core::command::{Command, Lacking, Landing, Report};
+use musher_core::command::{Command, Lacking, Landing, Push, Report};
+use musher_core::config::ProjectSettings;
 use musher_core::item::Kind;
-use musher_core::mission::{MissionItem, OnCap, Policy};
-use musher_core::quota::{Cap, Rules};
+use musher_core::mission::{Delivery, MissionItem, OnCap, Policy};
+use musher_core::quota::{Cap, Quotas, Rules};
 use musher_core::run::{FailureClass, Outcome};
 use musher_core::wait::{self, WaitCode};
 use musher_core::watch::WatchKind;
 
-use crate::world::{World, agent, failed, finished, item, policy, tokens, words};
+use crate::world::{World, agent, failed, finished, item, policy, settings, tokens, words};
 
 /// The code after this one, so that a new one needs a row here before anything compiles.
 const fn after(code: WaitCode) -> Option<WaitCode> {
@@ -248,4 +249,86 @@ fn other_words_of_the_same_codes() {
     w.land("a");
     let set = told(&w, &["mission tokens exceeded; `musher quota set mission:MISSION tokens LIMIT` allows more"]);
     assert_eq!(only(&w), set);
+
+    let repo = Rules { caps: [(Cap::DailyPrs, 1)].into(), model_allowlist: None };
+    let quota = Quotas { repo, ..Quotas::default() };
+    let mut w = World::with_settings(ProjectSettings { delivery: Delivery::Pr, quota, ..settings() });
+    w.agent(AgentSpec { max_load: 0, ..agent("a1") });
+    w.mission_with(Policy { max_parallel_items: 9, ..policy() }, vec![item("a", &[]), item("x", &[])]);
+    for key in ["a", "x"] {
+        w.work(key);
+        w.report(key, "push_branch", Report::Pushed(Push::Done));
+    }
+    assert_eq!(only(&w), ["repo daily_prs exceeded; `musher quota set repo daily_prs LIMIT` allows more"]);
+}
+
+/// What is said of `x` in a few words.
+fn brief(code: WaitCode) -> &'static str {
+    match code {
+        WaitCode::Dependency => "waits for a",
+        WaitCode::NotBefore => "attempt 2",
+        WaitCode::ParallelLimit => "its mission has 1 at work",
+        WaitCode::NoAgent => "no agent that fits",
+        WaitCode::AgentsBusy => "1 agent busy",
+        WaitCode::AgentOffline => "1 agent unable to start",
+        WaitCode::AgentPaused => "1 agent paused",
+        WaitCode::Quota => "quota: daily job limit exceeded",
+        WaitCode::RateLimited => "the account of a1 rests",
+        WaitCode::TouchesOverlap => "a is at work on the same files",
+        WaitCode::Review => "review by judge",
+        WaitCode::Approval => "approval by a person",
+        WaitCode::Watch => "until acme/lib#9 is closed",
+        WaitCode::MergeQueue => "merge queue, 2nd",
+        WaitCode::BaseDirty => "merge: `/repo` cannot be advanced: it has uncommitted changes",
+        WaitCode::Held => "held: let me look",
+        WaitCode::Paused => "its mission is paused",
+        WaitCode::Blocked => "",
+        WaitCode::Disk => "no room on the disk",
+        WaitCode::Lease => "its earlier run is not ended yet",
+    }
+}
+
+#[test]
+fn every_reason_is_said_in_a_few_words_too_without_what_helps_and_without_the_moment() {
+    let mut code = Some(WaitCode::Dependency);
+    let mut wrong = Vec::new();
+    while let Some(this) = code {
+        let (w, _) = world_of(this);
+        let wait = wait::of_item(&w.state, w.id("x")).into_iter().find(|wait| wait.code == this).unwrap();
+        let short = !wait.brief.contains("; ") && !wait.brief.contains("`musher ") && wait.brief.len() < 100;
+        let until = wait.until.is_some_and(|at| wait.brief.contains(&at.to_string()));
+        if !wait.brief.starts_with(brief(this)) || wait.brief.is_empty() || !short || until {
+            wrong.push((this, wait.brief));
+        }
+        code = after(this);
+    }
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn a_survey_puts_those_that_are_alike_together_and_asks_no_more_than_its_bound() {
+    let mut w = World::with_agents(1);
+    let names: Vec<String> = (0..300).map(|n| format!("p{n}")).collect();
+    let mut items = vec![item("a", &[]), item("b", &[]), item("c", &[])];
+    items.extend(names.iter().map(|name| item(name, &["a"])));
+    w.mission_with(Policy { max_parallel_items: 9, ..policy() }, items);
+    let survey = wait::survey(&w.state);
+    let told: Vec<_> =
+        survey.groups.iter().map(|g| (g.phase.name(), g.wait.brief.as_str(), g.count, g.items.len())).collect();
+    assert_eq!(told, [("ready", "1 agent busy", 2, 2), ("pending", "waits for a", 98, 3)]);
+    assert_eq!(survey.left_out.into_iter().map(|(phase, n)| (phase.name(), n)).collect::<Vec<_>>(), [("pending", 202)]);
+}
+
+#[test]
+fn an_agent_says_why_it_takes_nothing() {
+    let mut w = World::with_agents(1);
+    let why = |w: &World| wait::of_agent(&w.state, w.state.agent_named("a1").unwrap()).map(|wait| wait.brief);
+    assert_eq!(why(&w).as_deref(), Some("nothing is ready"));
+    w.mission(vec![MissionItem { labels: words(&["rust"]), ..item("x", &[]) }]);
+    assert_eq!(why(&w).as_deref(), Some("nothing that is ready fits it"));
+    w.mission(vec![item("y", &[])]);
+    assert_eq!(why(&w).as_deref(), Some("1 of 1 at work"));
+    let id = w.agent_id("a1");
+    w.ok(Command::PauseAgent(id));
+    assert_eq!(why(&w).as_deref(), Some("paused"));
 }

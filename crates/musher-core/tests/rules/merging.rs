@@ -116,6 +116,15 @@ fn a_merge_that_would_change_nothing_has_failed_and_is_never_done() {
 }
 
 #[test]
+fn a_merge_that_is_found_in_the_base_has_landed_and_is_no_failure() {
+    let mut w = merging();
+    w.prepare("a", cut(Cut::Landed { commit: "there".into() }));
+    assert_eq!((w.phase("a"), w.item("a").merged.as_deref()), (Phase::Done, Some("there")));
+    assert_eq!((w.said("merge_failed"), w.said("item_done"), w.said("merge_done")), (0, 1, 1));
+    assert!(w.state.batch().is_none());
+}
+
+#[test]
 fn a_base_that_moved_has_the_merge_made_anew_and_is_no_strike() {
     let mut w = merging();
     for n in 0..10 {

@@ -205,3 +205,26 @@ fn the_prompt_says_what_a_plan_is_and_what_was_wrong_with_the_last() {
     // The example that it shows can be used.
     assert_eq!(musher_core::plan::read_answer(&prompt).unwrap().plan.items.len(), 2);
 }
+
+#[test]
+fn what_the_project_says_comes_first_and_for_work_alone() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[])]);
+    let first = w.item("a").clone();
+    let again = musher_core::item::Item { attempts: 2, ..first.clone() };
+    let says = |item, purpose, prompt: &str| {
+        let parts = Parts { body: "The text".into(), prompt: Some(prompt.into()), ..Parts::default() };
+        prompt::render(item, purpose, &parts).split("\n\n## ").next().unwrap().trim_end().to_owned()
+    };
+    let short = "{{ issue.identifier }}{% if attempt %} #{{ attempt }}{% endif %}: be kind.";
+    for (item, purpose, prompt, said) in [
+        (&first, Purpose::Work, short, "a: be kind.\n\nDo a\n\nThe text"),
+        (&again, Purpose::Work, short, "a #2: be kind.\n\nDo a\n\nThe text"),
+        (&again, Purpose::Resolve, short, "a #2: be kind.\n\nDo a\n\nThe text"),
+        (&first, Purpose::Work, "{{ issue.title }}: {{ issue.description }}.", "Do a: The text."),
+        (&first, Purpose::Review, short, "Do a\n\nThe text"),
+        (&first, Purpose::Plan, short, "Do a\n\nThe text"),
+    ] {
+        assert_eq!(says(item, purpose, prompt), said, "{purpose:?} {prompt}");
+    }
+}

@@ -31,7 +31,11 @@ fn verified(policy: Policy) -> World {
 fn opened_by(policy: Policy) -> World {
     let mut w = verified(policy);
     w.report("a", "push_branch", Report::Pushed(Push::Done));
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true });
+    forge(
+        &mut w,
+        "open_pull",
+        ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true, adopted: false },
+    );
     w
 }
 
@@ -117,7 +121,11 @@ fn a_verified_item_is_pushed_opened_as_a_draft_and_looked_at() {
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     let open = w.state.effects().next().unwrap().kind.clone();
     assert_eq!(open, EffectKind::Forge(ForgeWork::OpenPull { draft: true }));
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true });
+    forge(
+        &mut w,
+        "open_pull",
+        ForgeAnswer::PullOpened { number: 7, url: "https://forge/7".into(), draft: true, adopted: false },
+    );
     assert_eq!(w.effects_of("a"), ["look_at_pull"], "one look for all four");
     let active = ["pr_checks", "bot_comments", "review_comments", "mergeability"].map(|k| (k, "active", Seen::Nothing));
     assert_eq!(states(&w), active);
@@ -133,7 +141,7 @@ fn without_ci_it_is_opened_ready() {
     w.work("a");
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     assert_eq!(w.state.effects().next().unwrap().kind, EffectKind::Forge(ForgeWork::OpenPull { draft: false }));
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false });
+    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false, adopted: false });
     let mut none = seen(&w, &[]);
     none.draft = false;
     look(&mut w, none);
@@ -284,13 +292,13 @@ fn a_check_that_stays_red_makes_one_fix_run_with_the_log_however_often_the_watch
     red_again(&mut w);
     assert_eq!(w.effects_of("a"), ["fetch_log"]);
     for _ in 0..3 {
-        w.ok(Command::HintForge(Hint::Pull(7)));
+        w.hint(Hint::Pull(7));
     }
     assert_eq!(w.effects_of("a"), ["fetch_log"]);
     forge(&mut w, "fetch_log", ForgeAnswer::LogFetched { tail: "assertion failed at line 7".into() });
     assert_eq!((w.phase("a"), w.said("item_refused")), (Phase::Assigned, 1));
     assert!(w.lesson("a").contains("c0") && w.lesson("a").contains("line 7") && w.lesson("a").contains("https://ci/3"));
-    w.ok(Command::HintForge(Hint::Pull(7)));
+    w.hint(Hint::Pull(7));
     w.pass(INTERVAL * 10);
     assert_eq!((w.said("item_refused"), w.item("a").attempts), (1, 0));
     let old = w.item("a").head.clone();
@@ -365,7 +373,7 @@ fn a_rate_limit_is_no_failure_and_no_hint_comes_before_its_end() {
     for _ in 0..20 {
         let until = w.now.after(Duration::from_secs(900));
         fails(&mut w, "look_at_pull", ForgeFailure::Limited { until });
-        w.ok(Command::HintForge(Hint::Pull(7)));
+        w.hint(Hint::Pull(7));
         assert_eq!((w.effects_of("a").len(), w.state.next_due()), (0, Some(until)));
         w.until_due();
     }
@@ -376,7 +384,7 @@ fn a_rate_limit_is_no_failure_and_no_hint_comes_before_its_end() {
 fn a_hint_looks_at_once_and_many_during_a_look_make_one_more() {
     let mut w = opened();
     for _ in 0..5 {
-        w.ok(Command::HintForge(Hint::Pull(7)));
+        w.hint(Hint::Pull(7));
     }
     assert_eq!(w.effects_of("a"), ["look_at_pull"]);
     let pending = seen(&w, &["pending"]);
@@ -385,10 +393,10 @@ fn a_hint_looks_at_once_and_many_during_a_look_make_one_more() {
     look(&mut w, pending.clone());
     assert!(w.effects_of("a").is_empty());
     let head = pending.head.clone();
-    w.ok(Command::HintForge(Hint::Commit("another".into())));
-    w.ok(Command::HintForge(Hint::Pull(8)));
+    w.hint(Hint::Commit("another".into()));
+    w.hint(Hint::Pull(8));
     assert!(w.effects_of("a").is_empty());
-    w.ok(Command::HintForge(Hint::Commit(head)));
+    w.hint(Hint::Commit(head));
     assert_eq!(w.effects_of("a"), ["look_at_pull"]);
 }
 
@@ -467,7 +475,7 @@ fn a_restart_at_any_moment_goes_on_and_does_nothing_twice() {
     w.restart_and_compare();
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     w.restart_and_compare();
-    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: true });
+    forge(&mut w, "open_pull", ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: true, adopted: false });
     w.restart_and_compare();
     red_again(&mut w);
     w.restart_and_compare();

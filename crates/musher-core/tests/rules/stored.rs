@@ -18,6 +18,7 @@ use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::{State, World};
 use musher_core::time::Timestamp;
 use musher_core::watch::Watch;
+use musher_core::webhook::{Webhook, Webhooks};
 
 /// What a store would hold, so that the world can be built anew from it.
 #[derive(Default)]
@@ -31,6 +32,7 @@ pub(crate) struct Stored {
     pub(crate) nodes: BTreeMap<Box<str>, Node>,
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
+    pub(crate) webhooks: Vec<Webhook>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
     pub(crate) quotas: BTreeMap<Scope, Account>,
     pub(crate) pulls: BTreeMap<ItemId, Pull>,
@@ -50,6 +52,7 @@ impl Stored {
         self.nodes.extend(change.nodes.iter().map(|row| (row.name.clone(), row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
+        self.webhooks.extend(change.webhooks.iter().cloned());
         if let Some(queue) = &change.queue {
             self.queue = Some(queue.clone());
         }
@@ -82,6 +85,7 @@ impl Stored {
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
+            webhooks: self.webhooks.clone(),
             effects: self.effects.values().cloned().collect(),
             quotas: self.quotas.values().cloned().collect(),
             pulls: self.pulls.values().cloned().collect(),
@@ -105,6 +109,7 @@ pub(crate) struct Observed {
     pub(crate) agents: Vec<(Agent, u32)>,
     pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
+    webhooks: Webhooks,
     pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
@@ -127,6 +132,7 @@ impl Observed {
             runs: state.runs().into_iter().cloned().collect(),
             agents: state.agents().map(|a| (a.clone(), state.load(a.id))).collect(),
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
+            webhooks: state.webhooks().clone(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),

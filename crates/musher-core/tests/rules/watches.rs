@@ -37,7 +37,7 @@ fn an_item_waits_until_the_issue_that_it_depends_on_is_closed() {
     );
     w.report("a", "look_at_issue", closed(false));
     assert_eq!((w.phase("a"), w.state.next_due().unwrap().since(w.now)), (Phase::Pending, INTERVAL));
-    w.ok(Command::HintForge(Hint::Issue("owner/name#3".parse().unwrap())));
+    w.hint(Hint::Issue("owner/name#3".parse().unwrap()));
     assert_eq!(w.effects_of("a"), ["look_at_issue"], "a webhook makes the look at once");
     w.restart_and_compare();
     w.report("a", "look_at_issue", closed(true));
@@ -102,7 +102,7 @@ fn blocked_on_three() -> (World, musher_core::id::MissionId) {
     w.work("a");
     w.report("b", "look_at_issue", closed(false));
     w.report("a", "push_branch", Report::Pushed(Push::Done));
-    let opened = ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false };
+    let opened = ForgeAnswer::PullOpened { number: 7, url: "u".into(), draft: false, adopted: false };
     w.report("a", "open_pull", Report::Forge(opened));
     let checks = vec![Check { name: "c".into(), conclusion: Conclusion::Success, ..Check::default() }];
     let head = w.item("a").head.clone().unwrap();

@@ -15,7 +15,7 @@ use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::entropy::Entropy;
 use musher_core::event::Event;
-use musher_core::forge::{ForgeAnswer, ForgeWork, PullMerge, PullSeen, PullState};
+use musher_core::forge::{ForgeAnswer, ForgeWork, Hint, PullMerge, PullSeen, PullState};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, ItemState, MergeStage, Phase, Waiting};
 use musher_core::merge::Link;
@@ -25,6 +25,7 @@ use musher_core::state::State;
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
 use musher_core::wait::{self, WaitCode};
+use musher_core::webhook::Heard;
 
 use crate::by_the_book::Book;
 use crate::stored::{Observed, Stored};
@@ -40,6 +41,7 @@ pub(crate) struct World {
     entropy: Entropy,
     stored: Stored,
     trees: u32,
+    webhooks: u32,
 }
 
 pub(crate) fn ann() -> Actor {
@@ -119,6 +121,7 @@ impl World {
             entropy: Entropy::from_seed(1),
             stored: Stored::default(),
             trees: 0,
+            webhooks: 0,
         };
         world.ok(Command::Configure(Box::new(settings)));
         world
@@ -319,6 +322,20 @@ impl World {
         }
     }
 
+    /// A webhook that was never sent before.
+    pub(crate) fn hint(&mut self, hint: Hint) -> Heard {
+        self.webhooks += 1;
+        let delivery = format!("webhook-{}", self.webhooks);
+        self.webhook(&delivery, hint)
+    }
+
+    pub(crate) fn webhook(&mut self, delivery: &str, hint: Hint) -> Heard {
+        match self.ok(Command::TakeWebhook(delivery.into(), vec![hint])) {
+            Answer::Webhook(heard) => heard,
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn note(&mut self, mission: MissionId, text: &str) -> String {
         match self.ok(Command::NoteMission(mission, text.into())) {
             Answer::Note(answer) => answer,
@@ -450,7 +467,7 @@ impl World {
     fn happy_forge(&self, effect: &Effect, work: &ForgeWork) -> ForgeAnswer {
         match work {
             ForgeWork::OpenPull { draft } => {
-                ForgeAnswer::PullOpened { number: 7, url: "https://forge/pull/7".into(), draft: *draft }
+                ForgeAnswer::PullOpened { number: 7, url: "https://forge/pull/7".into(), draft: *draft, adopted: false }
             }
             ForgeWork::LookAtPull { number } => {
                 let head = self.state.item(effect.item).and_then(|item| item.head.clone()).unwrap_or_default();

@@ -210,7 +210,7 @@ fn replay(log: &[Logged], limits: &BTreeMap<AgentId, (String, Limits)>) -> BTree
             Happened::UsageRecorded { usage, .. } => {
                 told.get_mut(&event.agent.unwrap()).unwrap().tokens += usage.tokens();
             }
-            Happened::QuotaReturned { scope, tokens, jobs } => {
+            Happened::QuotaReturned { scope, tokens, jobs, .. } => {
                 let named = |name: &str| Scope::Agent(name.into()).to_string() == **scope;
                 let Some((id, _)) = limits.iter().find(|(_, (name, _))| named(name)) else { continue };
                 let agent = told.get_mut(id).unwrap();

@@ -21,7 +21,8 @@ fn job(work: ForgeWork) -> ForgeJob {
     let mut entropy = Entropy::from_seed(7);
     let effect = EffectId::new(Timestamp::from_micros(1), &mut entropy);
     let item = ItemId::new(Timestamp::from_micros(1), &mut entropy);
-    let [title, body, branch, base] = ["Add it", "Closes #1", "work", "main"].map(str::to_owned);
+    let [title, branch, base] = ["Add it", "work", "main"].map(str::to_owned);
+    let body = format!("Closes #1\n\nMusher-Item: a {item}");
     ForgeJob { effect, item, work, title, body, branch, base }
 }
 
@@ -41,8 +42,9 @@ async fn a_job_whose_answer_was_lost_is_done_once() {
     let open = job(ForgeWork::OpenPull { draft: true });
     fake.fail([Fault::Pass, Fault::Lost]);
     lost(driver.carry_out(open.clone()).await);
-    let Report::Forge(ForgeAnswer::PullOpened { number, draft, .. }) = driver.carry_out(open).await else { panic!() };
-    assert!(draft);
+    let again = driver.carry_out(open).await;
+    let Report::Forge(ForgeAnswer::PullOpened { number, draft, adopted, .. }) = again else { panic!() };
+    assert!(draft && !adopted, "it is its own");
     assert_eq!(fake.world(|world| world.repository(REPO).pulls.len()), 1);
 
     let comment = job(ForgeWork::CommentPull { number, text: "noted".into() });
@@ -67,6 +69,23 @@ async fn a_job_whose_answer_was_lost_is_done_once() {
     let merged = driver.carry_out(merge(&head)).await;
     let commit = fake.world(|world| world.repository(REPO).pulls[&number].merged.clone()).unwrap();
     assert_eq!(merged, Report::Forge(ForgeAnswer::PullMerged(PullMerge::Merged { commit: commit.into() })));
+    assert_eq!(fake.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_that_somebody_else_has_opened_for_the_branch_is_adopted() {
+    let Some(b) = Bench::new().await else { return };
+    let (fake, driver) = driven(b);
+    let open = job(ForgeWork::OpenPull { draft: false });
+    let theirs = ForgeJob { body: "I did it by hand".to_owned(), ..open.clone() };
+    let adopted = |report| match report {
+        Report::Forge(ForgeAnswer::PullOpened { number, adopted, .. }) => (number, adopted),
+        other => panic!("{other:?}"),
+    };
+    let (first, new) = adopted(driver.carry_out(theirs).await);
+    assert!(!new, "it was not there before");
+    assert_eq!(adopted(driver.carry_out(open).await), (first, true));
+    assert_eq!(fake.world(|world| world.repository(REPO).pulls.len()), 1);
     assert_eq!(fake.violations(), Vec::<String>::new());
 }
 

@@ -78,6 +78,43 @@ fn a_member_that_says_what_an_earlier_one_has_said_changes_nothing_and_ends_the_
 }
 
 #[test]
+fn a_member_that_the_base_holds_already_is_told_as_landed() {
+    for style in [MergeStyle::Squash, MergeStyle::Merge, MergeStyle::Rebase] {
+        let sandbox = Sandbox::new();
+        let work = sandbox.finished("i", "a.txt", "one\nitem\nthree\n");
+        let heads = [("i", &work.head)];
+        let made = sandbox.repository.prepare_batch(&request(&heads, style)).unwrap();
+        assert_eq!(land(&sandbox, &made.base.0, &made.links[0].0), Landed::Landed);
+        let landed = Some(Cut::Landed(made.links[0].0.clone()));
+        assert_eq!(sandbox.repository.prepare_batch(&request(&heads, style)).unwrap().cut, landed, "{style:?}");
+        // Also when somebody has changed the same line since.
+        write(&sandbox.top.join("a.txt"), "one\nlater\nthree\n");
+        sandbox.git(["commit", "-q", "-am", "later"]);
+        assert_eq!(sandbox.repository.prepare_batch(&request(&heads, style)).unwrap().cut, landed, "{style:?}");
+    }
+    // A part of it that was brought there by hand is not the whole.
+    let sandbox = Sandbox::new();
+    let part = sandbox.finished("i", "a.txt", "one\npart\nthree\n");
+    sandbox.git(["cherry-pick", part.head.as_str()]);
+    write(&sandbox.path("i").join("a.txt"), "one\nwhole\nthree\n");
+    let whole = sandbox.clean("i");
+    write(&sandbox.top.join("a.txt"), "one\nlater\nthree\n");
+    sandbox.git(["commit", "-q", "-am", "later"]);
+    let made = sandbox.repository.prepare_batch(&request(&[("i", &whole.head)], MergeStyle::Squash)).unwrap();
+    assert_eq!(made.cut, Some(Cut::Conflict(vec!["a.txt".into()])));
+}
+
+#[test]
+fn a_target_that_is_gone_is_named() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.finished("i", "new.txt", "new\n");
+    sandbox.git(["checkout", "-q", "--detach"]);
+    sandbox.git(["branch", "-q", "-D", "main"]);
+    let error = sandbox.repository.prepare_batch(&request(&[("i", &work.head)], MergeStyle::Squash)).unwrap_err();
+    assert!(error.to_string().contains("no branch `main`") && error.fix().contains("git branch"), "{error}");
+}
+
+#[test]
 fn a_member_that_git_cannot_merge_keeps_nobody_before_it_from_landing() {
     let sandbox = Sandbox::new();
     let work = sandbox.finished("i", "new.txt", "new\n");

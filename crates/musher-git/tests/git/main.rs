@@ -4,11 +4,13 @@
 
 mod attic;
 mod batching;
+mod conflicts;
 mod inspecting;
 mod killing;
 mod landing;
 mod merging;
 mod opening;
+mod pushing;
 mod removing;
 mod sandbox;
 mod warming;

@@ -3,10 +3,12 @@
 use musher_core::agent::{AgentSpec, Limits as CoreLimits};
 use musher_core::approval::Approvals;
 use musher_core::config::AgentConfig;
-use musher_core::id::{AgentId, RunId};
+use musher_core::id::{AgentId, ItemId, RunId};
 use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use super::Brief;
 
 /// A named worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,6 +48,30 @@ pub struct Agent {
     /// Its live runs.
     #[schema(value_type = Vec<String>)]
     pub runs: Vec<RunId>,
+    /// What it works on, oldest run first.
+    #[serde(default)]
+    pub work: Vec<AgentWork>,
+    /// Why it takes nothing, or nothing more; none when it may take something now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Brief>,
+}
+
+/// An item that an agent works on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentWork {
+    /// The run.
+    #[schema(value_type = String, format = "uuid")]
+    pub run: RunId,
+    /// The item.
+    #[schema(value_type = String, format = "uuid")]
+    pub item: ItemId,
+    /// The item's id in the plan.
+    pub key: String,
+    /// What the run is for: `work` or `review`.
+    pub purpose: String,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
 }
 
 /// An agent.

@@ -8,7 +8,7 @@ use musher_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Agent, Sink};
+use super::{Agent, Brief, Sink};
 
 /// How everything stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -23,6 +23,16 @@ pub struct Status {
     pub agents: Vec<Agent>,
     /// The merge queue, next first.
     pub queue: Vec<QueueEntry>,
+    /// The batch that is being merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+    /// Who waits for what: the first reason of each item, those that are alike together. Of very many items not all are
+    /// asked, and `not_asked` says how many are left out.
+    #[serde(default)]
+    pub waiting: Vec<WaitGroup>,
+    /// How many more items that wait are in each state.
+    #[serde(default)]
+    pub not_asked: BTreeMap<String, u32>,
     /// What waits for a person.
     pub inbox: Vec<InboxEntry>,
     /// Who is sent events.
@@ -33,6 +43,34 @@ pub struct Status {
     /// The last event that is on disk; ask for events `after` it to be told of what comes next.
     #[serde(default)]
     pub last_seq: u64,
+}
+
+/// Items that wait for the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WaitGroup {
+    /// The state that they are in.
+    pub state: String,
+    /// What they wait for first.
+    pub wait: Brief,
+    /// How many they are.
+    pub count: u32,
+    /// The first of them, never more than three.
+    pub items: Vec<WaitItem>,
+}
+
+/// An item that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WaitItem {
+    /// The item.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ItemId,
+    /// The last eight digits of its id.
+    pub short_id: String,
+    /// Its mission.
+    #[schema(value_type = String, format = "uuid")]
+    pub mission: MissionId,
+    /// Its id in the plan.
+    pub key: String,
 }
 
 /// The daemon itself.
@@ -86,6 +124,96 @@ pub struct Queue {
     pub paused: Option<String>,
     /// What is being merged, then what is next.
     pub queue: Vec<QueueEntry>,
+    /// The batch that is being merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+    /// The members that were ejected last because of the gate, oldest first; never more than 8.
+    #[serde(default)]
+    pub ejected: Vec<EjectedMember>,
+    /// How many batches were ever begun.
+    #[serde(default)]
+    pub batches: u64,
+    /// How many trees of batches were red in one run of the gate and green in the next.
+    #[serde(default)]
+    pub flaky: u64,
+}
+
+/// Items that are merged one on another, tested together and landed together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Batch {
+    /// Its number; the first is 1.
+    pub number: u64,
+    /// The branch that it goes into.
+    pub target: String,
+    /// The gate that it must pass, if any.
+    pub gate: Option<String>,
+    /// When it was begun.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// The tip of the target that it stands on; none while it is being formed.
+    pub base: Option<String>,
+    /// Its members, in the order in which they stand one on another.
+    pub members: Vec<BatchMember>,
+    /// What the gate has said, or is being asked, of the first so many members; fewest first.
+    pub tests: Vec<BatchTest>,
+    /// How many members are known to be good together.
+    pub good: usize,
+    /// The fewest members beyond those that were red: the culprit is among them.
+    pub bad: Option<usize>,
+    /// How many members have landed.
+    pub landed: usize,
+}
+
+/// A member of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchMember {
+    /// The item.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ItemId,
+    /// The last eight digits of its id.
+    pub short_id: String,
+    /// Its id in the plan.
+    pub key: String,
+    /// One line.
+    pub title: String,
+    /// `forming`, `landed`, `landing`, `good`, `untested`, `suspect` (the culprit is among these), or `after` (it stands on
+    /// a red one, and is made anew without that).
+    pub state: String,
+}
+
+/// A test of the first members of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BatchTest {
+    /// How many members; 0 is the base alone.
+    pub members: usize,
+    /// Whether it is being tested now.
+    pub testing: bool,
+    /// In how many runs it was red.
+    pub reds: u8,
+    /// Whether it was green. After a red run: the gate is flaky.
+    pub green: bool,
+    /// What the last red run said, in a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A member that was ejected from a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EjectedMember {
+    /// The item.
+    #[schema(value_type = String, format = "uuid")]
+    pub id: ItemId,
+    /// The last eight digits of its id.
+    pub short_id: String,
+    /// Its id in the plan.
+    pub key: String,
+    /// The number of the batch.
+    pub batch: u64,
+    /// What the gate said, in a line.
+    pub reason: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
 }
 
 /// Something that waits for a person.

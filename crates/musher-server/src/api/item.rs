@@ -38,6 +38,9 @@ pub struct Item {
     pub state: String,
     /// Why it is there, one line, where there is a reason.
     pub reason: Option<String>,
+    /// What it waits for first, while it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Brief>,
     /// The name of the agent of its present or last run.
     pub agent: Option<String>,
     /// Runs that counted and failed since it was last given a fresh start.
@@ -137,6 +140,22 @@ pub struct Wait {
     pub code: String,
     /// The reason in words, with names and numbers.
     pub text: String,
+    /// The same in a few words, without what would help and without the moment in `until`.
+    #[serde(default)]
+    pub brief: String,
+    /// When it ends by itself, if it does.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// The first reason why something does not go on, in a few words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Brief {
+    /// A stable word for scripts.
+    pub code: String,
+    /// The reason: `waits for api`, `2 agents busy`, `merge queue, 3rd`.
+    pub brief: String,
     /// When it ends by itself, if it does.
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,15 +14,16 @@ mod problem;
 mod quota;
 mod run;
 mod sink;
+mod webhook;
 
-pub use agent::{Agent, AgentDocument, Agents, Limits, NewAgent};
+pub use agent::{Agent, AgentDocument, AgentWork, Agents, Limits, NewAgent};
 pub use daemon::{
-    BackupDone, BackupWish, Daemon, Gc, GcEntry, GcKept, GcOrphan, GcWish, Inbox, InboxEntry, Queue, QueueEntry,
-    Status, Stopping,
+    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Gc, GcEntry, GcKept, GcOrphan,
+    GcWish, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem,
 };
 pub use event::{Event, EventQuery};
 pub use item::{
-    Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Rejection, Successor, Wait, Words,
+    Brief, Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, Reason, Rejection, Successor, Wait, Words,
 };
 pub use mission::{
     Dispatcher, Edge, Graph, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
@@ -33,3 +34,4 @@ pub use problem::Problem;
 pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaWish, Quotas};
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
 pub use sink::{Sink, SinkTested, Sinks};
+pub use webhook::WebhookHeard;

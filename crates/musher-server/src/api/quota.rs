@@ -20,7 +20,7 @@ pub struct Quota {
     /// Whose: `workspace`, `repo`, `agent:NAME`, `model:NAME` or `mission:ID`.
     pub scope: String,
     /// What is limited: `daily_tokens`, `daily_jobs`, `concurrent_jobs`, `max_run_duration`, `hourly_requests`,
-    /// `daily_usd`, `cooldown_after_failure`, `usd` or `tokens`.
+    /// `daily_usd`, `daily_prs`, `cooldown_after_failure`, `usd` or `tokens`.
     pub key: String,
     /// What the numbers are: `count`, `seconds` or `usd`.
     pub unit: String,

@@ -53,11 +53,7 @@ async fn queue(State(app): State<App>) -> Answered<Queue> {
 }
 
 async fn shown(app: &App) -> Answered<Queue> {
-    let look = |state: &musher_core::state::State| Queue {
-        paused: state.merge_queue().paused.as_deref().map(str::to_owned),
-        queue: view::status::queue(state),
-    };
-    Ok(axum::Json(app.read(look).await?))
+    Ok(axum::Json(app.read(view::queue::queue).await?))
 }
 
 /// Lets no further merge begin; the batch under way goes on

@@ -310,7 +310,8 @@ async fn reopen(
         | Answer::Agent(_)
         | Answer::Note(_)
         | Answer::Help(_)
-        | Answer::Messages(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),
+        | Answer::Messages(_)
+        | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),
     }
 }
 

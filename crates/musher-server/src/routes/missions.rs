@@ -53,9 +53,13 @@ async fn start(
     check::start(&wish)?;
     match app.send(&caller, Command::StartMission(Box::new(wish.into()))).await? {
         Answer::Mission(id) => Ok((StatusCode::CREATED, document(&app, id).await?)),
-        Answer::Done | Answer::Agent(_) | Answer::Note(_) | Answer::Help(_) | Answer::Item(_) | Answer::Messages(_) => {
-            Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission"))
-        }
+        Answer::Done
+        | Answer::Agent(_)
+        | Answer::Note(_)
+        | Answer::Help(_)
+        | Answer::Item(_)
+        | Answer::Messages(_)
+        | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission")),
     }
 }
 
@@ -178,7 +182,8 @@ async fn note(State(app): State<App>, caller: Caller, Name(typed): Name, Json(no
         | Answer::Agent(_)
         | Answer::Help(_)
         | Answer::Item(_)
-        | Answer::Messages(_) => "noted".to_owned(),
+        | Answer::Messages(_)
+        | Answer::Webhook(_) => "noted".to_owned(),
     };
     let state = app.read(move |state| state.mission(id).map(|m| m.row.state.name().to_owned())).await?;
     Ok(axum::Json(NoteDone { effect, state: state.unwrap_or_default() }))

@@ -26,6 +26,7 @@ mod quotas;
 mod requests;
 mod runs;
 mod sinks;
+mod webhook;
 
 /// The most bytes of a body; a mission's graph may have [`MISSION_BODY`].
 const BODY: usize = 1 << 20;
@@ -49,7 +50,8 @@ const DESCRIPTION: &str = "/v1/openapi.json";
 )]
 struct Description;
 
-fn all() -> OpenApiRouter<App> {
+/// What is open to whoever the guard of a listener lets in.
+fn guarded() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(daemon::routes())
         .merge(gc::routes())
@@ -64,22 +66,37 @@ fn all() -> OpenApiRouter<App> {
         .merge(sinks::routes())
 }
 
+fn all() -> OpenApiRouter<App> {
+    guarded().merge(webhook::routes())
+}
+
 /// The description of every path and document (OpenAPI).
 pub fn openapi() -> utoipa::openapi::OpenApi {
     all().into_openapi()
 }
 
-/// Every path; whoever serves it must put a caller into each request.
+/// Every path but that of webhooks; whoever serves it must put a caller into each request.
 pub(crate) fn router(app: App) -> Router {
-    let (router, description) = all().split_for_parts();
-    let description = serde_json::to_string(&description).unwrap_or_default();
-    router
+    let description = serde_json::to_string(&openapi()).unwrap_or_default();
+    guarded()
+        .split_for_parts()
+        .0
         .route(DESCRIPTION, get(async move || ([(header::CONTENT_TYPE, "application/json")], description.clone())))
         .fallback(unknown)
         .method_not_allowed_fallback(not_that_way)
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn(finished))
         .layer(DefaultBodyLimit::max(BODY))
+        .with_state(app)
+}
+
+/// The path of the forge's webhooks, which opens itself to whoever has signed what is sent.
+pub(crate) fn webhooks(app: App) -> Router {
+    let (router, _) = webhook::routes().split_for_parts();
+    router
+        .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn(in_time))
+        .layer(middleware::from_fn(finished))
         .with_state(app)
 }
 

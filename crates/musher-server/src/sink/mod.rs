@@ -1,13 +1,14 @@
 //! Sinks at work: each reads the committed log from a cursor of its own, in a task of its own.
 //!
 //! A slow sink slows itself only, and one that is idle waits for the log's end and for nothing else. What a failure means is
-//! decided in [`musher_core::sink`]; here is only what touches the world: requests ([`webhook`]), files ([`lines`]), and the
-//! loop that joins them with the log ([`worker`]).
+//! decided in [`musher_core::sink`]; here is only what touches the world: requests ([`webhook`]), files ([`lines`]),
+//! notifications ([`desktop`]), and the loop that joins them with the log ([`worker`]).
 
+mod desktop;
 mod lines;
+mod notifier;
 mod sign;
 mod target;
-mod tls;
 mod webhook;
 mod worker;
 
@@ -21,14 +22,15 @@ use musher_core::command::{Actor, Command};
 use musher_core::config::{SinkConfig, SinkTo};
 use musher_core::sink::{Sink, cursor_of};
 use musher_engine::{Engine, EngineError};
+use musher_tls::Trust;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Problem};
 use crate::problem;
 use crate::readers::Readers;
+pub use notifier::Notifier;
 use target::Target;
-pub(crate) use tls::Trust;
 use webhook::Post;
 pub(crate) use webhook::{Failed, connect, with_causes};
 pub use worker::Rest;
@@ -67,7 +69,7 @@ impl Running {
         let mut task = self.task;
         match self.setup.config.to {
             SinkTo::File { .. } => drop(task.await),
-            SinkTo::Webhook { .. } => {
+            SinkTo::Webhook { .. } | SinkTo::Desktop => {
                 if tokio::time::timeout(GRACE, &mut task).await.is_err() {
                     task.abort();
                 }
@@ -217,6 +219,7 @@ impl Sinks {
                 Some(last) => format!("it can be written; its last event is {}", last.seq),
                 None => "it can be written; it holds no event yet".to_owned(),
             }),
+            Target::Desktop(desktop) => desktop.test(actor).await.map(|()| "it was shown".to_owned()),
             Target::Broken(failed) => Err(failed),
         };
         let (ok, answer) = match said {
@@ -262,6 +265,7 @@ fn document(config: &SinkConfig, row: &Sink, cursor: u64, behind: u64) -> api::S
         to: match &config.to {
             SinkTo::Webhook { url, .. } => origin_of(url),
             SinkTo::File { path, .. } => path.clone(),
+            SinkTo::Desktop => "this desktop".to_owned(),
         },
         kinds: config.kinds.clone(),
         missions: config.missions.clone(),

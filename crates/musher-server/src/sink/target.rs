@@ -4,14 +4,16 @@ use axum::body::Bytes;
 use musher_core::config::{SinkConfig, SinkTo};
 use musher_core::event::Logged;
 use musher_core::time::Timestamp;
+use musher_tls::Trust;
 
+use super::desktop::Desktop;
 use super::lines::{Last, Open, Plan};
 use super::sign::Secret;
-use super::tls::Trust;
 use super::webhook::{Failed, Post, TIMEOUT, Webhook};
 use crate::view;
 
-/// How many lines are written, and made durable, at once.
+/// How many lines are written, and made durable, at once; and over how many events a desktop looks, for what is asked
+/// and settled among them is not shown.
 const LINES: usize = 500;
 
 /// What a sink sends to.
@@ -21,6 +23,8 @@ pub(super) enum Target {
     Webhook(Box<Webhook>),
     /// A line an event.
     Lines(Lines),
+    /// Notifications.
+    Desktop(Box<Desktop>),
     /// Its config cannot be used, although it was read: the reason.
     Broken(Failed),
 }
@@ -48,6 +52,7 @@ impl Target {
                 let plan = Plan { path: root.join(path), max_size_bytes: *max_size_bytes, keep: *keep };
                 Self::Lines(Lines { plan, open: None, foreign: None })
             }
+            SinkTo::Desktop => Self::Desktop(Box::new(Desktop::new(config.shown()))),
         }
     }
 
@@ -55,7 +60,7 @@ impl Target {
     pub(super) const fn part(&self) -> usize {
         match self {
             Self::Webhook(_) | Self::Broken(_) => 1,
-            Self::Lines(_) => LINES,
+            Self::Lines(_) | Self::Desktop(_) => LINES,
         }
     }
 
@@ -69,6 +74,7 @@ impl Target {
                 Ok(())
             }
             Self::Lines(lines) => lines.append(events).await,
+            Self::Desktop(desktop) => desktop.deliver(events).await,
             Self::Broken(failed) => Err(failed.clone()),
         }
     }
@@ -77,7 +83,7 @@ impl Target {
     pub(super) fn rest(&mut self) {
         match self {
             Self::Webhook(webhook) => webhook.rest(),
-            Self::Lines(_) | Self::Broken(_) => {}
+            Self::Lines(_) | Self::Desktop(_) | Self::Broken(_) => {}
         }
     }
 }

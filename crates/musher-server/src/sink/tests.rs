@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use hyper::StatusCode;
+use musher_tls::Trust;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -14,7 +15,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 
 use super::origin_of;
 use super::sign::Secret;
-use super::tls::Trust;
 use super::webhook::{Failed, Post, TIMEOUT, Webhook};
 
 fn post(seq: u64) -> Post {
@@ -189,7 +189,7 @@ async fn https_reaches_a_host_that_is_trusted_and_no_other() {
     for (name, host, authority, taken) in cases {
         let (listener, address) = listen().await;
         let port = address.rsplit(':').next().unwrap();
-        let trust = Trust::of(vec![CertificateDer::from(authority)]);
+        let trust = Trust::of(vec![authority.to_vec()]).unwrap();
         let mut hook = webhook(&format!("https://{host}:{port}/x"), trust, TIMEOUT);
         let first = post(1);
         let (sent, ()) = tokio::join!(hook.post(&first), serve_once(listener, localhost()));

@@ -9,11 +9,11 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use musher_tls::Trust;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::sign::Secret;
-use super::tls::Trust;
 
 /// How long a delivery may take, from the look-up of the host to the answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -163,7 +163,11 @@ pub(crate) async fn connect(uri: &Uri, trust: &Trust) -> Result<SendRequest<Full
     let refused = |error| Failed::because(format_args!("`{host}:{port}` cannot be reached: {error}"));
     let stream = TcpStream::connect((bare, port)).await.map_err(refused)?;
     let _ = stream.set_nodelay(true);
-    if encrypted { shake_hands(trust.encrypt(bare, stream).await?).await } else { shake_hands(stream).await }
+    if encrypted {
+        shake_hands(trust.encrypt(bare, stream).await.map_err(Failed::because)?).await
+    } else {
+        shake_hands(stream).await
+    }
 }
 
 async fn shake_hands(

@@ -129,7 +129,12 @@ fn told(name: &str, answer: Answer) -> String {
             };
             Value::Array(messages.iter().map(told).collect()).to_string()
         }
-        Answer::Done | Answer::Mission(_) | Answer::Agent(_) | Answer::Note(_) | Answer::Help(_) => match name {
+        Answer::Done
+        | Answer::Mission(_)
+        | Answer::Agent(_)
+        | Answer::Note(_)
+        | Answer::Help(_)
+        | Answer::Webhook(_) => match name {
             "submit_result" => "The result is noted. The work is checked once you have ended.".to_owned(),
             "review" => "The verdict is noted. It counts once you have ended.".to_owned(),
             _ => "Done.".to_owned(),

@@ -11,10 +11,10 @@ use crate::api;
 
 /// An item as a list shows it.
 pub fn item(row: &Item, lookup: &impl Lookup) -> api::Item {
-    let reason = row.reason().or_else(|| {
-        let waits = if waits_for_something(row.phase()) { lookup.waits(row.id) } else { Vec::new() };
-        waits.into_iter().next().map(|w| w.text)
-    });
+    let waits = if waits_for_something(row.phase()) { lookup.waits(row.id) } else { Vec::new() };
+    let first = waits.into_iter().next();
+    let reason = row.reason().or_else(|| first.as_ref().map(|wait| wait.text.clone()));
+    let wait = first.map(|wait| api::Brief { code: wait.code, brief: wait.brief, until: wait.until });
     api::Item {
         id: row.id,
         short_id: row.id.short(),
@@ -27,6 +27,7 @@ pub fn item(row: &Item, lookup: &impl Lookup) -> api::Item {
         priority: row.priority.name().to_owned(),
         state: row.phase().name().to_owned(),
         reason,
+        wait,
         agent: row.agent.and_then(|id| lookup.agent(id)),
         attempts: row.attempts,
         branch: row.base_commit.is_some().then(|| row.branch()),

@@ -5,6 +5,7 @@ pub mod event;
 pub mod item;
 pub mod mission;
 pub mod node;
+pub mod queue;
 pub mod quota;
 pub mod run;
 pub mod status;
@@ -80,7 +81,14 @@ impl Lookup for Archive {
 
 /// Reasons, as documents have them.
 pub fn waits(waits: Vec<wait::Wait>) -> Vec<api::Wait> {
-    waits.into_iter().map(|w| api::Wait { code: w.code.name().to_owned(), text: w.text, until: w.until }).collect()
+    let wait =
+        |w: wait::Wait| api::Wait { code: w.code.name().to_owned(), text: w.text, brief: w.brief, until: w.until };
+    waits.into_iter().map(wait).collect()
+}
+
+/// A reason in a few words.
+pub fn brief(wait: wait::Wait) -> api::Brief {
+    api::Brief { code: wait.code.name().to_owned(), brief: wait.brief, until: wait.until }
 }
 
 /// The word of a type whose word is what it is in JSON.

@@ -11,4 +11,5 @@ mod sinks;
 mod sockets;
 mod streams;
 mod tools;
+mod webhooks;
 mod world;

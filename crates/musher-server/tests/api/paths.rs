@@ -230,7 +230,7 @@ async fn clean_up_lists_what_is_kept_and_removes_only_what_is_over() {
 #[tokio::test]
 async fn a_wish_for_the_end_is_answered_and_heard() {
     let world = World::empty().await;
-    let mut events = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let mut events = world.follow(&EventQuery::default()).await.unwrap();
     while events.next().await.unwrap().unwrap().kind != "settings_changed" {}
     assert_eq!(world.client.shutdown().await.unwrap().pid, std::process::id());
     world.server.stop_wished().await;
@@ -324,7 +324,8 @@ const ROUTES: &str = "
     get /v1/events
     get /v1/events/stream
     get /v1/sinks
-    post /v1/sinks/{name}/test";
+    post /v1/sinks/{name}/test
+    post /v1/forge/webhook";
 
 /// The problem of a refusal.
 pub(crate) fn problem<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> musher_server::api::Problem {

@@ -15,7 +15,7 @@ use musher_server::api::{Event, EventQuery};
 use musher_server::{Rest, SinkSetup};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::world::World;
+use crate::world::{World, within};
 
 /// 2026-01-31T09:00:00Z.
 const NOON: Timestamp = Timestamp::from_micros(1_769_850_000_000_000);
@@ -75,7 +75,7 @@ impl Receiver {
     }
 
     async fn next(&mut self) -> Hit {
-        self.hits.recv().await.unwrap()
+        within(self.hits.recv(), || format!("{} was to be sent an event", self.url)).await.unwrap()
     }
 
     fn setup(&self, name: &str, kinds: &[&str]) -> SinkSetup {

@@ -6,13 +6,13 @@ use musher_server::api::{EventQuery, LogQuery};
 use musher_server::client::LogStream;
 
 use crate::paths::problem;
-use crate::world::World;
+use crate::world::{World, within};
 
 #[tokio::test]
 async fn a_stream_of_events_goes_on_exactly_where_it_was_cut_off() {
     let world = World::with_agent().await;
     world.mission().await;
-    let mut first = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let mut first = world.follow(&EventQuery::default()).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 3 {
         seen.push(first.next().await.unwrap().unwrap());
@@ -21,7 +21,7 @@ async fn a_stream_of_events_goes_on_exactly_where_it_was_cut_off() {
     assert_eq!(after, seen[2].seq);
     drop(first);
 
-    let mut second = world.client.follow_events(&EventQuery { after, ..EventQuery::default() }).await.unwrap();
+    let mut second = world.follow(&EventQuery { after, ..EventQuery::default() }).await.unwrap();
     world.runs.end(2);
     while seen.last().is_none_or(|last| last.kind != "mission_completed") {
         seen.push(second.next().await.unwrap().unwrap());
@@ -61,7 +61,7 @@ async fn a_stream_lets_only_what_was_asked_for_through() {
         kind: Some("run_started,mission_completed".to_owned()),
         ..EventQuery::default()
     };
-    let mut events = world.client.follow_events(&wanted).await.unwrap();
+    let mut events = world.follow(&wanted).await.unwrap();
     world.runs.end(4);
     let mut kinds = Vec::new();
     while kinds.last().is_none_or(|kind| kind != "mission_completed") {
@@ -76,14 +76,14 @@ async fn a_stream_lets_only_what_was_asked_for_through() {
 #[tokio::test]
 async fn a_slow_reader_holds_nobody_up() {
     let world = World::with_agent().await;
-    let mut slow = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let mut slow = world.follow(&EventQuery::default()).await.unwrap();
     slow.next().await.unwrap().unwrap();
     for _ in 0..20 {
         world.mission().await;
     }
     world.runs.end(40);
     let wanted = EventQuery { kind: Some("mission_completed".to_owned()), ..EventQuery::default() };
-    let mut quick = world.client.follow_events(&wanted).await.unwrap();
+    let mut quick = world.follow(&wanted).await.unwrap();
     for _ in 0..20 {
         quick.next().await.unwrap().unwrap();
     }
@@ -121,7 +121,7 @@ async fn a_hundred_readers_each_get_everything_after_their_own_place() {
     for n in 0..100 {
         // The first few begin far behind, the others near the end, and some ask for what is yet to come.
         let after = if n < 5 { n * 100 } else { begun - 50 + n };
-        let mut events = world.client.follow_events(&EventQuery { after, ..EventQuery::default() }).await.unwrap();
+        let mut events = world.follow(&EventQuery { after, ..EventQuery::default() }).await.unwrap();
         readers.spawn(async move {
             for next in after + 1..=last {
                 assert_eq!(events.next().await.unwrap().unwrap().seq, next);
@@ -136,7 +136,7 @@ async fn a_hundred_readers_each_get_everything_after_their_own_place() {
 
 async fn texts(mut log: LogStream) -> (Vec<String>, u64) {
     let mut texts = Vec::new();
-    while let Some(line) = log.next().await.unwrap() {
+    while let Some(line) = within(log.next(), || format!("seen: {texts:?}")).await.unwrap() {
         texts.push(line.text);
     }
     (texts, log.offset())
@@ -152,8 +152,8 @@ async fn a_transcript_is_followed_to_the_end_of_its_run_and_read_from_any_place(
     assert_eq!(so_far, ["one", "two"]);
 
     let mut followed = world.client.log(&run, LogQuery { offset: 0, follow: true }).await.unwrap();
-    assert_eq!(followed.next().await.unwrap().unwrap().text, "one");
-    assert_eq!(followed.next().await.unwrap().unwrap().text, "two");
+    assert_eq!(within(followed.next(), || "the run has said more".to_owned()).await.unwrap().unwrap().text, "one");
+    assert_eq!(within(followed.next(), || "the run has said more".to_owned()).await.unwrap().unwrap().text, "two");
     assert_eq!(followed.offset(), offset);
     world.runs.end(1);
     assert_eq!(texts(followed).await.0, ["three"]);
@@ -168,7 +168,7 @@ async fn a_transcript_is_followed_to_the_end_of_its_run_and_read_from_any_place(
 #[tokio::test]
 async fn a_reader_that_takes_nothing_does_not_keep_the_daemon_from_its_end() {
     let world = World::empty().await;
-    let stuck = world.client.follow_events(&EventQuery::default()).await.unwrap();
+    let stuck = world.follow(&EventQuery::default()).await.unwrap();
     let idle = tokio::net::UnixStream::connect(world.client.socket()).await.unwrap();
     world.server.stop().await;
     drop((stuck, idle));

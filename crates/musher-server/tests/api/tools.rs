@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::errors::parsed;
 use crate::guard::{said, shell};
-use crate::world::World;
+use crate::world::{World, within};
 
 /// What the callers below ask for, as JSON: a list of `[tool, arguments]`.
 const CALLS: &str = "MUSHER_TEST_CALLS";
@@ -79,7 +79,7 @@ async fn send(input: &mut DuplexStream, message: &Value) {
 
 async fn next(output: &mut BufReader<DuplexStream>) -> Value {
     let mut line = String::new();
-    output.read_line(&mut line).await.unwrap();
+    within(output.read_line(&mut line), || "an answer was wanted".to_owned()).await.unwrap();
     serde_json::from_str(&line).unwrap()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Push, Rebase, Report};
 use musher_core::config::ProjectSettings;
@@ -15,6 +16,7 @@ use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept,
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
 use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
+use musher_server::client::{ClientError, EventStream};
 use musher_server::{About, Client, Server, WebDriver};
 use musher_store::SqliteStore;
 use tokio::sync::{Notify, Semaphore};
@@ -199,12 +201,51 @@ impl World {
     /// Waits for an event of this name after the given place.
     pub(crate) async fn event(&self, kind: &str, after: u64) -> Event {
         let wanted = EventQuery { after, kind: Some(kind.to_owned()), ..EventQuery::default() };
-        self.client.follow_events(&wanted).await.unwrap().next().await.unwrap().unwrap()
+        self.follow(&wanted).await.unwrap().next().await.unwrap().unwrap()
+    }
+
+    /// Follows events; who waits for one that never comes fails, and says what came.
+    pub(crate) async fn follow(&self, wanted: &EventQuery) -> Result<Followed, ClientError> {
+        let events = self.client.follow_events(wanted).await?;
+        Ok(Followed { events, wanted: wanted.clone(), seen: Vec::new() })
     }
 
     /// A mission of two items, the second of which depends on the first.
     pub(crate) async fn mission(&self) -> Mission {
         self.client.start_mission(&two_items()).await.unwrap()
+    }
+}
+
+/// The longest that a test waits for what must come: far more than a loaded machine takes, and not for ever.
+const LONGEST: Duration = Duration::from_secs(120);
+
+/// What comes of this, if it does in time; otherwise the test fails, and says what it has seen.
+pub(crate) async fn within<T>(what: impl Future<Output = T>, seen: impl FnOnce() -> String) -> T {
+    match tokio::time::timeout(LONGEST, what).await {
+        Ok(came) => came,
+        Err(_) => panic!("nothing came for {LONGEST:?}; {}", seen()),
+    }
+}
+
+/// A stream of events that does not hang a test.
+pub(crate) struct Followed {
+    events: EventStream,
+    wanted: EventQuery,
+    seen: Vec<String>,
+}
+
+impl Followed {
+    pub(crate) async fn next(&mut self) -> Result<Option<Event>, ClientError> {
+        let Self { events, wanted, seen } = self;
+        let next = within(events.next(), || format!("wanted: {wanted:?}; seen: {seen:?}")).await;
+        if let Ok(Some(event)) = &next {
+            seen.push(format!("{} {}", event.seq, event.kind));
+        }
+        next
+    }
+
+    pub(crate) fn after(&self) -> u64 {
+        self.events.after()
     }
 }
 

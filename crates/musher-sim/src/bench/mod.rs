@@ -17,6 +17,7 @@ mod growth;
 mod lives;
 mod material;
 mod probe;
+pub mod queue;
 mod restart;
 mod stream;
 pub mod worktrees;

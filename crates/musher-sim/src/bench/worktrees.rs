@@ -63,7 +63,7 @@ pub fn run(options: &Options) -> Result<Report, BenchError> {
     Ok(Report { machine: facts(), size: "full", about, figures })
 }
 
-fn part(error: impl std::error::Error) -> BenchError {
+pub(super) fn part(error: impl std::error::Error) -> BenchError {
     BenchError::Part(error.to_string())
 }
 
@@ -102,7 +102,7 @@ fn file(top: &Path, n: usize) -> PathBuf {
     top.join(format!("d{:02}/e{:02}/f{:02}.rs", n / 10_000, n / 100 % 100, n % 100))
 }
 
-fn git(folder: &Path, args: &[&str]) -> Result<String, BenchError> {
+pub(super) fn git(folder: &Path, args: &[&str]) -> Result<String, BenchError> {
     let out = Command::new("git").arg("-C").arg(folder).args(args).output().map_err(BenchError::io(folder))?;
     if out.status.success() {
         return Ok(String::from_utf8_lossy(&out.stdout).into_owned());

@@ -20,6 +20,8 @@ mod samples;
 mod settings;
 mod shell;
 mod swap;
+mod webhooks;
+mod workflows;
 
 /// A parser with what must hold for it.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +75,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "document", samples: samples::documents, holds: plans::holds },
     Target { name: "configuration", samples: samples::settings, holds: settings::holds },
     Target { name: "variables", samples: samples::variables, holds: settings::variables },
+    Target { name: "workflow", samples: samples::workflows, holds: workflows::holds },
     Target { name: "note", samples: samples::notes, holds: notes::holds },
+    Target { name: "webhook", samples: samples::webhooks, holds: webhooks::holds },
+    Target { name: "comment", samples: samples::notes, holds: notes::comment },
     Target { name: "commands", samples: samples::commands, holds: shell::holds },
     Target { name: "rules", samples: samples::commands, holds: shell::rules },
 ];

@@ -1,6 +1,7 @@
 //! Notes: a first word counts whole and in any case, and what a note names are words of it.
 
 use musher_core::note::{self, Word};
+use musher_core::pull::note_of;
 
 use super::{Read, must};
 use crate::chance::Chance;
@@ -28,6 +29,18 @@ pub(super) fn holds(_: &str, input: &[u8], _: &mut Chance) -> Result<Read, Strin
     let longer = text.replacen(first, &format!("{first}x"), 1);
     must!(note::parse(&longer) == Word::Text || first.ends_with([':', ',', '.', '!']), "a part of a word is a word");
     Ok(if word == Word::Text { Read::Refused } else { Read::Understood })
+}
+
+/// Checks a comment: it is a note when its first word names musher, and then the rest of it is, whole.
+pub(super) fn comment(_: &str, input: &[u8], chance: &mut Chance) -> Result<Read, String> {
+    let text = String::from_utf8_lossy(input);
+    let first = text.split_whitespace().next().unwrap_or_default().trim_end_matches([',', ':']).to_ascii_lowercase();
+    let named = first == "/musher" || first == "@musher";
+    must!(note_of(&text).is_some() == named, "{first:?} makes a note, or does not");
+    let address = chance.pick(&["/musher", "@musher:", "@Musher,"]).copied().unwrap_or("/musher");
+    must!(note_of(&format!("{address} {text}")) == Some(text.trim()), "the note is not the rest of the comment");
+    must!(note_of(&format!("> {address} {text}")).is_none(), "a quoted note is one");
+    Ok(Read::Understood)
 }
 
 fn sort(word: &Word<'_>) -> &'static str {

@@ -113,12 +113,40 @@ pub(super) fn settings(_: &str) -> Vec<Vec<u8>> {
     ])
 }
 
+pub(super) fn workflows(_: &str) -> Vec<Vec<u8>> {
+    owned(&[
+        include_str!("samples/workflow.md"),
+        "---\ntracker: {kind: github, repo: a/b, api_key: $T}\nagent: {max_concurrent_agents: 3}\n---\nDo {{ issue.title }}.\n",
+        "---\nhooks:\n  after_create: >\n    make\n    deps\nserver: {port: 80}\n---\n{% if attempt %}a{% else %}b{% endif %}\r\nc\n",
+        "Work on {{ issue.identifier }}: {{ issue.description }} {% raw %}{{ x }}{% endraw %}\n",
+    ])
+}
+
 /// A variable a line.
 pub(super) fn variables(_: &str) -> Vec<Vec<u8>> {
     owned(&[
         "MUSHER_GATE=make check\nMUSHER_GATE_TIMEOUT=30m\nMUSHER_MAX_PARALLEL=3\nMUSHER_LISTEN=127.0.0.1:1\nMUSHER_COPY=a, b",
         "MUSHER_RUN=x\nMUSHER_BASE=main\nMUSHER_PUSH=yes\nMUSHER_MAX_FILE_SIZE=5MiB\nMUSHER_BUDGET_USD=1e3\nMUSHER_QA=gate",
         "MUSHER_DEADLINE=2026-01-31T09:00:00Z\nMUSHER_HTTP=off\nMUSHER_MERGE_STYLE=squash\nMUSHER_RETENTION=7d\nPATH=/bin",
+    ])
+}
+
+pub(super) fn webhooks(_: &str) -> Vec<Vec<u8>> {
+    let head = "0123456789abcdef0123456789abcdef01234567";
+    let of_head = |key: &str| {
+        format!(
+            r#"{{"action":"completed","{key}":{{"id":1,"head_sha":"{head}","pull_requests":[]}},"repository":{{"full_name":"octo/hello"}}}}"#
+        )
+    };
+    owned(&[
+        &of_head("check_run"),
+        &of_head("check_suite"),
+        &of_head("workflow_run"),
+        &format!(r#"{{"sha":"{head}","state":"success","repository":{{"full_name":"octo/hello"}}}}"#),
+        r#"{"action":"opened","number":7,"pull_request":{"number":7,"head":{"sha":"x"}},"repository":{"full_name":"octo/hello"}}"#,
+        r#"{"action":"created","issue":{"number":7,"pull_request":{"url":"x"}},"comment":{"body":"/musher stop"},"repository":{"full_name":"octo/hello"}}"#,
+        r#"{"action":"closed","issue":{"number":3},"repository":{"full_name":"octo/hello"}}"#,
+        r#"{"zen":"Keep it logically awesome.","hook_id":1,"organization":{"login":"octo"}}"#,
     ])
 }
 

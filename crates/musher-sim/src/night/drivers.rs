@@ -402,7 +402,11 @@ impl Night {
         let mut links = Vec::new();
         for id in members {
             let head = self.state()?.item(*id).and_then(|i| i.head.clone()).unwrap_or_default();
-            if self.outside.landed(*id).next().is_some() || self.fails(self.world.odds.conflict.saturating_mul(6)) {
+            if let Some(commit) = self.outside.landed(*id).next().map(Into::into) {
+                preparation.cut = Some(Cut::Landed { commit });
+                break;
+            }
+            if self.fails(self.world.odds.conflict.saturating_mul(6)) {
                 preparation.cut = Some(Cut::Empty);
                 break;
             }
@@ -448,7 +452,6 @@ impl Night {
     /// Whether an earlier life did it and did not live to say so. A driver that then fails would hide it.
     fn is_done(&self, effect: &Effect) -> bool {
         match &effect.kind {
-            EffectKind::Land { commit, .. } => self.outside.landed(effect.item).any(|landed| landed == &**commit),
             EffectKind::StartRun(run) => self.outside.processes.contains_key(run),
             EffectKind::CreateWorktree => self.outside.worktrees.contains_key(&effect.item),
             EffectKind::StopRun(..)
@@ -458,6 +461,8 @@ impl Night {
             | EffectKind::Gate { .. }
             | EffectKind::PrepareMerge { .. }
             | EffectKind::Rebase
+            // What landed is found again when the merge is made anew.
+            | EffectKind::Land { .. }
             | EffectKind::RemoveWorktree { .. }
             | EffectKind::PushBranch { .. }
             | EffectKind::Forge(_)

@@ -19,7 +19,7 @@ use crate::chance::Chance;
 use crate::checker::{self, History};
 use crate::coverage::{Coverage, Fault};
 use crate::disk::{Disk, Image};
-use crate::failure::{Broken, EVENTS_SHOWN, Failure};
+use crate::failure::{self, Broken, EVENTS_SHOWN, Failure};
 use crate::faulty::Control;
 use crate::operator;
 use crate::outside::Outside;
@@ -145,7 +145,8 @@ pub fn play(seed: u64, variant: Variant) -> Result<Coverage, Box<Failure>> {
     let mut night = match Night::new(seed, variant, chance, world) {
         Ok(night) => night,
         Err(broken) => {
-            let failure = Failure { broken, seed, variant, step: 0, virtual_us: 0, world: line, events: Vec::new() };
+            let replay = failure::replay(seed, variant);
+            let failure = Failure { broken, seed, step: 0, virtual_us: 0, world: line, replay, events: Vec::new() };
             return Err(Box::new(failure));
         }
     };
@@ -153,10 +154,10 @@ pub fn play(seed: u64, variant: Variant) -> Result<Coverage, Box<Failure>> {
         Ok(()) => Ok(night.coverage),
         Err(broken) => Err(Box::new(Failure {
             seed,
-            variant,
             step: night.step,
             virtual_us: night.now - EVENING,
             world: line,
+            replay: failure::replay(seed, variant),
             events: night.history.tail(broken.item, EVENTS_SHOWN),
             broken,
         })),

@@ -8,6 +8,7 @@ use musher_core::pull::Pull;
 use musher_core::run::Usage;
 use musher_core::state::World;
 use musher_core::watch::{Watch, WatchStatus};
+use musher_core::webhook::REMEMBERED;
 
 use super::sample::{self, commit};
 use super::{Fixture, same};
@@ -45,6 +46,7 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         queue: queued(8),
         sinks: vec![sample::sink(1), sample::sink(2)],
         cursors: vec![sample::cursor(1), sample::cursor(2)],
+        webhooks: vec![sample::webhook(1), sample::webhook(2)],
     };
     let loaded = store.load().unwrap();
     assert!(same(&loaded, &wanted), "{loaded:#?}");
@@ -118,6 +120,18 @@ pub(super) fn the_newest_gate_records_are_loaded(fixture: &dyn Fixture) {
     assert_eq!(gates.len(), GATES_KEPT as usize);
     assert_eq!(gates.first(), Some(&sample::gate(6)));
     assert_eq!(gates.last(), Some(&said_again));
+}
+
+pub(super) fn the_newest_webhooks_are_loaded_each_once(fixture: &dyn Fixture) {
+    let mut store = fixture.open();
+    let most = u32::try_from(REMEMBERED).unwrap();
+    let taken =
+        |from: u32, to: u32| Change { webhooks: (from..to).map(sample::webhook).collect(), ..Change::default() };
+    commit(&mut *store, &[taken(0, most), taken(3, 5)]);
+    commit(&mut *store, &[taken(most, most + 5), taken(most, most + 1)]);
+    let mut store = fixture.reopen(store);
+    let wanted: Vec<_> = (5..most + 5).map(sample::webhook).collect();
+    assert_eq!(store.load().unwrap().webhooks, wanted);
 }
 
 pub(super) fn an_archived_mission_is_not_loaded_but_readable(fixture: &dyn Fixture) {

@@ -6,7 +6,7 @@ use musher_core::effect::{Effect, EffectKind};
 use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, NoteId, RunId, Seq, WatchId};
 use musher_core::item::Item;
-use musher_core::merge::{Batch, Link, MergeQueue, Overlap};
+use musher_core::merge::{Batch, Ejected, Link, MergeQueue, Overlap};
 use musher_core::mission::Mission;
 use musher_core::node::Node;
 use musher_core::pull::Pull;
@@ -15,6 +15,7 @@ use musher_core::run::{Run, RunState, Usage};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
 use musher_core::watch::{Holds, Looks, Seen, Watch, WatchKind, WatchStatus};
+use musher_core::webhook::Webhook;
 
 use crate::store::Store;
 
@@ -207,6 +208,11 @@ pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
     }
 }
 
+/// A webhook that was taken.
+pub(crate) fn webhook(n: u32) -> Webhook {
+    Webhook { delivery: format!("delivery-{n}").into(), heard_at: NOW }
+}
+
 /// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; node
 /// n, and sink n with its cursor.
 pub fn everything(n: u32) -> Change {
@@ -227,6 +233,7 @@ pub fn everything(n: u32) -> Change {
         nodes: vec![node(n)],
         sinks: vec![sink(n)],
         cursors: vec![cursor(n)],
+        webhooks: vec![webhook(n)],
         ..Change::default()
     }
 }
@@ -248,7 +255,9 @@ pub(crate) fn queue(batches: u64) -> MergeQueue {
     batch.form(link("base"), &[link("one"), link("two")]);
     (batch.tried[2].reds, batch.tried[2].words) = (1, Some("it is red: exit 1".into()));
     (batch.tried[1].green, batch.landing) = (true, Some(1));
-    MergeQueue { paused: Some("release".into()), batch: Some(batch), batches, flaky: 3, overlaps: vec![overlap()] }
+    let ejected = Ejected { item: items[0], batch: 1, words: "exit 1".into(), at: Timestamp::from_micros(6) };
+    let (ejected, overlaps) = (vec![ejected], vec![overlap()]);
+    MergeQueue { paused: Some("release".into()), batch: Some(batch), batches, flaky: 3, ejected, overlaps }
 }
 
 fn overlap() -> Overlap {

@@ -18,6 +18,7 @@ use musher_core::run::Run;
 use musher_core::sink::Sink;
 use musher_core::state::World;
 use musher_core::watch::Watch;
+use musher_core::webhook::{REMEMBERED, Webhook};
 
 use crate::store::GATES_KEPT;
 
@@ -44,6 +45,8 @@ pub(super) struct Tables {
     pub(super) nodes: BTreeMap<Box<str>, Node>,
     pub(super) sinks: BTreeMap<Box<str>, Sink>,
     pub(super) cursors: BTreeMap<Box<str>, Seq>,
+    /// Oldest first.
+    pub(super) webhooks: Vec<Webhook>,
 }
 
 impl Tables {
@@ -81,6 +84,11 @@ impl Tables {
         self.nodes.extend(change.nodes.into_iter().map(|row| (row.name.clone(), row)));
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
+        for webhook in change.webhooks {
+            if !self.webhooks.iter().any(|known| known.delivery == webhook.delivery) {
+                self.webhooks.push(webhook);
+            }
+        }
     }
 
     pub(super) fn last_seq(&self) -> Seq {
@@ -112,6 +120,7 @@ impl Tables {
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
+            webhooks: self.webhooks[self.webhooks.len().saturating_sub(REMEMBERED)..].to_vec(),
             quotas: self.quotas.values().cloned().collect(),
             effects: self.effects.clone(),
             gates: self.gates[self.gates.len().saturating_sub(GATES_KEPT as usize)..].to_vec(),

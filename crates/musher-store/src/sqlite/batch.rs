@@ -4,6 +4,7 @@ use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, EffectId, ItemId, MissionId, RunId, Seq, WatchId};
 use musher_core::time::Timestamp;
+use musher_core::webhook::Webhook;
 use serde::Serialize;
 
 use crate::StoreError;
@@ -76,6 +77,7 @@ pub(super) struct Batch {
     pub(super) nodes: Vec<(Span, Span)>,
     pub(super) sinks: Vec<(Span, Span)>,
     pub(super) cursors: Vec<(Box<str>, Seq)>,
+    pub(super) webhooks: Vec<Webhook>,
     /// The place of the last event before those in `events`.
     before: Seq,
 }
@@ -109,6 +111,7 @@ impl Batch {
         self.closed.extend_from_slice(&change.closed);
         self.archived.extend_from_slice(&change.archived);
         self.cursors.extend_from_slice(&change.cursors);
+        self.webhooks.extend_from_slice(&change.webhooks);
         Ok(())
     }
 
@@ -151,6 +154,7 @@ impl Batch {
             && self.nodes.is_empty()
             && self.sinks.is_empty()
             && self.cursors.is_empty()
+            && self.webhooks.is_empty()
     }
 
     /// Forgets the rows, keeps the memory (unless it has become too much), and goes on counting events.
@@ -176,6 +180,7 @@ impl Batch {
         self.nodes.clear();
         self.sinks.clear();
         self.cursors.clear();
+        self.webhooks.clear();
     }
 
     /// Says which event was the last one.

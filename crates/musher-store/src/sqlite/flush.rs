@@ -30,7 +30,8 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     archive(conn, batch)?;
     nodes(conn, batch)?;
     sinks(conn, batch)?;
-    cursors(conn, batch)
+    cursors(conn, batch)?;
+    webhooks(conn, batch)
 }
 
 /// The sorts are stable: of the rows of one key the last one given stays last.
@@ -364,6 +365,17 @@ fn sinks(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     let mut put = conn.prepare_cached("INSERT OR REPLACE INTO sinks (name, body) VALUES (?1, ?2)")?;
     for (name, body) in &batch.sinks {
         Bind::to(&mut put).with(batch.utf8(*name))?.with(batch.utf8(*body))?.run()?;
+    }
+    Ok(())
+}
+
+fn webhooks(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.webhooks.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached("INSERT OR IGNORE INTO webhooks (delivery, heard_at) VALUES (?1, ?2)")?;
+    for webhook in &batch.webhooks {
+        Bind::to(&mut put).with(&*webhook.delivery)?.with(webhook.heard_at.as_micros())?.run()?;
     }
     Ok(())
 }

@@ -6,11 +6,12 @@ use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::state::World;
 use musher_core::time::Timestamp;
+use musher_core::webhook::Webhook;
 use rusqlite::{Connection, Row};
 use serde::de::DeserializeOwned;
 
 use crate::StoreError;
-use crate::store::GATES_KEPT;
+use crate::store::{GATES_KEPT, WEBHOOKS_KEPT};
 
 /// Reads the active world in one transaction.
 pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
@@ -29,6 +30,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         queue: all(&snapshot, "the merge queue", "SELECT body FROM merge_queue", ())?.pop(),
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
         cursors: cursors(&snapshot)?,
+        webhooks: webhooks(&snapshot)?,
         ..World::default()
     };
     for (id, row) in missions {
@@ -92,11 +94,15 @@ pub(super) fn next_effect(conn: &Connection) -> Result<i64, StoreError> {
     Ok(last.unwrap_or(0) + 1)
 }
 
-/// Drops the gate records that nobody will ask for again.
-pub(super) fn forget_old_gates(conn: &Connection) -> Result<(), StoreError> {
+/// Drops the gate records and the webhooks that nobody will ask for again.
+pub(super) fn forget_the_old(conn: &Connection) -> Result<(), StoreError> {
     conn.execute(
         "DELETE FROM gates WHERE n <= (SELECT n FROM gates ORDER BY n DESC LIMIT 1 OFFSET ?1)",
         (GATES_KEPT,),
+    )?;
+    conn.execute(
+        "DELETE FROM webhooks WHERE n <= (SELECT n FROM webhooks ORDER BY n DESC LIMIT 1 OFFSET ?1)",
+        (WEBHOOKS_KEPT,),
     )?;
     Ok(())
 }
@@ -122,6 +128,16 @@ fn cursors(conn: &Connection) -> Result<Vec<(Box<str>, Seq)>, StoreError> {
     let mut select = conn.prepare_cached("SELECT name, seq FROM cursors ORDER BY name")?;
     let rows = select.query_map((), |row| Ok((row.get::<_, String>(0)?.into(), place(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn webhooks(conn: &Connection) -> Result<Vec<Webhook>, StoreError> {
+    let mut select = conn.prepare_cached("SELECT delivery, heard_at FROM webhooks ORDER BY n DESC LIMIT ?1")?;
+    let rows = select.query_map((WEBHOOKS_KEPT,), |row| {
+        Ok(Webhook { delivery: row.get(0)?, heard_at: Timestamp::from_micros(row.get(1)?) })
+    })?;
+    let mut found = rows.collect::<Result<Vec<_>, _>>()?;
+    found.reverse();
+    Ok(found)
 }
 
 /// All rows of a question whose only column is a body.

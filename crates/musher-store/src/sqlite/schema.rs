@@ -14,13 +14,14 @@ use crate::{OpenError, StoreError};
 const APPLICATION_ID: u32 = 0x6d75_7368;
 
 /// Every schema change, oldest first; the n-th leads to schema n. A released one is never edited.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_sinks.sql"),
     include_str!("../../migrations/0003_quotas.sql"),
     include_str!("../../migrations/0004_nodes.sql"),
     include_str!("../../migrations/0005_watches.sql"),
     include_str!("../../migrations/0006_queue.sql"),
+    include_str!("../../migrations/0007_webhooks.sql"),
 ];
 
 /// The newest schema that this program knows.

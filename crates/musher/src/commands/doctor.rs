@@ -4,8 +4,10 @@ use std::path::Path;
 
 use musher_agents::probe::{self, Finding, Verdict};
 use musher_core::agent::AgentSpec;
-use musher_core::config::Config;
+use musher_core::config::{Config, SinkTo};
+use musher_core::mission::Delivery;
 use musher_engine::Paths;
+use musher_server::Notifier;
 use serde::Serialize;
 
 use crate::connect::Context;
@@ -137,13 +139,45 @@ async fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
             "`gate = \"…\"` under [project] in musher.toml",
         ),
     });
+    checks.extend(webhooks(config, paths));
     if config.agents.is_empty() {
         checks.push(fail("agents", "none is configured", "name one under [[agents]] in musher.toml"));
     }
     for agent in &config.agents {
         checks.extend(of_agent(&agent.spec(), &paths.root).await);
     }
+    checks.extend(config.sinks.iter().filter(|sink| sink.to == SinkTo::Desktop).map(|sink| of_desktop(&sink.name)));
     checks
+}
+
+/// Whether the program that shows notifications is there; whether there is a desktop is seen when it shows one.
+fn of_desktop(sink: &str) -> Check {
+    let (name, notifier) = (format!("sink {sink}"), Notifier::of_this_machine());
+    if notifier.is_there() {
+        let text =
+            format!("`{}` is there; `musher sink test {sink}` shows whether it reaches a desktop", notifier.program());
+        return pass(name, text);
+    }
+    warn(name, format!("`{}` is not on the PATH", notifier.program()), notifier.fix())
+}
+
+/// Whether webhooks of the forge can be taken, where pull requests are made or their secret is named.
+fn webhooks(config: &Config, paths: &Paths) -> Option<Check> {
+    let name = "webhooks";
+    match crate::forge::webhook_setup(config, &paths.root) {
+        Ok(None) if config.project.delivery != Delivery::Pr => None,
+        Ok(None) => Some(pass(name, "none are taken: GitHub is asked at every `watch_interval`")),
+        Ok(Some(_)) if !config.server.http => Some(fail(
+            name,
+            "the secret is set, but the daemon does not listen where they could come",
+            "write http = true into [server] of musher.toml",
+        )),
+        Ok(Some(setup)) => Some(pass(name, format!("the secret is set; those of {} are taken", setup.repository))),
+        Err(failure) => {
+            let fix = "set what `webhook` in [forge] names, to the secret that the forge signs with";
+            Some(fail(name, failure.words().0, fix))
+        }
+    }
 }
 
 /// What can be told of an agent without giving it work.

@@ -1,11 +1,14 @@
 //! `musher init`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
 use crate::output;
 use crate::project;
+
+use musher_core::workflow::{self, Remark};
+use std::io::Read;
 
 /// Make a first `musher.toml` for this repository
 #[derive(Debug, clap::Args)]
@@ -13,13 +16,29 @@ pub(crate) struct Args {
     /// The gate: the command that must exit 0 before anything is merged
     #[arg(long, value_name = "CMD")]
     gate: Option<String>,
+    /// Take over a `WORKFLOW.md` in the style of Symphony: what has a counterpart, and its prompt
+    #[arg(long, value_name = "FILE")]
+    workflow: Option<PathBuf>,
+    /// Show the file and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
     let root = project::root_of(&cx.folder)?;
     let path = root.join("musher.toml");
     let gate = args.gate.clone().or_else(|| guess_gate(&root));
-    let text = config(gate.as_deref());
+    let (text, remarks) = match &args.workflow {
+        Some(file) => import(file, gate.as_deref(), cx)?,
+        None => (config(gate.as_deref()), Vec::new()),
+    };
+    if args.dry_run {
+        let document = serde_json::json!({"config": path, "gate": gate, "toml": text, "remarks": remarks});
+        return cx.say(&document, || {
+            output::line(text.trim_end());
+            remarks.iter().for_each(tell);
+        });
+    }
     let created = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
     let mut file = match created {
         Ok(file) => file,
@@ -34,15 +53,37 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     let repository = musher_git::Repository::open(&root).map_err(|error| Failure::caused(Exit::Failed, &error))?;
     repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
-    let document = serde_json::json!({"config": path, "gate": gate});
+    let document = serde_json::json!({"config": path, "gate": gate, "remarks": remarks});
     cx.say(&document, || {
         output::line(&format!("wrote {}", path.display()));
+        remarks.iter().for_each(tell);
         match &gate {
             Some(gate) => output::line(&format!("gate: {gate} (guessed from what is here; change it if it is wrong)")),
             None => output::line("no gate: say in it which command proves that the work is good"),
         }
         output::line("next: name your agent in it, then `musher doctor`");
     })
+}
+
+/// The configuration made of a workflow, and what a person should know of it.
+fn import(file: &Path, gate: Option<&str>, cx: &Context) -> Result<(String, Vec<Remark>), Failure> {
+    let file = cx.folder.join(file);
+    let name = file.display().to_string();
+    let unreadable = |error: std::io::Error| Failure::usage(format!("`{name}` cannot be read")).why(error.to_string());
+    // One byte more than is read tells that there is more.
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(&file).map_err(unreadable)?;
+    opened.take(workflow::LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let import = workflow::read(&name, &bytes, gate).map_err(|problems| {
+        let fix = problems.fix().unwrap_or("mend what is named").to_owned();
+        Failure::usage(format!("`{name}` cannot be taken over")).why(problems.to_string()).fix(fix)
+    })?;
+    Ok((import.toml, import.remarks))
+}
+
+/// To standard error: what is shown may be the file itself.
+fn tell(remark: &Remark) {
+    eprintln!("line {}: {}: {}", remark.line, remark.key, remark.what);
 }
 
 /// What most projects of this sort run to prove themselves.

@@ -2,12 +2,13 @@
 
 use crate::connect::Context;
 use crate::error::Outcome;
+use crate::live::{self, Screen};
 use crate::output::{self, Table, Tone};
 
 /// The merge queue
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Show what is being merged and what is next
+    /// Show the batch that is being merged, what was tested of it, and what is next
     List,
     /// Let no further merge begin; the batch under way goes on
     Pause {
@@ -43,15 +44,24 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
     };
     cx.say(&queue, || {
         if let Some(why) = &queue.paused {
-            output::line(&format!("paused: {why}; `musher queue resume` lets merges begin again"));
+            output::line(&format!(
+                "paused: {}; `musher queue resume` lets merges begin again",
+                output::one_line(why, 60)
+            ));
         }
+        let (width, _) = Screen::size();
+        if let Some(batch) = &queue.batch {
+            let now = musher_engine::Clock::now(&musher_engine::SystemClock);
+            live::batch_lines(batch, now, width).iter().for_each(|line| output::line(line));
+        }
+        live::past_lines(&queue.ejected, queue.flaky, width).iter().for_each(|line| output::line(line));
         let mut table = Table::new(&["id", "item", "stage", "into", "why"]);
         for entry in &queue.queue {
             table.row(vec![
                 (entry.short_id.clone(), Tone::Strong),
-                (entry.key.clone(), Tone::Plain),
+                (output::one_line(&entry.key, 28), Tone::Plain),
                 (entry.stage.clone(), Tone::Busy),
-                (entry.target.clone(), Tone::Plain),
+                (output::one_line(&entry.target, 24), Tone::Plain),
                 (output::one_line(entry.reason.as_deref().unwrap_or_default(), 100), Tone::Quiet),
             ]);
         }

@@ -37,7 +37,7 @@ struct Set {
     /// Whose: workspace, repo, agent:NAME, model:NAME or mission:ID
     scope: String,
     /// What is limited: daily_tokens, daily_jobs, concurrent_jobs, max_run_duration, model_allowlist, hourly_requests,
-    /// daily_usd, cooldown_after_failure, usd or tokens
+    /// daily_usd, daily_prs, cooldown_after_failure, usd or tokens
     key: String,
     /// The limit, such as 500000, 12.50, 30m or a,b; `unlimited`; or `default` for what the configuration says
     value: String,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use musher_core::event::Happened;
 use musher_core::id::{AgentId, ItemId, MissionId};
 use musher_engine::{Clock, SystemClock};
-use musher_server::api::{Event, EventQuery, MissionShow, PauseWish};
+use musher_server::api::{Batch, Event, EventQuery, MissionShow, PauseWish};
 use musher_server::client::Client;
 
 use super::paint::Screen;
 use crate::error::{Exit, Failure};
-use crate::output::{self, Tone, paint};
+use crate::output::{self, Tone, padded, paint, width_of};
 
 /// Whether a person reads along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,8 @@ struct Follower {
     audience: Audience,
     screen: Option<Screen>,
     show: MissionShow,
+    /// The batch that is being merged, while items of this mission are in it.
+    batch: Option<Batch>,
     agents: HashMap<AgentId, String>,
     /// Items whose worktree is there and not yet settled.
     worktrees: HashSet<ItemId>,
@@ -102,18 +104,31 @@ impl Follower {
         let show = client.mission(&id.to_string()).await?;
         let screen = if audience == Audience::Person { Screen::open() } else { None };
         let agents = client.agents().await?.agents.into_iter().map(|a| (a.id, a.name)).collect();
-        Ok(Self { id, audience, screen, show, agents, worktrees: HashSet::new(), told: 0 })
+        Ok(Self { id, audience, screen, show, batch: None, agents, worktrees: HashSet::new(), told: 0 })
     }
 
     async fn refresh(&mut self, client: &Client) -> Result<(), Failure> {
         self.show = client.mission(&self.id.to_string()).await?;
+        let merges = self.show.mission.counts.get("merging").is_some_and(|n| *n > 0);
+        self.batch = if merges && self.screen.is_some() { client.queue().await?.batch } else { None };
+        // A batch of other missions is none of this view's business.
+        self.batch = self
+            .batch
+            .take()
+            .filter(|batch| batch.members.iter().any(|member| self.show.items.iter().any(|item| item.id == member.id)));
         self.draw();
         Ok(())
     }
 
     fn draw(&mut self) {
         if let Some(screen) = &mut self.screen {
-            screen.draw(&super::lines(&self.show, SystemClock.now(), Screen::size()));
+            let (width, height) = Screen::size();
+            let now = SystemClock.now();
+            let mut pane = self.batch.as_ref().map(|batch| super::batch_lines(batch, now, width)).unwrap_or_default();
+            pane.truncate(height / 2);
+            let mut lines = super::lines(&self.show, now, (width, height.saturating_sub(pane.len())));
+            lines.extend(pane);
+            screen.draw(&lines);
         }
     }
 
@@ -156,12 +171,13 @@ impl Follower {
         let time = event.at.to_string();
         let time = time.get(11..19).unwrap_or_default();
         let key = event.item.map_or("", |id| self.key(id));
-        let used = time.len() + key.chars().count().max(14) + 3;
+        let key = padded(&output::one_line(key, 28), 14);
+        let used = time.len() + width_of(&key) + 3;
         let text = match &self.screen {
             Some(_) => output::one_line(&text, Screen::size().0.saturating_sub(used)),
             None => text,
         };
-        let line = format!("{} {key:<14} {}", paint(time, Tone::Quiet), paint(&text, tone));
+        let line = format!("{} {key} {}", paint(time, Tone::Quiet), paint(&text, tone));
         match &mut self.screen {
             Some(screen) => screen.lasting(&line),
             None => self.line(&line),

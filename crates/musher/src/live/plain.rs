@@ -161,6 +161,9 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::PullReady { number } => plain(format!("pull request #{number} is ready")),
         Happened::PullQueued { number } => plain(format!("the forge merges #{number} when its rules are satisfied")),
         Happened::PullMerged { number, .. } => good(format!("pull request #{number} is merged")),
+        Happened::CommentDisobeyed { number, author } => {
+            quiet(format!("a note of {author} on #{number} was not obeyed: they may not write to the repository"))
+        }
         Happened::PullClosed { number } => bad(format!("pull request #{number} was closed without a merge")),
         Happened::ChecksRerun { checks, started: true, .. } => {
             plain(format!("failed checks run again: {}", one_line(&checks.join(", "), WIDE)))

@@ -4,7 +4,7 @@ use musher_core::item::{Kind, Priority};
 use musher_core::plan::{Plan, PlanItem, PolicyPatch};
 
 use super::tree::{KEY, Node, below, depths};
-use crate::output::{Tone, harmless, one_line, paint};
+use crate::output::{Tone, harmless, one_line, paint, width_of};
 
 impl Node for PlanItem {
     fn key(&self) -> &str {
@@ -22,7 +22,7 @@ pub(crate) fn plan_lines(plan: &Plan, width: usize) -> Vec<String> {
     let depths = depths(&plan.items);
     let items = below(&plan.items, &depths);
     let indent = |item: &PlanItem| 2 * depths.get(item.id.as_str()).copied().unwrap_or(0).min(8);
-    let column = items.iter().map(|i| indent(i) + i.id.chars().count().min(KEY)).max().unwrap_or(0);
+    let column = items.iter().map(|i| indent(i) + width_of(&one_line(&i.id, KEY))).max().unwrap_or(0);
     let count = format!("  {} item(s)", plan.items.len());
     let mut lines = vec![format!(
         "{}{count}",
@@ -62,12 +62,12 @@ fn within(text: &str) -> String {
 
 fn row(item: &PlanItem, indent: usize, column: usize, width: usize) -> String {
     let key = one_line(&item.id, KEY);
-    let pad = column.saturating_sub(indent + key.chars().count());
+    let pad = column.saturating_sub(indent + width_of(&key));
     let used = 2 + column + 2;
     let facts = facts(item);
     let facts = if facts.is_empty() { facts } else { format!("  ({facts})") };
-    let title = one_line(&item.title, width.saturating_sub(used + facts.chars().count()).max(20));
-    let room = width.saturating_sub(used + title.chars().count());
+    let title = one_line(&item.title, width.saturating_sub(used + width_of(&facts)).max(20));
+    let room = width.saturating_sub(used + width_of(&title));
     let facts = paint(&one_line(&facts, room), Tone::Quiet);
     format!("  {}{key}{}  {title}{facts}", " ".repeat(indent), " ".repeat(pad))
 }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use musher_core::time::Timestamp;
-use musher_server::api::{Item, MissionShow};
+use musher_server::api::{Brief, Item, MissionShow};
 
-use crate::output::{Tone, dollars, one_line, paint, span};
+use super::waits::words;
+use crate::output::{Tone, dollars, one_line, paint, span, width_of};
 
 /// The widest that a key is shown.
 pub(super) const KEY: usize = 28;
@@ -16,22 +17,46 @@ pub(crate) fn lines(show: &MissionShow, now: Timestamp, (width, height): (usize,
     let depths = depths(&show.items);
     let mut items = below(&show.items, &depths);
     let room = height.saturating_sub(3);
+    let mut left_out = Vec::new();
     let hidden = items.len().saturating_sub(room);
     if hidden > 0 {
         // What is done or not begun says least.
         items.sort_by_key(|item| (rank(&item.state), depths.get(item.key.as_str()).copied().unwrap_or(0)));
-        items.truncate(room);
+        left_out = items.split_off(room);
     }
     let indent = |item: &Item| 2 * depths.get(item.key.as_str()).copied().unwrap_or(0).min(8);
-    let column = items.iter().map(|i| indent(i) + i.key.chars().count().min(KEY)).max().unwrap_or(0);
+    let column = items.iter().map(|i| indent(i) + width_of(&one_line(&i.key, KEY))).max().unwrap_or(0);
     lines.extend(items.iter().map(|item| row(item, indent(item), column, now, width)));
     if hidden > 0 {
-        lines.push(paint(&format!("  … and {hidden} more"), Tone::Quiet));
+        lines.push(paint(&one_line(&format!("  … and {hidden} more: {}", alike(&left_out, now)), width), Tone::Quiet));
     }
     if let Some(reason) = &show.mission.blocked_reason {
         lines.push(paint(&one_line(&format!("  {reason}"), width), Tone::Bad));
     }
     lines
+}
+
+/// Items that there is no room for, those that are alike together: `30 pending, 7 ready (2 agents busy)`.
+fn alike(items: &[&Item], now: Timestamp) -> String {
+    let mut groups: Vec<(&str, usize, Option<String>)> = Vec::new();
+    for item in items {
+        let wait = item.wait.as_ref().map(|wait| words(wait, now));
+        match groups.iter_mut().find(|(state, _, _)| *state == item.state) {
+            Some((_, count, common)) => {
+                *count += 1;
+                // What is said of them is said of all.
+                if *common != wait {
+                    *common = None;
+                }
+            }
+            None => groups.push((&item.state, 1, wait)),
+        }
+    }
+    let group = |(state, count, wait): &(&str, usize, Option<String>)| {
+        let wait = wait.as_ref().map(|wait| format!(" ({wait})")).unwrap_or_default();
+        format!("{count} {}{wait}", state.replace('_', " "))
+    };
+    groups.iter().map(group).collect::<Vec<_>>().join(", ")
 }
 
 fn head(show: &MissionShow, now: Timestamp, width: usize) -> String {
@@ -51,7 +76,7 @@ fn head(show: &MissionShow, now: Timestamp, width: usize) -> String {
     if mission.policy.weight != 1 {
         facts.push_str(&format!("  weight {}", mission.policy.weight));
     }
-    let room = width.saturating_sub(facts.chars().count() + mission.short_id.len() + 1);
+    let room = width.saturating_sub(width_of(&facts) + mission.short_id.len() + 1);
     let goal = one_line(&mission.goal, room.max(8));
     format!("{} {goal}{}", paint(&mission.short_id, Tone::Strong), paint(&facts, Tone::of_state(&mission.state)))
 }
@@ -59,7 +84,7 @@ fn head(show: &MissionShow, now: Timestamp, width: usize) -> String {
 fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) -> String {
     let tone = Tone::of_state(&item.state);
     let key = one_line(&item.key, KEY);
-    let pad = column.saturating_sub(indent + key.chars().count());
+    let pad = column.saturating_sub(indent + width_of(&key));
     let at_work = matches!(item.state.as_str(), "assigned" | "running" | "verifying" | "merging");
     let mut rest = String::new();
     if at_work {
@@ -85,10 +110,8 @@ fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) 
     if !cost.is_empty() {
         rest.push_str(&format!(" {cost}"));
     }
-    if let Some(reason) = &item.reason
-        && item.state != "done"
-    {
-        rest.push_str(&format!("  {reason}"));
+    if let Some(why) = why(item, now) {
+        rest.push_str(&format!("  {why}"));
     }
     let state = format!("{:<10}", item.state.replace('_', " "));
     let used = 4 + column + 2 + state.chars().count();
@@ -101,6 +124,13 @@ fn row(item: &Item, indent: usize, column: usize, now: Timestamp, width: usize) 
         paint(&state, tone),
         paint(&rest, Tone::Quiet)
     )
+}
+
+/// Why it is where it is, in a few words. What it was told of its last failure says more than that it is to be repeated.
+fn why(item: &Item, now: Timestamp) -> Option<String> {
+    let says_more = |wait: &&Brief| !matches!(wait.code.as_str(), "not_before" | "blocked" | "disk");
+    let wait = item.wait.as_ref().filter(says_more).map(|wait| words(wait, now));
+    wait.or_else(|| item.reason.clone()).filter(|_| item.state != "done")
 }
 
 /// A sign for a state. The word stands beside it.

@@ -66,20 +66,6 @@ fn writes_nothing_over_acp_when_it_is_refused(kind: Kind) {
     assert_eq!(fixture.model.counted(kind.name()).requests, 0, "{said:?}");
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident: $($rule:ident)*;)*) => {$(
-        mod $name {
-            use super::*;
-            $(
-                #[test]
-                fn $rule() {
-                    super::$rule(Kind::$kind);
-                }
-            )*
-        }
-    )*};
-}
-
 agents! {
     codex => Codex: writes_the_file_of_its_prompt writes_nothing_when_it_is_refused
         gives_up_on_a_broken_server_and_a_broken_stream;

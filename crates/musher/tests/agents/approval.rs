@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, begun};
 use crate::harness::{Daemon, Repo};
 use crate::kind::Kind;
 use crate::model::Scenario;
@@ -17,8 +17,7 @@ fn asked(fixture: &Fixture) -> (Repo, Daemon, String, Value) {
     }
     let repo = Repo::with(&config.replace("[policy]", "[policy]\nmax_retries = 1"), "");
     let daemon = fixture.up(&repo);
-    let start = ["mission", "start", "--text", "careful [[write:careful.txt]]", "--json"];
-    let id = repo.musher(&start).ok().json()["mission"]["id"].as_str().unwrap().to_owned();
+    let id = begun(&repo, "careful [[write:careful.txt]]");
     let event = repo.follow(0).until("approval_requested");
     (repo, daemon, id, event)
 }
@@ -110,25 +109,8 @@ fn what_nobody_answers_in_time_is_denied_and_the_run_goes_on(kind: Kind) {
     daemon.kill();
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident;)*) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn a_yes_reaches_it_though_the_daemon_was_killed_meanwhile() {
-                super::a_yes_reaches_it_though_the_daemon_was_killed_meanwhile(Kind::$kind);
-            }
-
-            #[test]
-            fn a_no_is_heard_and_nothing_is_written() {
-                super::a_no_is_heard_and_nothing_is_written(Kind::$kind);
-            }
-        }
-    )*};
-}
-
 agents! {
+    [a_yes_reaches_it_though_the_daemon_was_killed_meanwhile a_no_is_heard_and_nothing_is_written]
     codex => Codex;
     codex_acp => CodexAcp;
     claude => Claude;

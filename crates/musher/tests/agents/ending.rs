@@ -1,6 +1,6 @@
 //! The end of a run whose agent has a shell at work in a session of its own: nothing of it is left alive.
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, begun};
 use crate::harness::Repo;
 use crate::kind::Kind;
 use crate::model::Scenario;
@@ -14,8 +14,7 @@ fn nothing_is_left_of_a_run_that_is_killed_while_its_shell_sleeps(kind: Kind) {
     let Some(fixture) = Fixture::new(kind, Scenario::Sleep) else { return };
     let repo = fixture.repo("");
     let daemon = fixture.up(&repo);
-    let start = ["mission", "start", "--text", "sleep well", "--json"];
-    let id = repo.musher(&start).ok().json()["mission"]["id"].as_str().unwrap().to_owned();
+    let id = begun(&repo, "sleep well");
     let mut follower = repo.follow(0);
     let run = follower.until("run_started")["run"].as_str().unwrap().to_owned();
     while sleepers(&repo).is_empty() {
@@ -30,20 +29,8 @@ fn nothing_is_left_of_a_run_that_is_killed_while_its_shell_sleeps(kind: Kind) {
     daemon.kill();
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident;)*) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn nothing_is_left_of_a_run_that_is_killed_while_its_shell_sleeps() {
-                super::nothing_is_left_of_a_run_that_is_killed_while_its_shell_sleeps(Kind::$kind);
-            }
-        }
-    )*};
-}
-
 agents! {
+    [nothing_is_left_of_a_run_that_is_killed_while_its_shell_sleeps]
     codex => Codex;
     codex_acp => CodexAcp;
     claude => Claude;

@@ -104,20 +104,6 @@ fn a_server_that_fails_first_and_then_works_ends_merged(kind: Kind) {
     daemon.kill();
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident: $($rule:ident)*;)*) => {$(
-        mod $name {
-            use super::*;
-            $(
-                #[test]
-                fn $rule() {
-                    super::$rule(Kind::$kind);
-                }
-            )*
-        }
-    )*};
-}
-
 agents! {
     codex_command => CodexCommand: a_broken_server_and_a_broken_stream_are_no_success words_alone_are_no_work;
     codex => Codex: each_refusal_has_its_class a_broken_server_and_a_broken_stream_are_no_success

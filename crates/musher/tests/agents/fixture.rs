@@ -119,6 +119,13 @@ impl Fixture {
     }
 }
 
+/// Starts a mission of one item; its id.
+#[track_caller]
+pub(crate) fn begun(repo: &Repo, prompt: &str) -> String {
+    let document = repo.musher(&["mission", "start", "--text", prompt, "--json"]).ok().json();
+    document["mission"]["id"].as_str().unwrap().to_owned()
+}
+
 /// Claude Code tells of a reset only when it works for a subscription, which has no key.
 fn subscribe(environment: &mut [(&'static str, String)]) {
     for variable in environment.iter_mut().filter(|(name, _)| *name == "ANTHROPIC_API_KEY") {

@@ -87,20 +87,6 @@ fn moment(value: &Value) -> Timestamp {
     value.as_str().unwrap().parse().unwrap()
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident: $($rule:ident)*;)*) => {$(
-        mod $name {
-            use super::*;
-            $(
-                #[test]
-                fn $rule() {
-                    super::$rule(Kind::$kind);
-                }
-            )*
-        }
-    )*};
-}
-
 agents! {
     codex => Codex: a_rate_limit_counts_no_attempt a_rate_limit_that_says_when_to_come_back_counts_no_attempt
         a_rest_of_unknown_length_is_ended_by_a_person

@@ -9,6 +9,9 @@
 #[allow(dead_code, reason = "shared with the tests of the command line, which use all of it")]
 mod harness;
 
+#[macro_use]
+mod each;
+
 mod acp;
 mod alone;
 mod approval;

@@ -115,20 +115,8 @@ fn session(repo: &Repo, run: &Value) -> String {
     line.to_owned()
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident;)*) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn a_mission_of_three_dependent_items_ends_merged() {
-                super::a_mission_of_three_dependent_items_ends_merged(Kind::$kind);
-            }
-        }
-    )*};
-}
-
 agents! {
+    [a_mission_of_three_dependent_items_ends_merged]
     codex => Codex;
     codex_command => CodexCommand;
     codex_acp => CodexAcp;

@@ -1,6 +1,6 @@
 //! A daemon that is killed while an agent is in the middle of its turn.
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, begun};
 use crate::kind::Kind;
 use crate::model::Scenario;
 
@@ -8,17 +8,15 @@ fn a_daemon_killed_in_mid_turn_merges_the_item_once(kind: Kind) {
     let Some(fixture) = Fixture::new(kind, Scenario::Slow) else { return };
     let repo = fixture.repo("");
     let daemon = fixture.up(&repo);
-    let said = repo.musher(&["mission", "start", "--text", "patient [[write:patient.txt]]", "--json"]).ok();
-    let started = said.json();
-    let id = started["mission"]["id"].as_str().unwrap();
+    let id = begun(&repo, "patient [[write:patient.txt]]");
     fixture.model.wait_until_held(1);
     daemon.kill();
     let daemon = fixture.up(&repo);
     fixture.model.release();
-    repo.wait_for_end(id);
+    repo.wait_for_end(&id);
     assert_eq!(repo.titles().len(), 2, "merged once: {:?}", repo.titles());
     assert_eq!(repo.git(&["show", "main:patient.txt"]), "by the scripted model\n");
-    let document = repo.musher(&["mission", "status", id, "--json"]).ok().json();
+    let document = repo.musher(&["mission", "status", &id, "--json"]).ok().json();
     let item = &document["items"][0];
     assert_eq!((item["state"].as_str(), item["attempts"].as_u64()), (Some("done"), Some(0)), "{item}");
     assert_eq!(fixture.model.counted(kind.name()).requests, 2, "no turn was taken twice");
@@ -26,20 +24,8 @@ fn a_daemon_killed_in_mid_turn_merges_the_item_once(kind: Kind) {
     daemon.kill();
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident;)*) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn a_daemon_killed_in_mid_turn_merges_the_item_once() {
-                super::a_daemon_killed_in_mid_turn_merges_the_item_once(Kind::$kind);
-            }
-        }
-    )*};
-}
-
 agents! {
+    [a_daemon_killed_in_mid_turn_merges_the_item_once]
     codex => Codex;
     codex_command => CodexCommand;
     codex_acp => CodexAcp;

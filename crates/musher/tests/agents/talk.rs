@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, begun};
 use crate::harness::{Daemon, Repo};
 use crate::kind::Kind;
 use crate::model::Scenario;
@@ -11,10 +11,10 @@ use crate::model::Scenario;
 fn at_work(fixture: &Fixture, prompt: &str) -> (Repo, Daemon, String, String) {
     let repo = fixture.repo("max_retries = 1");
     let daemon = fixture.up(&repo);
-    let started = repo.musher(&["mission", "start", "--text", prompt, "--json"]).ok().json();
+    let id = begun(&repo, prompt);
     let run = repo.follow(0).until("run_started")["run"].as_str().unwrap().to_owned();
     fixture.model.wait_until_held(1);
-    (repo, daemon, started["mission"]["id"].as_str().unwrap().to_owned(), run)
+    (repo, daemon, id, run)
 }
 
 /// The bodies of the conversation's requests, oldest first.
@@ -70,25 +70,11 @@ fn a_message_with_now_interrupts_the_turn_and_is_the_next_thing_that_the_model_h
     daemon.kill();
 }
 
-macro_rules! agents {
-    ($($name:ident => $kind:ident;)*) => {$(
-        mod $name {
-            use super::*;
-
-            #[test]
-            fn a_message_and_a_note_are_read_by_the_model_in_the_same_run() {
-                super::a_message_and_a_note_are_read_by_the_model_in_the_same_run(Kind::$kind);
-            }
-
-            #[test]
-            fn a_message_with_now_interrupts_the_turn_and_is_the_next_thing_that_the_model_hears() {
-                super::a_message_with_now_interrupts_the_turn_and_is_the_next_thing_that_the_model_hears(Kind::$kind);
-            }
-        }
-    )*};
-}
-
 agents! {
+    [
+        a_message_and_a_note_are_read_by_the_model_in_the_same_run
+        a_message_with_now_interrupts_the_turn_and_is_the_next_thing_that_the_model_hears
+    ]
     codex => Codex;
     claude => Claude;
     claude_acp => ClaudeAcp;

@@ -1,6 +1,6 @@
 //! Musher's own tools in the hands of real agents: a question that outlives the daemon, its answer, and the result.
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, begun};
 use crate::kind::Kind;
 use crate::model::Scenario;
 
@@ -10,8 +10,7 @@ fn it_asks_the_operator_over_a_killed_daemon_and_ends_with_what_it_submits(kind:
     // For models that it knows, Codex hides the tools of servers behind a search, which the scripted model does not play.
     let repo = crate::harness::Repo::with(&config.replace("\"gpt-5.5\"", "\"gpt-5\""), "");
     let daemon = fixture.up(&repo);
-    let start = ["mission", "start", "--text", "paint [[write:paint.txt]]", "--json"];
-    let id = repo.musher(&start).ok().json()["mission"]["id"].as_str().unwrap().to_owned();
+    let id = begun(&repo, "paint [[write:paint.txt]]");
     let mut events = repo.follow(0);
     let asked = loop {
         let event = events.next().unwrap();

@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{Daemon, Repo, Said};
 
-const REPO: &str = "octo/hello";
+pub(crate) const REPO: &str = "octo/hello";
 
 /// Keeps every prompt outside, leaves out conflict markers where a merge is open, and wants what it depends on to be there.
 const AGENT: &str = r#"
@@ -32,15 +32,15 @@ echo "$title $n" >>"$slug"
 "#;
 
 /// A GitHub, its repository, and a clone of that in which musher works.
-struct Bench {
+pub(crate) struct Bench {
     // Dropped last: the fake lives in it.
-    repo: Repo,
-    fake: Fake,
-    _runtime: Runtime,
+    pub(crate) repo: Repo,
+    pub(crate) fake: Fake,
+    pub(crate) runtime: Runtime,
 }
 
 impl Bench {
-    fn new(forge: &str) -> Self {
+    pub(crate) fn new(forge: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let fake = runtime.block_on(Fake::start_as_it_is("", "127.0.0.1:0")).unwrap();
         if std::env::var_os("MUSHER_TEST_GITHUB").is_some_and(|wish| wish == "1") {
@@ -79,23 +79,24 @@ env = ["MUSHER_TEST_OUTSIDE"]
         repo.git(&["remote", "add", "origin", origin.to_str().unwrap()]);
         repo.git(&["push", "-q", "origin", "main"]);
         fake.world(|world| world.add_repository(REPO).git = Some(origin));
-        Self { repo, fake, _runtime: runtime }
+        Self { repo, fake, runtime }
     }
 
     fn environment(&self) -> Vec<(&str, String)> {
         vec![
             ("MUSHER_TEST_FORGE_TOKEN", self.fake.token().to_owned()),
+            ("MUSHER_TEST_WEBHOOK", self.fake.secret()),
             ("MUSHER_TEST_OUTSIDE", self.repo.file("outside").display().to_string()),
         ]
     }
 
-    fn up(&self) -> Daemon {
+    pub(crate) fn up(&self) -> Daemon {
         let environment = self.environment();
         let pairs: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.repo.up_with(&pairs)
     }
 
-    fn musher(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn musher(&self, arguments: &[&str]) -> Said {
         let mut command = self.repo.command(arguments);
         for name in ["GITHUB_TOKEN", "GH_TOKEN"] {
             command.env_remove(name);
@@ -123,17 +124,17 @@ env = ["MUSHER_TEST_OUTSIDE"]
     }
 
     /// How often this was asked with success.
-    fn done(seen: &[musher_forge_fake::Seen], method: &str, end: &str) -> usize {
+    pub(crate) fn done(seen: &[musher_forge_fake::Seen], method: &str, end: &str) -> usize {
         seen.iter().filter(|s| s.method == method && s.path.ends_with(end) && s.status < 300).count()
     }
 
     #[track_caller]
-    fn honest(&self) {
+    pub(crate) fn honest(&self) {
         assert_eq!(self.fake.violations(), Vec::<String>::new());
     }
 }
 
-fn person(login: &str, association: &'static str) -> Person {
+pub(crate) fn person(login: &str, association: &'static str) -> Person {
     Person { login: login.to_owned(), association }
 }
 
@@ -363,6 +364,51 @@ fn an_origin_that_is_away_is_waited_for_and_counts_nothing() {
     assert_eq!((&shown["item"]["state"], &shown["item"]["attempts"]), (&"ready".into(), &0.into()), "{shown}");
     let explained = bench.musher(&["explain", item]).ok().out;
     assert!(explained.contains("cannot be fetched"), "{explained}");
+    daemon.kill();
+}
+
+#[test]
+fn a_pull_request_more_than_the_day_has_waits_for_the_quota_through_a_crash_and_is_opened_when_it_is_raised() {
+    let bench = Bench::new("[quota.repo]\ndaily_prs = 1");
+    bench.fake.world(|world| {
+        for title in ["schema", "docs"] {
+            world.add_issue(REPO, title, "", person("octo", "OWNER"));
+        }
+    });
+    let daemon = bench.up();
+    bench.musher(&["mission", "start", "--issue", "1", "--issue", "2"]).ok();
+    let mut events = bench.repo.follow(0);
+    let (mut pushed, mut opened) = (Vec::new(), Vec::new());
+    while pushed.len() < 2 || opened.is_empty() {
+        let event = events.next().unwrap_or_else(|| panic!("{}", bench.repo.read("outside-daemon.log")));
+        match event["kind"].as_str().unwrap_or_default() {
+            "branch_pushed" => pushed.push(event["item"].as_str().unwrap().to_owned()),
+            "pull_opened" => opened.push(event["item"].as_str().unwrap().to_owned()),
+            _ => {}
+        }
+    }
+    let waiting = pushed.iter().find(|item| !opened.contains(item)).unwrap();
+    let holds = || {
+        let explained = bench.musher(&["explain", waiting, "--json"]).ok().json();
+        let wait = &explained["waits"][0];
+        assert_eq!((&wait["code"], wait["until"].is_string()), (&"quota".into(), true), "{explained}");
+        let text = "repo daily_prs exceeded; `musher quota set repo daily_prs LIMIT` allows more";
+        assert_eq!(wait["text"], text, "{explained}");
+        let shown = bench.musher(&["quota"]).ok().out;
+        let line: Vec<&str> = shown.lines().find(|l| l.contains("daily_prs")).unwrap().split_whitespace().collect();
+        assert_eq!(line[..5], ["repo", "daily_prs", "1", "1", "0"], "{shown}");
+        assert_eq!(bench.fake.world(|world| world.repository(REPO).pulls.len()), 1);
+    };
+    holds();
+    daemon.kill();
+    let daemon = bench.up();
+    holds();
+    bench.musher(&["quota", "set", "repo", "daily_issues", "1"]).refused(2, "no key `daily_issues`");
+    bench.musher(&["quota", "set", "repo", "daily_prs", "2"]).ok();
+    let mut events = bench.repo.follow(events.seq);
+    assert_eq!(events.until("pull_opened")["item"], **waiting);
+    assert_eq!(bench.fake.world(|world| world.repository(REPO).pulls.len()), 2);
+    bench.honest();
     daemon.kill();
 }
 

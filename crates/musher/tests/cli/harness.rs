@@ -3,8 +3,14 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use serde_json::Value;
+
+/// The longest that a test waits for a command to end, or for the next event: far more than a loaded machine takes, and not
+/// for ever.
+const LONGEST: Duration = Duration::from_secs(240);
 
 /// A repository in a folder of its own. What musher started in it is ended with it.
 pub(crate) struct Repo {
@@ -102,9 +108,19 @@ impl Repo {
         command
     }
 
-    /// Runs musher to its end.
+    /// Runs musher to its end. When that does not come, the test fails, and says what it heard.
+    #[track_caller]
     pub(crate) fn musher(&self, arguments: &[&str]) -> Said {
-        self.command(arguments).output().unwrap().into()
+        let child = self.spawn(arguments);
+        let pid = child.id().to_string();
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || tell.send(child.wait_with_output()));
+        if let Ok(output) = told.recv_timeout(LONGEST) {
+            return output.unwrap().into();
+        }
+        let _ = Command::new("kill").args(["-KILL", &pid]).output();
+        let said = told.recv_timeout(LONGEST / 10).ok().map(|output| Said::from(output.unwrap()));
+        panic!("musher {arguments:?} did not end within {LONGEST:?}: {said:?}: {}", self.read("outside-daemon.log"));
     }
 
     /// Starts musher and comes back at once.
@@ -122,15 +138,15 @@ impl Repo {
         let log = std::fs::File::options().create(true).append(true).open(self.file("outside-daemon.log")).unwrap();
         let mut command = self.command(&["up"]);
         let mut child = command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        out.read_line(&mut line).unwrap();
-        assert!(line.starts_with("musher is up"), "{line:?}: {}", self.read("outside-daemon.log"));
+        let mut out = Lines::of(child.stdout.take().unwrap());
+        let line = out.next();
+        let up = line.as_ref().is_some_and(|line| line.starts_with("musher is up"));
+        assert!(up, "{line:?}: {}", self.read("outside-daemon.log"));
         Daemon { child, out }
     }
 
     /// How many events of this kind there are by now. What a command has done at once is asked for here: a follower would
-    /// wait for ever for what never comes.
+    /// wait long for what never comes.
     #[track_caller]
     pub(crate) fn count_said(&self, kind: &str) -> usize {
         self.musher(&["events", "--json", "--kind", kind]).ok().out.lines().count()
@@ -139,8 +155,8 @@ impl Repo {
     /// Follows the events from this one on.
     pub(crate) fn follow(&self, after: u64) -> Follower {
         let mut child = self.spawn(&["events", "-f", "--json", "--after", &after.to_string()]);
-        let out = BufReader::new(child.stdout.take().unwrap());
-        Follower { child, out, seq: after }
+        let out = Lines::of(child.stdout.take().unwrap());
+        Follower { child, out, seq: after, seen: Vec::new() }
     }
 
     /// Waits until the mission is completed, and its worktrees are gone; whatever else it comes to is a failure.
@@ -224,7 +240,7 @@ impl Drop for Repo {
 pub(crate) struct Daemon {
     child: Child,
     #[allow(dead_code)]
-    out: BufReader<ChildStdout>,
+    out: Lines,
 }
 
 impl Daemon {
@@ -246,19 +262,51 @@ impl Drop for Daemon {
     }
 }
 
+/// The lines of a child, each of which comes in time or fails the test.
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    pub(crate) fn of(out: ChildStdout) -> Self {
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+        });
+        Self(told)
+    }
+
+    /// The next line; nothing at the end.
+    #[track_caller]
+    pub(crate) fn next(&mut self) -> Option<String> {
+        self.next_or(String::new)
+    }
+
+    /// The same; what was seen before is said when no line comes.
+    #[track_caller]
+    fn next_or(&mut self, seen: impl FnOnce() -> String) -> Option<String> {
+        match self.0.recv_timeout(LONGEST) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line came for {LONGEST:?}; {}", seen()),
+        }
+    }
+}
+
 /// A reader of the event stream.
 pub(crate) struct Follower {
     child: Child,
-    out: BufReader<ChildStdout>,
+    out: Lines,
     pub(crate) seq: u64,
+    seen: Vec<String>,
 }
 
 impl Follower {
     /// The next event; nothing when the daemon went away.
+    #[track_caller]
     pub(crate) fn next(&mut self) -> Option<Value> {
-        let mut line = String::new();
-        self.out.read_line(&mut line).ok()?;
+        let seen = &self.seen;
+        let line = self.out.next_or(|| format!("the last events: {:?}", &seen[seen.len().saturating_sub(40)..]))?;
         let event: Value = serde_json::from_str(&line).ok()?;
+        self.seen.push(format!("{} {}", event["seq"], event["kind"].as_str().unwrap_or_default()));
         self.seq = event["seq"].as_u64().unwrap_or(self.seq);
         Some(event)
     }

@@ -64,11 +64,11 @@ fn steps(kills: u64) -> String {
 }
 
 /// How often a process is killed; the environment may ask for more.
-fn kills(usual: u64) -> u64 {
+pub(crate) fn kills(usual: u64) -> u64 {
     std::env::var("MUSHER_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let seed = std::env::var("MUSHER_TEST_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| {
         u64::from(std::process::id()) ^ std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |d| d.as_nanos() as u64)
     });
@@ -77,7 +77,7 @@ fn seed() -> u64 {
 }
 
 /// Spends a moment that no event announces, so that kills fall between events too.
-fn linger(chance: &mut Chance) {
+pub(crate) fn linger(chance: &mut Chance) {
     let mut sum = 0u64;
     for n in 0..chance.below(3_000_000) {
         sum = std::hint::black_box(sum.wrapping_add(n));

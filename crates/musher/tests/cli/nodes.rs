@@ -1,9 +1,8 @@
 //! Agents that work on another machine: they take work while that is heard.
 
-use std::io::{BufRead, BufReader};
 use std::process::Child;
 
-use crate::harness::{Repo, config};
+use crate::harness::{Lines, Repo, config};
 
 fn on_a_box() -> Repo {
     Repo::with(&(config("", "") + "node = \"box\"\n"), "echo work >work")
@@ -51,9 +50,8 @@ fn heartbeats_go_on_while_no_daemon_runs_and_after_it_has_come_back() {
     let mission = repo.musher(&["mission", "start", "--text", "task", "--json"]).ok().json();
     repo.wait_for_end(mission["mission"]["id"].as_str().unwrap());
     assert!(sender.0.try_wait().unwrap().is_none(), "it has given up");
-    let mut line = String::new();
-    BufReader::new(sender.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "box is online: script\n");
+    let line = Lines::of(sender.0.stdout.take().unwrap()).next();
+    assert_eq!(line.as_deref(), Some("box is online: script"));
     daemon.kill();
 }
 

@@ -1,0 +1,169 @@
+//! In which order ready items must be taken: by priority, then by the weights of missions, then by age. It judges each
+//! dispatch by what waited at that instant, and knows nothing of rounds and turns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use musher_core::agent::AgentSpec;
+use musher_core::id::{ItemId, MissionId};
+use musher_core::item::{Item, Priority};
+use musher_core::mission::MissionItem;
+use musher_core::time::Timestamp;
+
+use crate::failure::Broken;
+
+/// What an item asks of an agent. Every role here fits every item.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asks {
+    labels: Box<[Box<str>]>,
+    pin: Option<Box<str>>,
+}
+
+impl Asks {
+    pub(super) fn of(planned: &MissionItem) -> Self {
+        Self { labels: planned.labels.clone(), pin: planned.pin.clone() }
+    }
+
+    fn suits(&self, agent: &AgentSpec) -> bool {
+        self.pin.as_ref().is_none_or(|pin| *pin == agent.name)
+            && self.labels.iter().all(|label| agent.capabilities.contains(label))
+    }
+}
+
+/// The place of an item in its mission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    priority: Priority,
+    created_at: Timestamp,
+    number: u32,
+    pub(super) item: ItemId,
+}
+
+impl Rank {
+    /// By what was planned; the row says only how old the item is, and its id.
+    pub(super) fn of(row: &Item, planned: &MissionItem, number: u32) -> Self {
+        Self { priority: planned.priority, created_at: row.created_at, number, item: row.id }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    weight: u32,
+    /// Its items with an agent.
+    leases: u32,
+    ready: BTreeMap<Asks, BTreeSet<Rank>>,
+    /// How many agents that it could have used each other mission took since it was last given one.
+    taken: BTreeMap<MissionId, u32>,
+}
+
+impl Queue {
+    /// Its first item that this agent could take.
+    fn first_for(&self, agent: &AgentSpec) -> Option<Rank> {
+        let suitable = self.ready.iter().filter(|(asks, _)| asks.suits(agent));
+        suitable.filter_map(|(_, ranks)| ranks.first().copied()).min()
+    }
+}
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    queues: BTreeMap<MissionId, Queue>,
+}
+
+impl Order {
+    /// A mission is there, of this weight.
+    pub(super) fn start(&mut self, mission: MissionId, weight: u32) {
+        self.queues.insert(mission, Queue { weight, ..Queue::default() });
+    }
+
+    /// An operator was told that a mission has another weight: what was shared before was shared by the old one.
+    pub(super) fn weigh(&mut self, mission: MissionId, weight: u32) {
+        if let Some(queue) = self.queues.get_mut(&mission)
+            && queue.weight != weight
+        {
+            queue.weight = weight;
+            self.queues.values_mut().for_each(|queue| queue.taken.clear());
+        }
+    }
+
+    /// An item may be taken.
+    pub(super) fn insert(&mut self, mission: MissionId, asks: &Asks, rank: Rank) {
+        if let Some(queue) = self.queues.get_mut(&mission) {
+            queue.ready.entry(asks.clone()).or_default().insert(rank);
+        }
+    }
+
+    /// An item may not be taken any more. Answers whether it might have been.
+    pub(super) fn remove(&mut self, mission: MissionId, asks: &Asks, rank: Rank) -> bool {
+        let Some(queue) = self.queues.get_mut(&mission) else { return false };
+        let Some(ranks) = queue.ready.get_mut(asks) else { return false };
+        let was = ranks.remove(&rank);
+        if ranks.is_empty() {
+            queue.ready.remove(asks);
+        }
+        was
+    }
+
+    /// An agent takes an item of a mission: nothing more urgent of any mission, and nothing that is before it in its own,
+    /// waits for that agent; and no mission is passed over more often than the weights say.
+    pub(super) fn take(
+        &mut self,
+        mission: MissionId,
+        asks: &Asks,
+        rank: Rank,
+        agent: &AgentSpec,
+    ) -> Result<(), Broken> {
+        let name = &agent.name;
+        if !asks.suits(agent) {
+            return Err(Broken::safety(rank.item, format!("{name} cannot do item {}", rank.item.short())));
+        }
+        if !self.remove(mission, asks, rank) {
+            let what = format!("item {} is given to {name} and is not ready", rank.item.short());
+            return Err(Broken::safety(rank.item, what));
+        }
+        let weight = self.queues.get(&mission).map_or(1, |queue| queue.weight);
+        for (id, queue) in &mut self.queues {
+            let Some(first) = queue.first_for(agent) else { continue };
+            let passed = if *id == mission { first < rank } else { first.priority < rank.priority };
+            if passed {
+                let what = format!("{name} takes item {} before {}", rank.item.short(), first.item.short());
+                return Err(Broken::safety(first.item, what));
+            }
+            if *id == mission || first.priority != rank.priority || queue.leases >= queue.weight {
+                continue;
+            }
+            let taken = queue.taken.entry(mission).or_default();
+            *taken += 1;
+            let most = weight / queue.weight + 1;
+            if *taken > most {
+                let (by, of) = (mission.short(), id.short());
+                let what = format!(
+                    "mission {of} of weight {} was passed over {taken} times by mission {by} of weight {weight}, {most} at most",
+                    queue.weight
+                );
+                return Err(Broken::liveness(first.item, what));
+            }
+        }
+        if let Some(queue) = self.queues.get_mut(&mission) {
+            queue.taken.clear();
+            queue.leases += 1;
+        }
+        Ok(())
+    }
+
+    /// An item has no agent any more.
+    pub(super) fn give_back(&mut self, mission: MissionId) {
+        if let Some(queue) = self.queues.get_mut(&mission) {
+            queue.leases = queue.leases.saturating_sub(1);
+        }
+    }
+
+    /// An item that this agent could take now.
+    pub(super) fn waits_for(&self, agent: &AgentSpec) -> Option<ItemId> {
+        self.queues.values().find_map(|queue| queue.first_for(agent)).map(|rank| rank.item)
+    }
+
+    /// Whether nothing may be taken.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.values().all(|queue| queue.ready.is_empty())
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use musher_core::command::{Actor, Command, Report};
@@ -34,11 +35,13 @@ pub(crate) struct Watchdog {
     /// What stays and was said: it is not said again while this daemon lives. Held while it looks, so that one look at a
     /// time is taken.
     told: Mutex<BTreeSet<String>>,
+    /// Whether a look waits for another.
+    waits: AtomicBool,
 }
 
 impl Watchdog {
     pub(crate) fn new(engine: Engine, drivers: Drivers) -> Self {
-        Self { engine, drivers, told: Mutex::default() }
+        Self { engine, drivers, told: Mutex::default(), waits: AtomicBool::new(false) }
     }
 
     /// The look at start: these run folders were swept before the loop began.
@@ -50,9 +53,13 @@ impl Watchdog {
         self.folders(&mut told).await;
     }
 
-    /// The look while runs are live. One that finds another under way leaves it to that one.
+    /// The look while runs are live. One waits for another that is under way, and any more leave it to that one.
     pub(crate) async fn look(&self) {
-        let Ok(mut told) = self.told.try_lock() else { return };
+        if self.waits.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut told = self.told.lock().await;
+        self.waits.store(false, Ordering::Release);
         // In this order: whatever has a folder by now had an effect before, so that nothing that begins meanwhile is
         // taken for an orphan.
         let there = unended(self.engine.paths());

@@ -53,7 +53,8 @@ pub(crate) async fn watch(app: App) {
                 trimmed.next.map_or(REST.1, |at| at.since(app.engine().now()))
             }
             Err(problem) => {
-                warn!(why = %problem.title, "run folders past their retention cannot be removed");
+                let why = problem.detail.unwrap_or(problem.title);
+                warn!(why, "run folders past their retention cannot be removed");
                 REST.1
             }
         };

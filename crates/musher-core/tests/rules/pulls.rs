@@ -485,3 +485,18 @@ fn a_restart_at_any_moment_goes_on_and_does_nothing_twice() {
     w.restart_and_compare();
     assert_eq!((w.said("checks_rerun"), w.said("item_refused"), w.said("pull_opened")), (1, 1, 1));
 }
+
+#[test]
+fn nothing_is_done_for_the_pull_request_of_a_frozen_item_until_it_is_released() {
+    let mut w = opened();
+    let id = w.id("a");
+    w.ok(Command::FreezeItem(id, "wait".into()));
+    let green = seen(&w, &["success"]);
+    look(&mut w, green);
+    assert!(w.effects_of("a").is_empty(), "the look in flight has come to its end, and the draft is not marked ready");
+    w.pass(INTERVAL * 3);
+    assert!(w.effects_of("a").is_empty());
+    w.restart_and_compare();
+    w.ok(Command::ReleaseItem(id));
+    assert_eq!(w.effects_of("a"), ["look_at_pull"]);
+}

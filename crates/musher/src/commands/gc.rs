@@ -31,9 +31,13 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
         }
         for orphan in &done.orphans {
             let name = output::harmless(&orphan.name);
+            if done.dry_run {
+                output::line(&format!("would look at the {} {name}, which no item owns", orphan.what));
+                continue;
+            }
             output::line(&format!("no item owns the {} {name}: {}", orphan.what, output::harmless(&orphan.reason)));
             match &orphan.path {
-                Some(path) => output::line(&format!("    git worktree remove --force {}", path.display())),
+                Some(path) => output::line(&format!("    rm -r {} && git worktree prune", path.display())),
                 None => output::line(&format!("    git branch -D {name}")),
             }
         }

@@ -173,6 +173,12 @@ pub(crate) fn dollars(usd: f64) -> String {
     if usd <= 0.0 { String::new() } else { format!("${usd:.2}") }
 }
 
+/// A moment, to the second.
+pub(crate) fn moment(at: musher_core::time::Timestamp) -> String {
+    let text = at.to_string();
+    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,10 +205,4 @@ mod tests {
     fn spans_are_short() {
         assert_eq!([span(4), span(190), span(7500)], ["4s", "3m10s", "2h05m"]);
     }
-}
-
-/// A moment, to the second.
-pub(crate) fn moment(at: musher_core::time::Timestamp) -> String {
-    let text = at.to_string();
-    text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

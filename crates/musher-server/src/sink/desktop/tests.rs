@@ -91,7 +91,7 @@ async fn a_help_request_has_one_notification_which_is_edited_and_taken_back() {
     desktop.deliver(&[again]).await.unwrap();
     assert_eq!(stage.shown(), [format!("{plain}[--replace-id=1]{title}[{said} (asked 2 times){rest}")]);
     let gone = stage.happened(mission, None, Happened::MissionHelpRetired { text: "x".into() });
-    desktop.deliver(&[gone.clone()]).await.unwrap();
+    desktop.deliver(std::slice::from_ref(&gone)).await.unwrap();
     let taken = "[--app-name=musher][--print-id][--urgency=low][--replace-id=1][--transient][--expire-time=3000]";
     assert_eq!(stage.shown(), [format!("{taken}{title}[nothing is asked any more]")]);
     desktop.deliver(&[gone]).await.unwrap();

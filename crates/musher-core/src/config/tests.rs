@@ -288,7 +288,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `forge`, `server`, `prices`, `quota`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `forge`, `server`, `prices`, `quota`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",
@@ -296,9 +296,9 @@ const REFUSED: &[(&str, &str)] = &[
       4:1: unknown key `max_retry` (did you mean `max_retries`?)",
     ),
     (
-        "[quota.repo]\ndaily_issues=3\n[[schedules]]\nname='x'",
+        "[quota.repo]\ndaily_issues=3\n[[triggers]]\nname='x'",
         "2:1: `daily_issues` is not in this version of musher (leave it out)\n\
-      3:3: `schedules` is not in this version of musher (leave it out)",
+      3:3: `triggers` is not in this version of musher (leave it out)",
     ),
     (
         "[project]\nrequire_checks='no'\nci_fix_attempts=-1",
@@ -469,6 +469,27 @@ const REFUSED: &[(&str, &str)] = &[
       14:5: a sink of kind `file` has no `url` (take it out)\n\
       15:1: the file has no `path` (write which, such as path = \".musher/events.ndjson\")\n\
       18:6: unknown from `strat` (did you mean `start`?)",
+    ),
+    (
+        "[[schedules]]\nname='a'\ncron='* * * *'\nprompt='p'\n[[schedules]]\nname='b'\nevery='0s'\nat=1\nprompt='p'\nplan='p'\n\
+         [[schedules]]\nname='c'\nevery='1m'\ntz='UTC'\nnote='n'\nagent='x'\nrun_on='any'\n[[schedules]]\nname='d d'\n\
+         cron='0 0 * * *'\ntz='Mars'\nplan='goal = 1'\ncheck=[]\n[[schedules]]\nname='c'\nevery='1m'\nprompt='p'\noverlap='never'",
+        "3:6: `* * * *` is no cron expression: it has 4 fields; it has 5, or 6 with seconds first (five fields, such as \"0 9 * * MON-FRI\", or six with seconds first; `tz` is an IANA name such as \"Europe/Berlin\")\n\
+      7:7: `every` must be a duration of at least 1 s such as \"90s\", \"30m\" or \"4h\", but it is \"0s\"\n\
+      8:4: the schedule says when it is due twice: by `every` and by `at` (take one of them out)\n\
+      8:4: `at` must be a moment with its offset such as 2026-01-31T09:00:00Z, but it is 1\n\
+      10:6: the schedule says what it does twice: by `prompt` and by `plan` (take one of them out)\n\
+      10:6: plan.toml:1:2: key with no value, expected `=` (the file must be TOML, see https://toml.io) (`musher plan check FILE` tries a plan; this is one within a text)\n\
+      11:1: the note has no `mission` (write the mission's id, or the first 4 digits or more of it)\n\
+      14:4: `tz` is the zone of `cron`, and there is none (take it out)\n\
+      16:7: `agent` belongs to `prompt`, and there is none (take it out)\n\
+      17:8: `run_on` is of `check`, and there is none (take it out)\n\
+      19:6: the schedule's name `d d` is not 1 to 64 of [a-z0-9_-] (shorten it to such characters)\n\
+      21:4: there is no time zone `Mars` (five fields, such as \"0 9 * * MON-FRI\", or six with seconds first; `tz` is an IANA name such as \"Europe/Berlin\")\n\
+      22:6: plan.toml:1:1: the plan has no items (add an `[[items]]` with an `id`, a `title` and a `body`)\n\
+      plan.toml:1:8: `goal` must be a string, but it is an integer (`musher plan check FILE` tries a plan; this is one within a text)\n\
+      23:7: `check` names no program (write the program and its arguments)\n\
+      28:9: unknown overlap `never` (one of `skip`, `queue`, `replace`)",
     ),
     (
         "[server]\nlisten='7787'\nhttp=1",

@@ -323,6 +323,14 @@ const ROUTES: &str = "
     post /v1/runs/{id}/kill
     get /v1/events
     get /v1/events/stream
+    get /v1/schedules
+    post /v1/schedules
+    get /v1/schedules/{name}
+    delete /v1/schedules/{name}
+    get /v1/schedules/{name}/firings
+    post /v1/schedules/{name}/run
+    post /v1/schedules/{name}/enable
+    post /v1/schedules/{name}/disable
     get /v1/sinks
     post /v1/sinks/{name}/test
     post /v1/forge/webhook";

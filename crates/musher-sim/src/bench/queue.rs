@@ -151,6 +151,7 @@ impl Yard {
         }
         import(&top, &stream)?;
         // Nobody has the target checked out, as it is with an integration branch.
+        git(&top, &["update-ref", "refs/heads/user", "refs/heads/main"])?;
         git(&top, &["symbolic-ref", "HEAD", "refs/heads/user"])?;
         let repository = Repository::open(&top).map_err(part)?;
         let named: Vec<String> = (1..=branches).map(|n| format!("refs/heads/b{n}")).collect();

@@ -224,6 +224,8 @@ catalogue! {
     PullOpened "pull_opened" { number: u64 = "its number", url: Box<str> = "its page", draft: bool = "whether it is a draft" }
     "The pull request is a draft no more."
     PullReady "pull_ready" { number: u64 = "its number" }
+    "The pull request waits for what only a person gives; said anew when that is something else."
+    PullWaits "pull_waits" { number: u64 = "its number", text: Box<str> = "what is to be done" }
     "The forge merges the pull request when its own rules are satisfied."
     PullQueued "pull_queued" { number: u64 = "its number" }
     "The pull request is merged."

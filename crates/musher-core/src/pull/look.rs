@@ -240,6 +240,11 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
     (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);
     change.extend(follow(state, item, row, seen, &found, cx)?);
+    let wishes = change.pulls.last().map(|after| &*after.wishes).unwrap_or_default();
+    if !wishes.is_empty() && wishes != pull.wishes {
+        let text = wish::in_words(wishes).into();
+        change.events.push(cx.about(item, Happened::PullWaits { number, text }));
+    }
     Ok(change)
 }
 

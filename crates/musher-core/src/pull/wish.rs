@@ -111,12 +111,17 @@ impl Wish {
     }
 }
 
-/// All of it in words, and the commands that help, for an item whose pull request waits for a person.
+/// All of it in words.
+pub(super) fn in_words(wishes: &[Wish]) -> String {
+    let said: Vec<String> = wishes.iter().map(Wish::text).collect();
+    said.join(". ")
+}
+
+/// The same with its pull request, and the commands that help, for an item whose pull request waits for a person.
 pub(crate) fn request(state: &State, item: &Item) -> Option<(String, Vec<String>)> {
     let wishes = awaited(state, item);
     let pull = state.pull(item.id).filter(|_| !wishes.is_empty())?;
-    let said: Vec<String> = wishes.iter().map(Wish::text).collect();
-    let mut text = format!("{} of {} ({}): {}", pull.name(), item.key, pull.url, said.join(". "));
+    let mut text = format!("{} of {} ({}): {}", pull.name(), item.key, pull.url, in_words(wishes));
     let mut replies = vec![format!("musher explain {}", item.id.short())];
     if wishes != [Wish::Merge] {
         text.push_str(". Or merge it, or close it");

@@ -181,6 +181,7 @@ fn what_only_a_person_gives_is_in_the_inbox_and_is_asked_help_for() {
             look(&mut w, held.clone());
             assert_eq!((wishes(&w), w.phase("a")), (&[wish.clone()][..], Phase::Waiting), "{name}");
             assert!(w.effects_of("a").is_empty(), "{name}: nothing is merged");
+            assert_eq!(w.said("pull_waits"), 1, "{name}: whoever follows it is told");
             assert_eq!((w.mission_state(mission), rests(&w)), (MissionState::Blocked, true), "{name}");
             w.restart_and_compare();
             let request = asked(&w).unwrap();
@@ -200,6 +201,7 @@ fn what_only_a_person_gives_is_in_the_inbox_and_is_asked_help_for() {
             let help = w.events.iter().filter(|e| matches!(&e.happened, Happened::MissionHelpRequested { .. })).count();
             assert_eq!(help, 1, "{name}: an open watch that waits for a person keeps nobody silent");
 
+            assert_eq!(w.said("pull_waits"), 1, "{name}: and not at each look");
             w.pass(INTERVAL);
             let mut settled = held;
             settled.findings.iter_mut().for_each(|finding| finding.resolved = true);

@@ -159,6 +159,9 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
             plain(format!("has a pull request{draft}: {}", one_line(url, WIDE)))
         }
         Happened::PullReady { number } => plain(format!("pull request #{number} is ready")),
+        Happened::PullWaits { number, text } => {
+            plain(format!("pull request #{number} waits for you: {}", one_line(text, WIDE)))
+        }
         Happened::PullQueued { number } => plain(format!("the forge merges #{number} when its rules are satisfied")),
         Happened::PullMerged { number, .. } => good(format!("pull request #{number} is merged")),
         Happened::CommentDisobeyed { number, author } => {

@@ -93,6 +93,26 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sees_hides_no_reference() {
+        for mark in UNSEEN {
+            for text in [
+                "after {}#1",
+                "after #1{}, #2",
+                "after {}#1{} and{} #2",
+                "blo{}cked{} {}by: o/n{}#1{}.{}",
+                "{}after{} [x](https://github.com/o/n/issues/1)",
+            ] {
+                let plain = text.replace("{}", "");
+                assert_eq!(named(&text.replace("{}", mark)), named(&plain), "{text} with {mark:?}");
+                assert!(!named(&plain).is_empty(), "{text}");
+            }
+        }
+    }
+
+    /// From right to left, an embedding, an isolate, no width, a soft hyphen, a tag.
+    const UNSEEN: [&str; 6] = ["\u{200f}", "\u{202b}", "\u{2066}", "\u{200b}", "\u{ad}", "\u{e0041}"];
+
+    #[test]
     fn code_quotes_comments_and_prose_name_nothing() {
         for text in [
             "```\ndepends on #1\n```",

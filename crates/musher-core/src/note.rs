@@ -7,7 +7,7 @@ use crate::effect::{Stop, When};
 use crate::event::Happened;
 use crate::id::{MissionId, NoteId};
 use crate::item::{Item, Phase, Priority};
-use crate::mission;
+use crate::mission::{self, MissionState};
 use crate::nearest::nearest;
 use crate::review;
 use crate::run::RunState;
@@ -133,7 +133,9 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
         Ok((mut change, effect)) => {
             let applied = Happened::NoteApplied { text: note.into(), effect: effect.clone().into() };
             change.events.push(cx.about_mission(id, applied));
-            took_effect(entry, &mut change, cx);
+            if !went_on_as_before(entry, &word, &change) {
+                took_effect(entry, &mut change, cx);
+            }
             change.answer = Answer::Note(effect);
             Ok(change)
         }
@@ -143,6 +145,23 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
         }
         Err(other) => Err(other),
     }
+}
+
+/// Whether a blocked mission was told to go on and nothing came free by it: it is blocked again at once, for the same reason.
+fn went_on_as_before(entry: &MissionEntry, word: &Word, change: &Change) -> bool {
+    let freed = match word {
+        Word::Resume => !change.items.is_empty() || !change.watches.is_empty(),
+        // It only looks again.
+        Word::Continue => false,
+        Word::Pause { .. }
+        | Word::Redirect { .. }
+        | Word::Approve { .. }
+        | Word::Reject { .. }
+        | Word::Stop
+        | Word::Priority { .. }
+        | Word::Text => true,
+    };
+    entry.row.state == MissionState::Blocked && !freed
 }
 
 /// A note that took effect is progress of its mission.

@@ -61,6 +61,9 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
             Some(gate) => output::line(&format!("gate: {gate} (guessed from what is here; change it if it is wrong)")),
             None => output::line("no gate: say in it which command proves that the work is good"),
         }
+        if args.workflow.is_some() {
+            output::line("reviews: none (reviewer_required = false, as in every first file; take it out to have them)");
+        }
         output::line("next: name your agent in it, then `musher doctor`");
     })
 }

@@ -34,6 +34,7 @@ fn a_workflow_is_taken_over_once_and_what_is_left_out_is_named() {
     assert!(shown.err.contains("line 7: polling.interval_ms: no counterpart"), "{}", shown.err);
     let said = repo.musher(&init).ok();
     assert!(said.out.contains("wrote ") && said.err.contains("line 7: polling.interval_ms"), "{said:?}");
+    assert!(said.out.contains("reviews: none (reviewer_required = false"), "{said:?}");
     let written = repo.read("musher.toml");
     assert_eq!(written, shown.out);
     for line in

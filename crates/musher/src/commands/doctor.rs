@@ -7,12 +7,12 @@ use musher_core::agent::AgentSpec;
 use musher_core::config::{Config, SinkTo};
 use musher_core::mission::Delivery;
 use musher_engine::Paths;
-use musher_server::Notifier;
 use musher_server::api::Daemon;
+use musher_server::{Client, ClientError, Notifier};
 use serde::Serialize;
 
 use crate::connect::Context;
-use crate::error::{Exit, Failure, Outcome};
+use crate::error::{Exit, Outcome};
 use crate::output::{self, Tone, paint};
 use crate::project;
 
@@ -89,10 +89,7 @@ async fn checks(cx: &Context) -> Vec<Check> {
         }
     };
     let paths = Paths::of(root);
-    let daemon = match cx.client().await {
-        Ok(client) => client.status().await.map_err(Failure::from),
-        Err(failure) => Err(failure),
-    };
+    let daemon = Client::new(paths.socket()).status().await;
     checks.push(disk(&paths));
     checks.push(state(&paths));
     if !paths.config().exists() {
@@ -110,7 +107,10 @@ async fn checks(cx: &Context) -> Vec<Check> {
     }
     checks.push(match daemon {
         Ok(_) => pass("daemon", "runs and answers"),
-        Err(_) => warn("daemon", "none runs for this repository", "`musher up --detach` starts one"),
+        Err(ClientError::NoDaemon { .. }) => {
+            warn("daemon", "none runs for this repository", "`musher up --detach` starts one")
+        }
+        Err(error) => fail("daemon", error.to_string(), error.fix().unwrap_or_default()),
     });
     checks
 }

@@ -83,3 +83,44 @@ fn a_second_musher_is_refused_with_who_holds_the_state_or_waits_for_it() {
     assert_eq!(said.code, 0, "{said:?}");
     assert!(second.wait().unwrap().success());
 }
+
+#[test]
+fn whoever_asks_a_stopped_daemon_is_told_so_and_no_stream_is_cut() {
+    let repo = repo();
+    let daemon = up(&repo);
+    let mut events = repo.follow(0);
+    events.until("daemon_started");
+    daemon.signal("STOP");
+    let words = format!("the daemon (process {}) is stopped", daemon.pid());
+    let fix = format!("`kill -CONT {}` lets it go on, or `musher up --wait` takes over", daemon.pid());
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["status", "--watch"],
+        &["inbox"],
+        &["mission", "note", "1234", "slower"],
+        &["mission", "start", "--text", "lost"],
+        &["events", "-f"],
+        &["logs", "1234"],
+        &["down"],
+    ];
+    // All at once, for each of them is told after a while.
+    std::thread::scope(|threads| {
+        for command in commands {
+            threads.spawn(|| {
+                let said = repo.musher(command);
+                said.refused(5, &words);
+                said.refused(5, &fix);
+            });
+        }
+        threads.spawn(|| {
+            let doctor = repo.musher(&["doctor"]);
+            assert!(doctor.code == 1 && doctor.out.contains(&format!("fail  daemon: {words}")), "{doctor:?}");
+        });
+    });
+    daemon.signal("CONT");
+    repo.write("outside-go", "");
+    let started = repo.musher(&["mission", "start", "--text", "slow", "--json"]).ok().json();
+    while events.until("mission_completed")["mission"] != started["mission"]["id"] {}
+    assert_eq!(repo.count_said("mission_started"), 1, "what was refused has not happened");
+    daemon.kill();
+}

@@ -13,6 +13,7 @@ use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::Pool;
 use musher_git::driver::{GitDriver, KeepWarm};
+use musher_server::api::Http;
 use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::{OpenError, SqliteStore};
 use tracing::{info, warn};
@@ -26,7 +27,7 @@ use crate::project::{self, Project};
 pub(crate) enum Listen {
     /// Nowhere.
     SocketOnly,
-    /// There, if nobody else has it: another repository's daemon may.
+    /// There, as soon as nobody else has it: another repository's daemon may.
     IfFree(SocketAddr),
     /// There, or it is a failure.
     There(SocketAddr),
@@ -109,6 +110,11 @@ impl Daemon {
     /// What was found at start.
     pub(crate) const fn found(&self) -> StartReport {
         self.found
+    }
+
+    /// Where it listens over TCP, or why it does not; nothing when it is not to.
+    pub(crate) fn http(&self) -> Option<Http> {
+        self.server.http()
     }
 
     /// A client of it.
@@ -253,11 +259,7 @@ async fn listen_on(engine: &Engine, paths: &Paths, passes: Passes, listen: Liste
     server.serve_tools(&paths.tools_socket(), passes).await.map_err(failed)?;
     match listen {
         Listen::SocketOnly => {}
-        Listen::IfFree(address) => {
-            if let Err(error) = server.serve_tcp(address, &paths.token()).await {
-                warn!(%error, "not listening on TCP");
-            }
-        }
+        Listen::IfFree(address) => server.keep_serving_tcp(address, &paths.token()).await,
         Listen::There(address) => {
             server.serve_tcp(address, &paths.token()).await.map_err(failed)?;
         }

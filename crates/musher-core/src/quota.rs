@@ -30,6 +30,7 @@ pub use charge::{Share, charge};
 pub use check::{Denied, check, run_secs};
 pub(crate) use check::{of_all, of_its_own};
 pub(crate) use opening::{may_open, open, unopen};
+pub(crate) use set::reconfigured;
 pub use set::{Setting, set};
 pub use sheet::{Line, Origin, allowed_models, sheet};
 

@@ -305,10 +305,22 @@ fn started(missions: u32, attached: u32, effects: u32, cx: &Context) -> Change {
     Change { events: vec![event], ..Change::default() }
 }
 
-fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &Context) -> Change {
+fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &mut Context) -> Change {
     if state.is_configured() && state.settings() == settings {
         return Change::default();
     }
     let event = cx.event(Happened::SettingsChanged {});
-    Change { settings: Some(Box::new(settings.clone())), events: vec![event], ..Change::default() }
+    let mut change = Change { settings: Some(Box::new(settings.clone())), events: vec![event], ..Change::default() };
+    let (before, after) = (&state.settings().quota, &settings.quota);
+    let none = quota::Rules::default();
+    let models = before.models.keys().chain(after.models.keys()).collect::<std::collections::BTreeSet<_>>();
+    let of = |quotas: &'_ quota::Quotas, model: &str| quotas.models.get(model).cloned().unwrap_or_else(|| none.clone());
+    let models: Vec<_> = models.into_iter().map(|name| (name, of(before, name), of(after, name))).collect();
+    let rules = [
+        (quota::Scope::Workspace, &before.workspace, &after.workspace),
+        (quota::Scope::Repo, &before.repo, &after.repo),
+    ];
+    let models = models.iter().map(|(name, old, new)| (quota::Scope::Model(name.as_str().into()), old, new));
+    quota::reconfigured(state, rules.into_iter().chain(models), &mut change, cx);
+    change
 }

@@ -11,6 +11,7 @@ use crate::id::AgentId;
 use crate::item::{self, Worktree};
 use crate::nearest::nearest;
 use crate::node;
+use crate::quota::{self, Scope};
 use crate::run::Run;
 use crate::state::State;
 use crate::step::Context;
@@ -73,6 +74,9 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
             }
         }
     }
+    let known = specs.iter().filter_map(|spec| Some((spec, state.agent_named(&spec.name)?)));
+    let rules = known.map(|(spec, known)| (Scope::Agent(spec.name.clone()), &known.spec.quota, &spec.quota));
+    quota::reconfigured(state, rules, &mut change, cx);
     for gone in state
         .agents()
         .filter(|a| !a.removed && a.source == Source::Config && !specs.iter().any(|s| s.name == a.spec.name))

@@ -33,6 +33,7 @@ pub use forge::ForgeConfig;
 pub use layer::{Layer, ServerLayer, parse};
 pub use placeholder::{PLACEHOLDERS, UnknownPlaceholder, expand};
 pub use project::ProjectLayer;
+pub(crate) use quantity::MOST_SECONDS;
 pub use quantity::{seconds, show_seconds};
 pub use reference::{reference, schema};
 pub use resolve::{Config, ServerSettings};

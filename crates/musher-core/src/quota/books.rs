@@ -160,7 +160,9 @@ pub(crate) fn budget(state: &State, id: MissionId) -> Budget {
     reason = "a cast of a number out of range clamps it"
 )]
 pub(crate) fn micro_usd(dollars: f64) -> u64 {
-    (dollars * 1e6).round() as u64
+    let micro = (dollars * 1e6).round() as u64;
+    // 0 would be no limit: what is written as more than nothing is never less than the smallest amount.
+    if dollars > 0.0 { micro.max(1) } else { micro }
 }
 
 /// When an account that refuses now refuses no more, by itself.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::books::{configured, micro_usd};
 use super::charge::Desk;
-use super::{Cap, Scope, Unit};
+use super::{Cap, Rules, Scope, Unit};
 use crate::change::Change;
 use crate::command::Refused;
-use crate::config::seconds;
+use crate::config::{MOST_SECONDS, seconds};
 use crate::event::Happened;
 use crate::nearest::nearest;
 use crate::state::State;
@@ -37,9 +37,16 @@ impl Setting {
         if key == ALLOWLIST && agents {
             return Ok(Self::Models(match value {
                 "default" => None,
-                "unlimited" | "" => Some(Vec::new()),
+                "unlimited" => Some(Vec::new()),
                 names => {
-                    Some(names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(Into::into).collect())
+                    let names: Vec<&str> = names.split(',').map(str::trim).collect();
+                    if names.iter().any(|name| name.is_empty()) {
+                        return Err(Refused::Invalid {
+                            what: format!("`{value}` is no list of models"),
+                            fix: "write their names with a comma between two, `unlimited`, or `default`".to_owned(),
+                        });
+                    }
+                    Some(names.into_iter().map(Into::into).collect())
                 }
             }));
         }
@@ -56,7 +63,7 @@ impl Setting {
             ("default", _) => return Ok(Self::Cap(cap, None)),
             ("unlimited", _) => Some(0),
             (value, Unit::Count) => value.replace('_', "").parse().ok().filter(|n| *n <= MOST),
-            (value, Unit::Seconds) => seconds(value).filter(|n| *n <= MOST),
+            (value, Unit::Seconds) => seconds(value).filter(|n| *n <= MOST_SECONDS),
             (value, Unit::MicroUsd) => {
                 let dollars: Option<f64> = value.strip_prefix('$').unwrap_or(value).parse().ok();
                 dollars.filter(|usd| usd.is_finite() && *usd >= 0.0 && *usd <= MOST_DOLLARS).map(micro_usd)
@@ -98,7 +105,35 @@ const MOST: u64 = 1_000_000_000_000_000;
 /// The most dollars that a limit may have.
 const MOST_DOLLARS: f64 = 1e9;
 
-/// Sets a limit, or takes one back. What is at work beyond a limit that was lowered is stopped.
+/// The configuration has other limits than before. What is at work under one that is reached by that is stopped, as if an
+/// operator had set it; what an operator has set holds on.
+pub(crate) fn reconfigured<'a>(
+    state: &State,
+    rules: impl IntoIterator<Item = (Scope, &'a Rules, &'a Rules)>,
+    change: &mut Change,
+    cx: &mut Context,
+) {
+    let mut desk = Desk::new(state, cx);
+    for (scope, before, after) in rules {
+        for cap in scope.caps() {
+            let limit = after.caps.get(cap).copied();
+            let account = desk.account(scope.clone());
+            if before.caps.get(cap).copied() == limit || account.set.caps.contains_key(cap) {
+                continue;
+            }
+            account.warned.remove(cap);
+            account.exceeded.remove(cap);
+            if limit.is_some_and(|limit| limit > 0 && desk.look_against(scope.clone(), *cap, limit)) {
+                desk.reach(&scope, *cap);
+            }
+        }
+    }
+    desk.stop(change, cx);
+    desk.into_change(change);
+}
+
+/// Sets a limit, or takes one back. What is at work under a limit of tokens or dollars that is reached by that is stopped;
+/// the others let runs begin or not, and hold for those that begin from now on.
 ///
 /// # Errors
 /// No such agent or mission, or the scope has no such key.
@@ -175,6 +210,9 @@ mod tests {
             (&agent, "model_allowlist", "unlimited", Ok(Setting::Models(Some(Vec::new())))),
             (&model, "daily_usd", "12.5", cap(Cap::DailyUsd, Some(12_500_000))),
             (&model, "daily_usd", "$0.000001", cap(Cap::DailyUsd, Some(1))),
+            // Less than can be counted is not without a limit.
+            (&model, "daily_usd", "0.0000001", cap(Cap::DailyUsd, Some(1))),
+            (&model, "daily_usd", "0", cap(Cap::DailyUsd, Some(0))),
             (&Scope::Repo, "daily_prs", "8", cap(Cap::DailyPrs, Some(8))),
             (&Scope::Repo, "daily_prs", "unlimited", cap(Cap::DailyPrs, Some(0))),
             (&Scope::Repo, "cooldown_after_failure", "90", cap(Cap::CooldownAfterFailure, Some(90))),
@@ -217,6 +255,15 @@ mod tests {
                 "soon",
                 "`soon` is no value of `max_run_duration`",
                 "write a duration such as 90s, 30m or 4h, `unlimited`, or `default` for what the configuration says",
+            ),
+            (&agent, "model_allowlist", ",", "`,` is no list of models", ""),
+            (&agent, "model_allowlist", "", "`` is no list of models", ""),
+            (
+                &Scope::Repo,
+                "cooldown_after_failure",
+                "999999999999999",
+                "`999999999999999` is no value of `cooldown_after_failure`",
+                "",
             ),
             (
                 &Scope::Workspace,

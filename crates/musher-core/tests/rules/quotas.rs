@@ -637,6 +637,59 @@ fn a_quota_that_was_lowered_stops_what_is_at_work_beyond_it() {
 }
 
 #[test]
+fn a_quota_that_is_lowered_in_the_configuration_stops_as_if_it_were_set() {
+    let rules = |cap, limit| Rules { caps: [(cap, limit)].into(), ..Rules::default() };
+    for (scope, cap) in [
+        (a(), Cap::DailyTokens),
+        (m(), Cap::DailyTokens),
+        (m(), Cap::DailyUsd),
+        (Scope::Workspace, Cap::DailyUsd),
+        (Scope::Repo, Cap::DailyPrs),
+    ] {
+        // Without what an operator has set, and over it.
+        for set_before in [false, true] {
+            let mut w = world(Quotas::default(), worker(Some("m"), Rules::default()));
+            two(&mut w, policy());
+            hold(&mut w, "y");
+            w.start("x");
+            let usage = Usage { input_tokens: 100, cost_micro_usd: 100, ..Usage::default() };
+            w.report("x", "start_run", Report::RunProgress { usage });
+            if set_before {
+                w.ok(Command::SetQuota(scope.clone(), Setting::Cap(cap, Some(1_000))));
+            }
+            let seen = w.events.len();
+            let mut quota = w.state.settings().quota.clone();
+            let agents = match &scope {
+                Scope::Agent(_) => vec![worker(Some("m"), rules(cap, 100))],
+                Scope::Model(name) => {
+                    quota.models.insert(name.to_string(), rules(cap, 100));
+                    Vec::new()
+                }
+                Scope::Workspace => {
+                    quota.workspace = rules(cap, 100);
+                    Vec::new()
+                }
+                Scope::Repo | Scope::Mission(_) => {
+                    quota.repo = rules(cap, 100);
+                    Vec::new()
+                }
+            };
+            if agents.is_empty() {
+                let settings = ProjectSettings { quota, ..w.state.settings().clone() };
+                w.ok(Command::Configure(Box::new(settings)));
+            } else {
+                w.ok(Command::SyncAgents(agents));
+            }
+            let stopped = w.effects_of("x") == ["start_run", "stop_run"];
+            let exceeded = w.names_since(seen).contains(&"quota_exceeded");
+            let wanted = !set_before && cap != Cap::DailyPrs;
+            assert_eq!((stopped, exceeded), (wanted, wanted), "{scope} {cap:?}, set before: {set_before}");
+            w.restart_and_compare();
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_set_is_refused_and_nothing_changes() {
     let mut w = world(Quotas::default(), worker(None, Rules::default()));
     let mission = two(&mut w, policy());

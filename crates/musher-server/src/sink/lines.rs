@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use musher_core::id::Seq;
@@ -114,7 +114,8 @@ impl Plan {
         lines: &[(Last, Vec<u8>)],
         ignoring: Option<Last>,
     ) -> Result<Open, LinesError> {
-        let mut open = match open {
+        // Who moves the file away, or removes it, wants the next lines in a new one.
+        let mut open = match open.filter(|open| self.is_at_its_path(open)) {
             Some(open) => open,
             None => self.open()?,
         };
@@ -132,6 +133,12 @@ impl Plan {
         }
         self.write(&mut open, &text)?;
         Ok(open)
+    }
+
+    /// Whether the path still names the file that is open.
+    fn is_at_its_path(&self, open: &Open) -> bool {
+        let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        matches!((self.path.metadata(), open.file.metadata()), (Ok(there), Ok(ours)) if same(&there, &ours))
     }
 
     fn write(&self, open: &mut Open, text: &[u8]) -> Result<(), LinesError> {

@@ -31,7 +31,7 @@ struct Show {
 /// Set a quota at once and for good, or take back what was set
 ///
 /// What is set here holds over `musher.toml`, also after a restart and when the file changes, until it is set to
-/// `default`. What is at work beyond a limit that was lowered is stopped.
+/// `default`. What is at work under a limit of tokens or dollars that is lowered below what is used is stopped.
 #[derive(Debug, clap::Args)]
 struct Set {
     /// Whose: workspace, repo, agent:NAME, model:NAME or mission:ID

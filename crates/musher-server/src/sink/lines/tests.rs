@@ -50,6 +50,21 @@ fn a_full_file_gets_a_number_and_only_so_many_are_kept() {
 }
 
 #[test]
+fn a_file_that_is_moved_away_or_removed_is_followed_by_a_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(&folder, 9, 2);
+    let open = plan.append(None, &lines(1..=2), None).unwrap();
+    let moved = folder.path().join("moved");
+    std::fs::rename(&plan.path, &moved).unwrap();
+    let open = plan.append(Some(open), &lines(3..=4), None).unwrap();
+    assert_eq!((read(&moved), read(&plan.path)), (vec![1, 2], vec![3, 4]));
+    std::fs::remove_dir_all(plan.path.parent().unwrap()).unwrap();
+    let open = plan.append(Some(open), &lines(5..=5), None).unwrap();
+    plan.append(Some(open), &lines(6..=6), None).unwrap();
+    assert_eq!(read(&plan.path), [5, 6]);
+}
+
+#[test]
 fn a_line_longer_than_a_file_may_be_is_written_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let plan = Plan { max_size_bytes: 1, ..plan(&folder, 1, 9) };

@@ -161,7 +161,7 @@ pub(crate) fn webhook_setup(config: &Config, root: &Path) -> Result<Option<Webho
             .fix("put at least 32 random characters there, such as those of `openssl rand -hex 32`")
     })?;
     let repository = repository_of(&config.forge, root, &base_of(&config.forge)?)?;
-    Ok(Some(WebhookSetup { secret, repository }))
+    Ok(Some(WebhookSetup { secret, reference: reference.to_string(), repository }))
 }
 
 fn base_of(config: &ForgeConfig) -> Result<ApiBase, Failure> {

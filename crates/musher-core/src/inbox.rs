@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::{Agent, Suspended};
 use crate::id::{ItemId, MissionId};
-use crate::item::{Item, ItemState, MergeStage, Phase};
+use crate::item::{Item, ItemState, MergeStage, Phase, Waiting};
 use crate::mission::{self, MissionState, OnRateLimit};
+use crate::pull;
 use crate::review;
 use crate::run::Run;
 use crate::schedule::Schedule;
@@ -27,6 +28,8 @@ pub enum Ask {
     Stuck,
     /// A merge waits for the user's checkout.
     Checkout,
+    /// A pull request waits for what only a person gives.
+    Pull,
     /// A mission is blocked.
     Blocked,
     /// A mission cannot go on by itself, and has asked for help.
@@ -313,6 +316,10 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
             format!("{} ({}) wants a yes or a no", item.key, item.title),
             vec![format!("musher diff {id}"), format!("musher approve {id}"), format!("musher reject {id} \"WHY\"")],
         ),
+        ItemState::Waiting(Waiting::Watches) => {
+            let (text, replies) = pull::request(state, item)?;
+            (Ask::Pull, text, replies)
+        }
         ItemState::Ready if asks_for_another(state, item) => (
             Ask::RateLimit,
             format!(

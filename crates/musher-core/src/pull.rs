@@ -13,12 +13,15 @@ mod comment;
 mod look;
 mod mend;
 mod tend;
+mod wish;
 
 pub(crate) use comment::heed;
 pub use comment::{Remark, note_of};
 pub(crate) use look::{answered, refused};
 pub use mend::{CI_FIXES_OF_ITEM, rebased};
 pub(crate) use tend::{deliver, failed, hinted, pushed, tend};
+pub(crate) use wish::request;
+pub use wish::{Wish, awaited};
 
 /// The pull request of an item, as far as musher has made it or has been told. An item has one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +75,9 @@ pub struct Pull {
     /// Who has written a note without being obeyed, and was named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disobeyed: Vec<Box<str>>,
+    /// What it waits for that only a person gives, by the last look.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wishes: Vec<Wish>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

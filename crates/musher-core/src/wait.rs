@@ -8,6 +8,7 @@ use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::{self, MissionState};
 use crate::node;
+use crate::pull;
 use crate::quota::{Cap, Denied};
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
@@ -243,6 +244,11 @@ fn followed(state: &State, item: &Item) -> Vec<Wait> {
         return vec![watch(format!("{} cannot be seen", pull.name()), format!("{}: {error}", pull.name()))];
     }
     let Some(number) = pull.number else { return vec![watch(made.to_owned(), made.to_owned())] };
+    let wishes = pull::awaited(state, item);
+    if !wishes.is_empty() {
+        let name = format!("{} ({})", pull.name(), pull.url);
+        return wishes.iter().map(|wish| watch(wish.brief(number), format!("{name}: {}", wish.text()))).collect();
+    }
     let open = state.watches_of(item.id).filter(|watch| watch.kind.is_of_pull() && watch.status.is_open());
     let mut waits: Vec<Wait> = open
         .map(|open| {
@@ -258,7 +264,7 @@ fn followed(state: &State, item: &Item) -> Vec<Wait> {
         })
         .collect();
     if waits.is_empty() {
-        let who = if pull.queued { "the forge merges it" } else { "it is ready, and somebody must merge it" };
+        let who = if pull.queued { "the forge merges it" } else { "it is ready, and is looked at again" };
         waits.push(watch(format!("merge of #{number}"), format!("{} ({}): {who}", pull.name(), pull.url)));
     }
     waits

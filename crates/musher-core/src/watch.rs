@@ -18,7 +18,8 @@ mod look;
 mod note;
 mod own;
 
-pub use look::{changes_requested, checks_of, failed_checks, seen_of};
+pub(crate) use look::found_of;
+pub use look::{changes_requested, checks_of, failed_checks, opens_again, seen_of};
 pub(crate) use note::{hurry_all, override_all};
 pub(crate) use own::{blocked_again, look, look_failed, looked, looked_at_again, overridden, settle};
 
@@ -225,6 +226,9 @@ pub struct Watch {
     /// The head commit that this was seen of, for those of a pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Box<str>>,
+    /// The forge's names of what a look found that keeps it from being done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Box<str>>,
     /// Its own looks; those of a pull request are looked at together, by the row of that.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub looks: Looks,
@@ -323,6 +327,7 @@ pub(crate) fn new(item: &Item, kind: WatchKind, holds: Holds, cx: &mut Context) 
         seen: Seen::Nothing,
         text: None,
         head: item.head.clone(),
+        found: Vec::new(),
         looks: Looks { due, ..Looks::default() },
         created_at: cx.now,
         changed_at: cx.now,

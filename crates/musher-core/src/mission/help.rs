@@ -14,9 +14,11 @@ use crate::dispatch;
 use crate::event::Happened;
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, Phase};
+use crate::pull;
 use crate::state::{MissionEntry, State};
 use crate::step::Context;
 use crate::time::Timestamp;
+use crate::watch::{Holds, Watch};
 
 /// The first repeat of a request would come after this; each one doubles it.
 const REPEAT: Duration = Duration::from_secs(1800);
@@ -130,8 +132,16 @@ fn cause(state: &State, entry: &MissionEntry, now: Timestamp) -> Option<(Cause, 
         let text = format!("Mission {name} appears stuck; item {} has not changed since {heard}", item.key);
         return Some((Cause::Stuck(item.id), text));
     }
-    let reason = row.blocked_reason.as_deref().filter(|_| state.open_watches(row.id).next().is_none())?;
+    let reason = row.blocked_reason.as_deref().filter(|_| !waits_outside(state, row.id))?;
     Some((Cause::Blocked(reason.into()), format!("Mission {name} is still blocked: {reason}")))
+}
+
+/// Whether an open watch may bring the mission on by itself: not one of a pull request that waits for a person.
+fn waits_outside(state: &State, id: MissionId) -> bool {
+    let for_a_person = |watch: &Watch| {
+        watch.holds == Holds::Pull && state.item(watch.item).is_some_and(|item| !pull::awaited(state, item).is_empty())
+    };
+    state.open_watches(id).any(|watch| !for_a_person(watch))
 }
 
 /// The first ready item that no agent can ever take as things stand: none fits, or all that do are offline, paused or out of
@@ -168,7 +178,7 @@ pub(crate) fn due(state: &State, id: MissionId) -> Option<Timestamp> {
     let progress = entry.last_progress_at;
     let heard = state.silent_run(id).map(|(heard, _)| heard.max(progress).after(STUCK_AFTER));
     let waits = dispatches(entry) && !is_at_work(state, entry);
-    let blocked = entry.row.blocked_reason.is_some() && state.open_watches(id).next().is_none();
+    let blocked = entry.row.blocked_reason.is_some() && !waits_outside(state, id);
     let rests = (waits || blocked).then(|| progress.after(STUCK_AFTER));
     let dispatcher = &entry.row.dispatcher;
     let repeats = dispatcher.help.as_ref().and_then(|_| dispatcher.repeats_at(progress));

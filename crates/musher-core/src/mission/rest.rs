@@ -5,6 +5,7 @@ use super::MissionState;
 use super::judge::{Review, review_of};
 use crate::dispatch::{self, Condition};
 use crate::item::{Item, ItemState, Phase, Waiting};
+use crate::pull;
 use crate::state::{MissionEntry, State};
 
 /// Whether nothing of a mission goes on before a person does something: it has ended, it is paused and what was at work is
@@ -53,7 +54,13 @@ fn mover(state: &State, entry: &MissionEntry, item: &Item) -> Mover {
     match &item.state {
         ItemState::Ready => ready(state, entry, item),
         ItemState::Pending | ItemState::Done => watched(state, item),
-        ItemState::Waiting(Waiting::Watches) => pull(state, entry, item),
+        ItemState::Waiting(Waiting::Watches) => {
+            if pull::awaited(state, item).is_empty() {
+                Mover::Itself
+            } else {
+                Mover::Person
+            }
+        }
         ItemState::Waiting(Waiting::Review) => match review_of(state, item) {
             Some(Review::Made) => Mover::Itself,
             Some(Review::Wanted) if entry.cap_reached().is_none() => Mover::Itself,
@@ -88,11 +95,4 @@ fn ready(state: &State, entry: &MissionEntry, item: &Item) -> Mover {
 fn watched(state: &State, item: &Item) -> Mover {
     let looked_at = state.watches_of(item.id).any(|watch| state.is_looked_at(watch));
     if looked_at { Mover::Itself } else { Mover::Another }
-}
-
-/// A pull request of which nothing is open any more waits for whoever merges it.
-fn pull(state: &State, entry: &MissionEntry, item: &Item) -> Mover {
-    let is_made = state.pull(item.id).filter(|pull| pull.number.is_some() && !pull.draft && !pull.queued);
-    let is_green = !state.watches_of(item.id).any(|watch| watch.kind.is_of_pull() && watch.status.is_open());
-    if is_made.is_some() && is_green && !entry.row.policy.auto_merge { Mover::Person } else { Mover::Itself }
 }

@@ -1,7 +1,7 @@
 //! What the forge answers about a pull request, and what follows from a look.
 
 use super::tend::{failed, followed, is_under_way, not_opened, opened};
-use super::{Pull, comment, mend};
+use super::{Pull, comment, mend, wish};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::EffectKind;
@@ -190,6 +190,7 @@ fn landed(state: &State, item: &Item, mut pull: Pull, commit: &str, cx: &mut Con
     let mut change = Change::default();
     pull.state = PullState::Merged { commit: commit.into() };
     pull.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
+    pull.wishes.clear();
     pull.updated_at = cx.now;
     row.merged = Some(commit.into());
     row.merge_failures = 0;
@@ -233,11 +234,12 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
     }
     let mut change = Change::default();
     comment::read(item, &mut row, seen, &mut change, cx);
-    let triggered = watched(state, item, seen, &mut change, cx);
+    let found = watched(state, item, seen, &mut change, cx);
+    row.wishes = wish::after(state, item, pull, seen);
     row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
     (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);
-    change.extend(follow(state, item, row, seen, &triggered, cx)?);
+    change.extend(follow(state, item, row, seen, &found, cx)?);
     Ok(change)
 }
 
@@ -245,6 +247,7 @@ fn closed(item: &Item, pull: &Pull, cx: &mut Context) -> Result<Change, Refused>
     let mut row = pull.clone();
     row.state = PullState::Closed;
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
+    row.wishes.clear();
     row.updated_at = cx.now;
     let what = format!("{} was closed without a merge", pull.name());
     let event = cx.about(item, Happened::PullClosed { number: pull.number.unwrap_or_default() });
@@ -252,13 +255,27 @@ fn closed(item: &Item, pull: &Pull, cx: &mut Context) -> Result<Change, Refused>
     retry::block(item.clone(), BlockedReason::Pull(what.into()), change, cx)
 }
 
-/// Gives every open watch of the pull request what was seen. Answers those that have triggered and do not rest.
-fn watched(state: &State, item: &Item, seen: &PullSeen, change: &mut Change, cx: &Context) -> Vec<WatchKind> {
-    let mut triggered = Vec::new();
+/// What a look has found for the watches of a pull request.
+#[derive(Default)]
+struct Found {
+    /// Those that have triggered and do not rest.
+    triggered: Vec<WatchKind>,
+    /// Those that are open.
+    open: Vec<WatchKind>,
+}
+
+/// Gives every watch of the pull request that is open, or that has to be open again, what was seen.
+fn watched(state: &State, item: &Item, seen: &PullSeen, change: &mut Change, cx: &Context) -> Found {
+    let mut all = Found::default();
     let rest = cx.now.after(watch::interval(state, item.mission));
-    for watch in state.watches_of(item.id).filter(|watch| watch.kind.is_of_pull() && watch.status.is_open()) {
+    for watch in state.watches_of(item.id).filter(|watch| watch.kind.is_of_pull()) {
         let (now_seen, text) = watch::seen_of(&watch.kind, seen, state.settings().require_checks);
+        let found = watch::found_of(&watch.kind, seen);
+        if !watch.status.is_open() && !watch::opens_again(watch, now_seen, &found, seen) {
+            continue;
+        }
         let mut row = watch.clone();
+        row.found = found;
         let changed = row.seen != now_seen || row.head.as_deref() != Some(&*seen.head);
         if changed {
             row.changed_at = cx.now;
@@ -289,17 +306,20 @@ fn watched(state: &State, item: &Item, seen: &PullSeen, change: &mut Change, cx:
             }
             Seen::Triggered if !rests => {
                 row.status = WatchStatus::Snoozed(rest);
-                triggered.push(row.kind.clone());
+                all.triggered.push(row.kind.clone());
             }
             Seen::Triggered => {}
             Seen::Pending | Seen::Nothing if !rests => row.status = WatchStatus::Active,
             Seen::Pending | Seen::Nothing => {}
         }
+        if row.status.is_open() {
+            all.open.push(row.kind.clone());
+        }
         if row != *watch {
             change.watches.push(row);
         }
     }
-    triggered
+    all
 }
 
 /// What is done after a look, the first that applies: a conflict is mended before anything else, for the checks of a
@@ -309,7 +329,7 @@ fn follow(
     item: &Item,
     row: Pull,
     seen: &PullSeen,
-    triggered: &[WatchKind],
+    found: &Found,
     cx: &mut Context,
 ) -> Result<Change, Refused> {
     // What is frozen is looked at to the end, and nothing follows.
@@ -322,10 +342,10 @@ fn follow(
     if seen.mergeable == Some(false) {
         return Ok(work(item, row, EffectKind::Rebase, cx));
     }
-    if let Some(change) = mend::words(state, item, &row, seen, cx)? {
+    if let Some(change) = mend::words(item, &row, seen, &found.open, cx)? {
         return Ok(change);
     }
-    if triggered.contains(&WatchKind::PrChecks) {
+    if found.triggered.contains(&WatchKind::PrChecks) {
         let red: Vec<Check> = watch::failed_checks(seen).cloned().collect();
         return mend::red(state, item, row, &red, cx);
     }
@@ -334,7 +354,8 @@ fn follow(
     if green && seen.draft {
         return Ok(work(item, row, EffectKind::Forge(ForgeWork::MarkReady { number }), cx));
     }
-    if green && seen.mergeable == Some(true) && !seen.queued && may_merge(state, item, &row, seen) {
+    // What nobody else has to give anything to, musher asks the forge to merge.
+    if green && seen.mergeable == Some(true) && !seen.queued && row.wishes.is_empty() {
         let (head, style) = (seen.head.clone(), state.settings().merge_style);
         return Ok(work(item, row, EffectKind::Forge(ForgeWork::MergePull { number, head, style }), cx));
     }
@@ -343,15 +364,6 @@ fn follow(
 
 fn is_look(kind: &EffectKind) -> bool {
     matches!(kind, EffectKind::Forge(ForgeWork::LookAtPull { .. }))
-}
-
-/// Whether musher asks the forge to merge: the policy says so, the work was checked by a gate or by checks, nobody still
-/// wants changes, and what bots have found was mended or settled.
-fn may_merge(state: &State, item: &Item, pull: &Pull, seen: &PullSeen) -> bool {
-    let wished = state.mission(item.mission).is_some_and(|m| m.row.policy.auto_merge);
-    let checked = !seen.checks.is_empty() || crate::verify::gate_of(state, item).is_some();
-    let open = |finding: &crate::forge::Finding| finding.bot && !finding.resolved && !pull.told.contains(&finding.id);
-    wished && checked && watch::changes_requested(seen).next().is_none() && !seen.findings.iter().any(open)
 }
 
 /// One more thing is done to the pull request; the next look is after it.

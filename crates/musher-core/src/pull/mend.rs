@@ -13,7 +13,7 @@ use crate::merge;
 use crate::retry;
 use crate::state::State;
 use crate::step::Context;
-use crate::watch::{self, Looks};
+use crate::watch::{self, Looks, WatchKind};
 
 /// Fix runs that an item may have for red checks and for what bots find, whatever the head commit.
 pub const CI_FIXES_OF_ITEM: u32 = 5;
@@ -82,20 +82,18 @@ pub(super) fn checks(item: &Item, pull: &Pull, check: &Check, tail: &str, cx: &m
     run(item, row, Fix::Gate, &message, lesson.trim_end(), cx)
 }
 
-/// What trusted people and bots want of the present head, when a run was not told of it yet. What others say is named, and
+/// What trusted people and bots want of the present head, when a run was not told of it yet and the watch is `open`. What others say is named, and
 /// reaches no prompt.
 pub(super) fn words(
-    state: &State,
     item: &Item,
     pull: &Pull,
     seen: &PullSeen,
+    open: &[WatchKind],
     cx: &mut Context,
 ) -> Result<Option<Change>, Refused> {
-    let is_open =
-        |kind: &watch::WatchKind| state.watches_of(item.id).any(|watch| watch.kind == *kind && watch.status.is_open());
     let told = |id: &str| pull.told.iter().any(|known| &**known == id);
     let (mut parts, mut ids, mut bots) = (Vec::new(), Vec::new(), 0u32);
-    if is_open(&watch::WatchKind::ReviewComments) {
+    if open.contains(&WatchKind::ReviewComments) {
         for review in watch::changes_requested(seen).filter(|review| review.commit == seen.head) {
             let id = format!("review:{}", review.id);
             if told(&id) {
@@ -111,7 +109,7 @@ pub(super) fn words(
             ids.push(finding.id.clone());
         }
     }
-    if is_open(&watch::WatchKind::BotComments) && pull.ci.in_all < CI_FIXES_OF_ITEM {
+    if open.contains(&WatchKind::BotComments) && pull.ci.in_all < CI_FIXES_OF_ITEM {
         for finding in seen.findings.iter().filter(|f| f.bot && !f.resolved && f.trusted && !told(&f.id)) {
             parts.push(format!("{} has found:\n{}", finding.author, finding.text));
             ids.push(finding.id.clone());
@@ -155,6 +153,7 @@ fn run(
         change.texts.push((TextKey::Lesson(run), lesson.into()));
     }
     pull.looks = Looks { looked_at: pull.looks.looked_at, ..Looks::default() };
+    pull.wishes.clear();
     pull.updated_at = cx.now;
     change
         .events

@@ -52,6 +52,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         counted_on: 0,
         remarks: Vec::new(),
         disobeyed: Vec::new(),
+        wishes: Vec::new(),
         created_at: cx.now,
         updated_at: cx.now,
     };
@@ -61,6 +62,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         (pull.number, pull.state, pull.queued, pull.counted_on) = (None, PullState::Open, false, 0);
     }
     pull.looks = Looks { due: Some(cx.now), looked_at: pull.looks.looked_at, ..Looks::default() };
+    pull.wishes.clear();
     pull.updated_at = cx.now;
     // What was seen of an older head counts for nothing, and so does what an operator has said of it.
     for old in state.watches_of(row.id).filter(|old| old.kind.is_of_pull() && old.head != row.head) {
@@ -69,6 +71,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
             seen: Seen::Nothing,
             text: None,
             head: row.head.clone(),
+            found: Vec::new(),
             changed_at: cx.now,
             ..old.clone()
         });

@@ -1,6 +1,6 @@
 //! What a look at a pull request means for each of its watches: the table.
 
-use super::{Seen, WatchKind};
+use super::{Seen, Watch, WatchKind, WatchStatus};
 use crate::forge::{Check, Checks, PullSeen, Review, ReviewVerdict};
 
 /// What all checks of the head come to. A project that needs none counts none as a success.
@@ -71,6 +71,34 @@ pub fn seen_of(kind: &WatchKind, seen: &PullSeen, require_checks: bool) -> (Seen
         WatchKind::IssueClosed(_) | WatchKind::Command(_) | WatchKind::Url(_) => {
             (Seen::Nothing, "it is not about the pull request".to_owned())
         }
+    }
+}
+
+/// The forge's names of what triggers a watch of a pull request.
+pub(crate) fn found_of(kind: &WatchKind, seen: &PullSeen) -> Vec<Box<str>> {
+    match kind {
+        WatchKind::PrChecks => failed_checks(seen).map(|check| check.name.clone()).collect(),
+        WatchKind::BotComments => {
+            let open = seen.findings.iter().filter(|finding| finding.bot && !finding.resolved);
+            open.map(|finding| finding.id.clone()).collect()
+        }
+        WatchKind::ReviewComments => changes_requested(seen).map(|review| review.id.to_string().into()).collect(),
+        WatchKind::Mergeability | WatchKind::IssueClosed(_) | WatchKind::Command(_) | WatchKind::Url(_) => Vec::new(),
+    }
+}
+
+/// Whether a watch of a pull request that was done is open again: a later look at the same head says something else. What an
+/// operator has decided stays, unless something has triggered that was not there then; and that the forge finds out anew
+/// whether there is a conflict takes nothing back.
+pub fn opens_again(watch: &Watch, now: Seen, found: &[Box<str>], seen: &PullSeen) -> bool {
+    let is_new = || found.iter().any(|id| !watch.found.contains(id));
+    match (&watch.status, now) {
+        (WatchStatus::Done, Seen::Triggered) => true,
+        (WatchStatus::Done, Seen::Pending) => watch.kind != WatchKind::Mergeability || seen.mergeable.is_some(),
+        (WatchStatus::Overridden(_), Seen::Triggered) => is_new(),
+        (WatchStatus::Overridden(_), Seen::Pending)
+        | (WatchStatus::Done | WatchStatus::Overridden(_), Seen::Done | Seen::Nothing)
+        | (WatchStatus::Active | WatchStatus::Snoozed(_), _) => false,
     }
 }
 

@@ -28,6 +28,7 @@ mod order;
 mod overlaps;
 mod planning;
 mod pulls;
+mod pulls_later;
 mod quotas;
 mod quotas_at_random;
 mod retries;

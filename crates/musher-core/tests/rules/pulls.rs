@@ -16,7 +16,7 @@ use musher_core::watch::{Seen, WatchKind};
 
 use crate::world::{World, agent, clean, finished, item, policy, rebase_conflict, settings};
 
-const INTERVAL: Duration = Duration::from_secs(180);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(180);
 
 /// A world that delivers by pull requests, with item `a` verified and its branch about to be pushed.
 fn verified(policy: Policy) -> World {
@@ -28,7 +28,7 @@ fn verified(policy: Policy) -> World {
 }
 
 /// The same with an open pull request, and its first look under way.
-fn opened_by(policy: Policy) -> World {
+pub(crate) fn opened_by(policy: Policy) -> World {
     let mut w = verified(policy);
     w.report("a", "push_branch", Report::Pushed(Push::Done));
     forge(
@@ -39,11 +39,11 @@ fn opened_by(policy: Policy) -> World {
     w
 }
 
-fn opened() -> World {
+pub(crate) fn opened() -> World {
     opened_by(policy())
 }
 
-fn forge(w: &mut World, effect: &str, answer: ForgeAnswer) {
+pub(crate) fn forge(w: &mut World, effect: &str, answer: ForgeAnswer) {
     w.report("a", effect, Report::Forge(answer));
 }
 
@@ -51,7 +51,7 @@ fn fails(w: &mut World, effect: &str, failure: ForgeFailure) {
     w.report("a", effect, Report::ForgeFailed(failure));
 }
 
-fn check(name: &str, word: &str) -> Check {
+pub(crate) fn check(name: &str, word: &str) -> Check {
     Check {
         id: 1,
         name: name.into(),
@@ -63,7 +63,7 @@ fn check(name: &str, word: &str) -> Check {
 }
 
 /// What a look sees when the checks of the head have these words.
-fn seen(w: &World, checks: &[&str]) -> PullSeen {
+pub(crate) fn seen(w: &World, checks: &[&str]) -> PullSeen {
     PullSeen {
         number: 7,
         head: w.item("a").head.clone().unwrap(),
@@ -75,15 +75,15 @@ fn seen(w: &World, checks: &[&str]) -> PullSeen {
     }
 }
 
-fn look(w: &mut World, seen: PullSeen) {
+pub(crate) fn look(w: &mut World, seen: PullSeen) {
     forge(w, "look_at_pull", ForgeAnswer::PullLooked(Box::new(seen)));
 }
 
-fn states(w: &World) -> Vec<(&'static str, &'static str, Seen)> {
+pub(crate) fn states(w: &World) -> Vec<(&'static str, &'static str, Seen)> {
     w.state.watches_of(w.id("a")).map(|watch| (watch.kind.name(), watch.status.name(), watch.seen)).collect()
 }
 
-fn state_of(w: &World, kind: &WatchKind) -> (&'static str, Seen) {
+pub(crate) fn state_of(w: &World, kind: &WatchKind) -> (&'static str, Seen) {
     let watch = w.state.watches_of(w.id("a")).find(|watch| watch.kind == *kind).unwrap();
     (watch.status.name(), watch.seen)
 }
@@ -98,7 +98,7 @@ fn red_again(w: &mut World) {
 }
 
 /// The fix run ends with a commit, or with none.
-fn fixed(w: &mut World, commits: bool) {
+pub(crate) fn fixed(w: &mut World, commits: bool) {
     let head = w.item("a").head.clone().unwrap();
     w.start("a");
     w.end("a", finished("fixed"));

@@ -130,7 +130,7 @@ pub fn quotas(numbers: impl IntoIterator<Item = u32>) -> Vec<Account> {
 /// The n-th pull request, of the item and the mission of the same number.
 pub fn pull(n: u32) -> Pull {
     serde_json::from_value(serde_json::json!({
-        "item": item_id(n), "mission": mission_id(n), "number": n, "pushed": "c0ffee", "looks": { "due": NOW, "failures": n },
+        "item": item_id(n), "mission": mission_id(n), "number": n, "pushed": "c0ffee", "wishes": ["merge", { "again": "ada" }], "looks": { "due": NOW, "failures": n },
         "created_at": NOW, "updated_at": NOW,
     }))
     .unwrap()
@@ -148,6 +148,7 @@ pub fn watch(n: u32) -> Watch {
         seen: Seen::Pending,
         text: Some("Grüße an 世界 🐑".into()),
         head: None,
+        found: vec!["build".into()],
         looks: Looks::default(),
         created_at: NOW,
         changed_at: NOW,

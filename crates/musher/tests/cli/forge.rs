@@ -451,8 +451,46 @@ fn a_mission_whose_pull_request_only_a_person_can_merge_is_at_rest() {
     let watched = Said::from(watch.wait_with_output().unwrap());
     assert_eq!(watched.code, 6, "{watched:?}");
     assert!(watched.out.contains("merge of #2"), "{watched:?}");
-    let inbox = bench.musher(&["inbox", "--json"]).ok().json();
-    assert_eq!(inbox["inbox"].as_array().unwrap().len(), 1, "{inbox}");
+    let inbox = bench.musher(&["inbox"]).ok().out;
+    assert!(inbox.contains("pull request #2 of ") && inbox.contains("somebody must merge it"), "{inbox}");
+    bench.fake.world(|world| world.land(REPO, 2, "squash", "schema")).unwrap();
+    events.until("mission_completed");
+    bench.honest();
+    daemon.kill();
+}
+
+#[test]
+fn changes_that_are_wanted_of_a_ready_pull_request_are_made_and_its_reviewer_is_asked_to_look_again() {
+    let bench = one_slow_issue();
+    bench.fake.world(|world| {
+        let green = |_: &Push| vec![("build".to_owned(), "success".to_owned())];
+        world.repository(REPO).ci = Some(Box::new(green));
+    });
+    let daemon = bench.up();
+    let mission = bench.musher(&[&START[..], &["--json"]].concat()).ok().json()["mission"]["id"].clone();
+    let mut events = bench.repo.follow(0);
+    let rests = |bench: &Bench| {
+        let watch = bench.repo.spawn(&["mission", "status", mission.as_str().unwrap(), "--watch"]);
+        let watched = Said::from(watch.wait_with_output().unwrap());
+        assert_eq!(watched.code, 6, "{watched:?}");
+        bench.musher(&["inbox"]).ok().out
+    };
+    events.until("mission_blocked");
+    events.until("pull_ready");
+    assert!(rests(&bench).contains("somebody must merge it"));
+
+    let octo = || person("octo", "OWNER");
+    bench.fake.world(|world| world.add_review(REPO, 2, octo(), "CHANGES_REQUESTED", "Make it blue."));
+    events.until("item_refused");
+    events.until("branch_pushed");
+    let inbox = rests(&bench);
+    assert!(inbox.contains("octo has to review again, or somebody dismisses that review"), "{inbox}");
+    let told = std::fs::read_to_string(bench.repo.file("outside/schema.1")).unwrap();
+    assert!(told.contains("Make it blue."), "{told}");
+
+    bench.fake.world(|world| world.add_review(REPO, 2, octo(), "APPROVED", ""));
+    while events.until("watch_done")["body"]["watch"] != "review_comments" {}
+    assert!(rests(&bench).contains("somebody must merge it"));
     bench.fake.world(|world| world.land(REPO, 2, "squash", "schema")).unwrap();
     events.until("mission_completed");
     bench.honest();

@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use musher_core::agent::{AgentSpec, Sandbox};
 use musher_core::config::drivers::{self, Speech};
+use musher_core::config::expand;
 
 use crate::command::{home, resolve_program, sandbox};
+use crate::host::StartFailure;
 
 /// How long a program has to say its version.
 const VERSION_WAIT: Duration = Duration::from_secs(15);
@@ -97,17 +99,33 @@ const ACCOUNTS: [Account; 5] = [
     },
 ];
 
-/// Where the program of an agent is.
+/// What is said of a program that is not found.
+const NOT_THERE: &str = "is not there, or may not be executed";
+
+/// Whether what is wrong with an agent is that its program is missing: as it is said here, or by a run that could not
+/// be started.
+pub fn is_of_the_program(error: &str) -> bool {
+    let of_a_run = [StartFailure::Missing, StartFailure::NotExecutable];
+    error.contains(NOT_THERE) || of_a_run.iter().any(|failure| error.ends_with(failure.fix()))
+}
+
+/// Where the program of an agent is; nothing when only a run can tell, for it lies in its worktree.
 ///
 /// # Errors
 /// It is not there, or may not be executed; in words, with the fix.
-pub fn program(spec: &AgentSpec, root: &Path, environment: &BTreeMap<String, String>) -> Result<PathBuf, Finding> {
+pub fn program(
+    spec: &AgentSpec,
+    root: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<PathBuf>, Finding> {
     let first = match (spec.command.first(), drivers::named(&spec.driver)) {
         (Some(program), _) => program.to_string(),
         (None, Some(known)) => known.command.first().copied().unwrap_or_default().to_owned(),
         (None, None) => String::new(),
     };
-    let named = resolve_program(root, &first.replace("{root}", &root.to_string_lossy()));
+    let known = |name: &str| (name == "root").then(|| root.to_string_lossy().into_owned());
+    let Ok(first) = expand(&first, known) else { return Ok(None) };
+    let named = resolve_program(root, &first);
     let path = environment.get("PATH").map(String::as_str).unwrap_or_default();
     let places: Vec<PathBuf> = if named.contains('/') {
         vec![PathBuf::from(&named)]
@@ -115,10 +133,10 @@ pub fn program(spec: &AgentSpec, root: &Path, environment: &BTreeMap<String, Str
         std::env::split_paths(path).map(|folder| folder.join(&named)).collect()
     };
     let runs = |place: &&PathBuf| place.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
-    places.iter().find(runs).cloned().ok_or_else(|| {
+    places.iter().find(runs).cloned().map(Some).ok_or_else(|| {
         let install = account_of(spec).map(|account| format!("install it (`{}`), or ", account.install));
         let fix = format!("{}name the program in the agent's `command`", install.unwrap_or_default());
-        found("program", Verdict::Fail, format!("`{named}` is not there, or may not be executed"), fix)
+        found("program", Verdict::Fail, format!("`{named}` {NOT_THERE}"), fix)
     })
 }
 
@@ -127,7 +145,8 @@ pub async fn probe(spec: &AgentSpec, root: &Path, environment: &BTreeMap<String,
     let mut findings = Vec::new();
     match program(spec, root, environment) {
         Err(missing) => findings.push(missing),
-        Ok(path) => {
+        Ok(None) => findings.push(pass("program", "only a run can tell where it is")),
+        Ok(Some(path)) => {
             findings.push(pass("program", path.display().to_string()));
             if speaks(spec) {
                 findings.push(version(&path, environment).await);

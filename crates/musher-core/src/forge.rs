@@ -14,7 +14,7 @@ mod check;
 mod reference;
 
 pub use check::{Check, Checks, Conclusion};
-pub use reference::Reference;
+pub use reference::{Home, NotAReference, Reference};
 
 /// What a forge is to do for an item. Small: title, body, branch and base are taken from the state just before it is done.
 ///

@@ -74,6 +74,9 @@ pub fn requests(state: &State) -> Vec<Request> {
         .collect();
     for entry in state.missions() {
         let id = entry.row.id.short();
+        if asked_by_items(state, entry).is_some() {
+            continue;
+        }
         if let Some(request) = help(state, entry) {
             requests.push(request);
             continue;
@@ -227,6 +230,29 @@ fn help(state: &State, entry: &MissionEntry) -> Option<Request> {
         replies: mission::help_replies(state, &entry.row),
         since: help.since,
     })
+}
+
+/// What a blocked mission waits for, when its items ask for all of it: an entry for the mission would ask a second time.
+/// Nothing when something else holds it up too.
+pub(crate) fn asked_by_items(state: &State, entry: &MissionEntry) -> Option<Vec<Request>> {
+    if entry.row.state != MissionState::Blocked {
+        return None;
+    }
+    let mut asked = Vec::new();
+    for item in entry.items.iter().filter_map(|id| state.item(*id)).filter(|item| !item.satisfied) {
+        let before = asked.len();
+        asked.extend(of_item(state, item).filter(|request| request.ask == Ask::Approval));
+        for run in state.runs_of(item.id).iter().filter_map(|id| state.run(*id)) {
+            asked.extend(permissions(state, run).chain(questions(state, run)));
+        }
+        // One that is done or pending waits for others, unless for something outside.
+        let follows = matches!(item.phase(), Phase::Pending | Phase::Done) && !item.rests_frozen();
+        let watched = state.watches_of(item.id).any(|watch| watch.status.is_open());
+        if asked.len() == before && (!follows || watched) {
+            return None;
+        }
+    }
+    (!asked.is_empty()).then_some(asked)
 }
 
 /// How many of a mission's items are named with what would free them.

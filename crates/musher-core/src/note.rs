@@ -7,7 +7,7 @@ use crate::effect::{Stop, When};
 use crate::event::Happened;
 use crate::id::{MissionId, NoteId};
 use crate::item::{Item, Phase, Priority};
-use crate::mission;
+use crate::mission::{self, MissionState};
 use crate::nearest::nearest;
 use crate::review;
 use crate::run::RunState;
@@ -41,14 +41,14 @@ pub enum Word<'a> {
     },
     /// `approve ITEM [text]`
     Approve {
-        /// Which item.
+        /// Which item; empty when none is named.
         item: &'a str,
         /// The rest.
         text: &'a str,
     },
     /// `reject ITEM [text]`
     Reject {
-        /// Which item.
+        /// Which item; empty when none is named.
         item: &'a str,
         /// The rest.
         text: &'a str,
@@ -78,17 +78,18 @@ pub fn parse(note: &str) -> Word<'_> {
             Word::Pause { now: second.eq_ignore_ascii_case("now"), text: rest }
         }
         "redirect" => redirect(rest).unwrap_or(Word::Text),
-        "approve" if !rest.is_empty() => {
-            let (item, text) = split(rest);
+        "approve" => {
+            let (item, text) = split_name(rest);
             Word::Approve { item, text }
         }
-        "reject" if !rest.is_empty() => {
-            let (item, text) = split(rest);
+        "reject" => {
+            let (item, text) = split_name(rest);
             Word::Reject { item, text }
         }
         "stop" | "cancel" => Word::Stop,
         "priority" => {
-            let (item, priority) = split(rest);
+            let (item, rest) = split_name(rest);
+            let (priority, _) = split_name(rest);
             if priority.is_empty() { Word::Text } else { Word::Priority { item, priority } }
         }
         _ => Word::Text,
@@ -96,9 +97,9 @@ pub fn parse(note: &str) -> Word<'_> {
 }
 
 fn redirect(rest: &str) -> Option<Word<'_>> {
-    let (item, rest) = split(rest);
+    let (item, rest) = split_name(rest);
     let (to, rest) = split(rest);
-    let (agent, _) = split(rest);
+    let (agent, _) = split_name(rest);
     (to.eq_ignore_ascii_case("to") && !agent.is_empty()).then_some(Word::Redirect { item, agent })
 }
 
@@ -107,6 +108,12 @@ fn split(text: &str) -> (&str, &str) {
         Some((first, rest)) => (first, rest.trim_start()),
         None => (text, ""),
     }
+}
+
+/// A name without what ends it in a sentence, and the rest.
+fn split_name(text: &str) -> (&str, &str) {
+    let (name, rest) = split(text);
+    (name.trim_end_matches([':', ',', '.', ';', '!', '?']), rest)
 }
 
 /// Applies a note: once, in order, with the sender's name. A word that does not fit the state is recorded as ignored.
@@ -126,7 +133,9 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
         Ok((mut change, effect)) => {
             let applied = Happened::NoteApplied { text: note.into(), effect: effect.clone().into() };
             change.events.push(cx.about_mission(id, applied));
-            took_effect(entry, &mut change, cx);
+            if !went_on_as_before(entry, &word, &change) {
+                took_effect(entry, &mut change, cx);
+            }
             change.answer = Answer::Note(effect);
             Ok(change)
         }
@@ -136,6 +145,23 @@ pub fn apply(state: &State, id: MissionId, note: &str, cx: &mut Context) -> Resu
         }
         Err(other) => Err(other),
     }
+}
+
+/// Whether a blocked mission was told to go on and nothing came free by it: it is blocked again at once, for the same reason.
+fn went_on_as_before(entry: &MissionEntry, word: &Word, change: &Change) -> bool {
+    let freed = match word {
+        Word::Resume => !change.items.is_empty() || !change.watches.is_empty(),
+        // It only looks again.
+        Word::Continue => false,
+        Word::Pause { .. }
+        | Word::Redirect { .. }
+        | Word::Approve { .. }
+        | Word::Reject { .. }
+        | Word::Stop
+        | Word::Priority { .. }
+        | Word::Text => true,
+    };
+    entry.row.state == MissionState::Blocked && !freed
 }
 
 /// A note that took effect is progress of its mission.
@@ -191,11 +217,11 @@ fn act(
         }
         Word::Redirect { item, agent } => redirected(state, entry, item, agent, cx),
         Word::Approve { item, text } => {
-            let item = named(state, entry, item)?;
+            let item = reviewed(state, entry, item, "approve")?;
             Ok((review::approve(state, item.id, text, cx)?, format!("approved {}", item.key)))
         }
         Word::Reject { item, text } => {
-            let item = named(state, entry, item)?;
+            let item = reviewed(state, entry, item, "reject")?;
             Ok((review::reject(state, item.id, text, cx)?, format!("rejected {}", item.key)))
         }
         Word::Stop => Ok((mission::stop(state, id, Stop::Interrupt, cx)?, "stopped; its branches are kept".to_owned())),
@@ -254,6 +280,44 @@ pub fn named<'a>(state: &'a State, entry: &MissionEntry, name: &str) -> Result<&
     }
 }
 
+/// The item that a reviewer's word names; without a name the answer says what is missing.
+fn reviewed<'a>(state: &'a State, entry: &MissionEntry, name: &str, verb: &'static str) -> Result<&'a Item, Refused> {
+    if !name.is_empty() {
+        return named(state, entry, name);
+    }
+    let mut waiting = entry.items.iter().filter_map(|id| state.item(*id)).filter(|item| review::is_awaited(item));
+    let fix = match waiting.next() {
+        Some(item) => format!("write `{verb} {}`, or another item's name", item.key),
+        None => format!("write `{verb} ITEM`; no item of the mission waits for it now"),
+    };
+    Err(Refused::Invalid { what: format!("`{verb}` names no item"), fix })
+}
+
+/// An item whose agent or rank can still matter, in a mission that has not ended.
+fn changeable<'a>(state: &'a State, entry: &MissionEntry, name: &str, verb: &'static str) -> Result<&'a Item, Refused> {
+    let refused = |noun, name: String, state| Refused::State { verb, noun, name, state, fix: "" };
+    if entry.row.state.is_terminal() {
+        return Err(refused("mission", entry.row.id.short(), entry.row.state.name()));
+    }
+    let item = named(state, entry, name)?;
+    match item.phase() {
+        Phase::Done | Phase::Cancelled | Phase::Merging => {
+            Err(refused("item", item.key.to_string(), item.phase().name()))
+        }
+        // One in the dead letter may be retried, by another agent or sooner.
+        Phase::Failed
+        | Phase::Pending
+        | Phase::Ready
+        | Phase::Assigned
+        | Phase::Running
+        | Phase::Verifying
+        | Phase::Waiting
+        | Phase::MergeFailed
+        | Phase::Blocked
+        | Phase::Held => Ok(item),
+    }
+}
+
 /// Run again now: what is blocked is freed too, for nothing else of a blocked mission would change by itself.
 fn resumed(state: &State, entry: &MissionEntry, cx: &mut Context) -> Result<(Change, String), Refused> {
     let mut change = mission::resume(state, entry.row.id, cx)?;
@@ -282,14 +346,16 @@ fn redirected(
     agent: &str,
     cx: &mut Context,
 ) -> Result<(Change, String), Refused> {
-    let item = named(state, entry, item)?;
-    if state.agent_named(agent).is_none() {
+    let item = changeable(state, entry, item, "redirect")?;
+    let Some(to) = state.agent_named(agent) else {
         let names = state.agents().filter(|a| !a.removed).map(|a| &*a.spec.name);
         return Err(Refused::Invalid {
             what: format!("there is no agent `{agent}`"),
             fix: nearest(agent, names).map(|n| format!("did you mean `{n}`?")).unwrap_or_default(),
         });
-    }
+    };
+    // One that is being taken away from it is pinned to another.
+    let has_it = item.is_live() && item.agent == Some(to.id) && item.pin.as_deref().is_none_or(|pin| pin == agent);
     let mut row: Item = item.clone();
     row.pin = Some(agent.into());
     // Who names an agent does not want to wait for the account of another.
@@ -300,6 +366,11 @@ fn redirected(
     }
     row.updated_at = cx.now;
     let mut change = Change::default();
+    if has_it {
+        let said = format!("{agent} has {} already, and keeps it", row.key);
+        change.items.push(row);
+        return Ok((change, said));
+    }
     if let Some(taken_back) = dispatch::take_back(state, &mut row, cx)? {
         change.extend(taken_back);
     } else if row.is_live() {
@@ -319,8 +390,8 @@ fn reprioritised(
     word: &str,
     cx: &mut Context,
 ) -> Result<(Change, String), Refused> {
-    let item = named(state, entry, item)?;
-    let word = word.trim().to_ascii_lowercase();
+    let item = changeable(state, entry, item, "priority")?;
+    let word = word.to_ascii_lowercase();
     let Some(priority) = Priority::ALL.into_iter().find(|p| p.name() == word) else {
         return Err(Refused::Invalid {
             what: format!("`{word}` is no priority"),
@@ -349,14 +420,21 @@ mod tests {
             ("pause for lunch", Word::Pause { now: false, text: "for lunch" }),
             ("hold now", Word::Pause { now: true, text: "now" }),
             ("redirect api to claude-1 because it knows", Word::Redirect { item: "api", agent: "claude-1" }),
+            ("redirect docs TO a2, because x", Word::Redirect { item: "docs", agent: "a2" }),
+            ("redirect docs, to a2.", Word::Redirect { item: "docs", agent: "a2" }),
             ("redirect api", Word::Text),
             ("approve api looks right", Word::Approve { item: "api", text: "looks right" }),
-            ("approve", Word::Text),
+            ("approve api: ok", Word::Approve { item: "api", text: "ok" }),
+            ("approve", Word::Approve { item: "", text: "" }),
+            ("Reject.", Word::Reject { item: "", text: "" }),
             ("reject api no tests", Word::Reject { item: "api", text: "no tests" }),
             ("stop", Word::Stop),
             ("cancel.", Word::Stop),
             ("priority api high", Word::Priority { item: "api", priority: "high" }),
+            ("priority api high please", Word::Priority { item: "api", priority: "high" }),
+            ("priority api: HIGH, please", Word::Priority { item: "api", priority: "HIGH" }),
             ("priority api", Word::Text),
+            ("stop?", Word::Text),
             ("stopping is not a word of the table", Word::Text),
             ("please resume", Word::Text),
         ] {

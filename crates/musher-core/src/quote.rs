@@ -26,7 +26,8 @@ pub fn visible(text: &str) -> String {
     text.chars().filter(|c| !is_deceiving(*c)).collect()
 }
 
-fn is_deceiving(character: char) -> bool {
+/// Whether a character is not shown but changes what is read; see [`visible`].
+pub(crate) fn is_deceiving(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
         '\u{061c}' | '\u{00ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' => true,

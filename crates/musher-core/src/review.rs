@@ -156,16 +156,21 @@ pub fn turn_down(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Res
 
 fn waiting<'a>(state: &'a State, id: ItemId, verb: &'static str) -> Result<&'a Item, Refused> {
     let item = state.item(id).ok_or_else(|| Refused::NotFound { noun: "item", name: id.short() })?;
-    match item.state {
-        ItemState::Waiting(Waiting::Review | Waiting::Approval) => Ok(item),
-        _ => Err(Refused::State {
-            verb,
-            noun: "item",
-            name: item.key.to_string(),
-            state: item.phase().name(),
-            fix: "only items that wait for a review or an approval can be approved or rejected",
-        }),
+    if is_awaited(item) {
+        return Ok(item);
     }
+    Err(Refused::State {
+        verb,
+        noun: "item",
+        name: item.key.to_string(),
+        state: item.phase().name(),
+        fix: "only items that wait for a review or an approval can be approved or rejected",
+    })
+}
+
+/// Whether a yes or a no to an item is awaited, of whomever.
+pub(crate) fn is_awaited(item: &Item) -> bool {
+    matches!(item.state, ItemState::Waiting(Waiting::Review | Waiting::Approval))
 }
 
 fn stop_review(state: &State, item: &Item, cx: &mut Context) -> Change {

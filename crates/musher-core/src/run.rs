@@ -352,4 +352,9 @@ impl Run {
             RunState::Finished => false,
         }
     }
+
+    /// Whether its agent has asked something that nobody has answered yet: it is silent because of that.
+    pub fn awaits_a_person(&self) -> bool {
+        self.requests.iter().any(Request::is_open) || self.help.iter().any(HelpRequest::is_open)
+    }
 }

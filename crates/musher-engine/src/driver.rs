@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use musher_core::agent::AgentSpec;
 use musher_core::command::Report;
 use musher_core::effect::Stop;
 
@@ -40,6 +41,9 @@ pub trait Runs: Send + Sync + 'static {
     fn tell(&self, job: TellJob) -> Work<bool>;
     /// Runs a shell script to its end.
     fn script(&self, job: Script) -> Work<ScriptEnd>;
+    /// Looks whether an agent's program is there and may be run, given what is known to be wrong with the agent. Starts
+    /// nothing and asks nobody, so it is cheap.
+    fn look(&self, root: PathBuf, agent: AgentSpec, error: Option<Box<str>>) -> Work<Program>;
     /// Ends every process in the run folders that nobody wants, and looks which of the wanted ones are lost.
     fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept>;
 }
@@ -54,6 +58,20 @@ pub trait Forge: Send + Sync + 'static {
 pub trait Web: Send + Sync + 'static {
     /// Whether an address answers with a status of 200 to 299: `Probed`.
     fn fetch(&self, url: String) -> Work<Report>;
+}
+
+/// What a look for an agent's program found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// It is there. `mended` when it was what was wrong with the agent.
+    There {
+        /// Whether what is known to be wrong with the agent is that its program is not there.
+        mended: bool,
+    },
+    /// It is not there, or may not be run: in words, with the fix.
+    Missing(Box<str>),
+    /// Only a run can tell, for its place depends on it.
+    Unknown,
 }
 
 /// What a sweep of the run folders found.

@@ -12,6 +12,7 @@ pub mod job;
 pub mod machine;
 pub mod pass;
 pub mod paths;
+pub mod programs;
 pub mod runner;
 pub mod watchdog;
 

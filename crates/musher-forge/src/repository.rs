@@ -111,6 +111,11 @@ impl ApiBase {
         }
     }
 
+    /// The host of the forge's pages, on which its addresses are seen and its repositories are cloned from.
+    pub fn site(&self) -> &str {
+        self.host().strip_prefix("api.").unwrap_or_else(|| self.host())
+    }
+
     /// The path below the host of a path of the API.
     pub(crate) fn path(&self, path: &str) -> String {
         format!("{}{path}", self.prefix)

@@ -16,13 +16,13 @@ use nix::unistd::Pid;
 use crate::names::ObjectId;
 
 /// How long any one git may take: a first checkout of a big repository through a filter is the slowest honest case.
-const DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 /// How long both answers may be silent before git is looked at: it may have ended and left an heir to its pipes.
-const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// How many bytes of an answer are read before the call is ended: nothing that is asked for here is this long.
-const MAX_ANSWER: usize = 256 << 20;
+pub(crate) const MAX_ANSWER: usize = 256 << 20;
 /// How many bytes of git's complaint are kept.
-const MAX_SAID: usize = 4_000;
+pub(crate) const MAX_SAID: usize = 4_000;
 
 /// A call of git that did not give what it was made for.
 #[derive(Debug, thiserror::Error)]
@@ -259,25 +259,14 @@ impl Call {
 
     /// Runs it; any exit status is an answer.
     pub(crate) fn run(mut self) -> Result<Answer, GitError> {
-        let name = self.args.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = self.name();
         let input = std::mem::take(&mut self.input);
-        let mut command = self.command();
-        command.stdin(match self.stdin.take() {
+        let stdin = match self.stdin.take() {
             Some(file) => Stdio::from(file),
             None if input.is_empty() => Stdio::null(),
             None => Stdio::piped(),
-        });
-        // SSH and credential helpers reach for /dev/tty; everything else only has to be out of Ctrl-C's way.
-        match self.terminal {
-            Terminal::Gone => crate::sys::without_terminal(&mut command),
-            Terminal::Kept => {
-                command.process_group(0);
-            }
-        }
-        if self.git.life == Life::Ours {
-            crate::sys::die_with_us(&mut command);
-        }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(GitError::Missing)?;
+        };
+        let mut child = self.start(stdin)?;
         let read = exchange(&mut child, &input, Instant::now() + DEADLINE);
         if !matches!(read, Ok(Exchange::Done { .. })) {
             kill_group(&child);
@@ -291,6 +280,27 @@ impl Call {
             }
             Err(e) => Err(GitError::Unreadable { command: name, what: e.to_string() }),
         }
+    }
+
+    /// The subcommand.
+    pub(crate) fn name(&self) -> String {
+        self.args.first().map(|a| a.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// Starts it; both its answers are pipes.
+    pub(crate) fn start(&self, stdin: Stdio) -> Result<Child, GitError> {
+        let mut command = self.command();
+        // SSH and credential helpers reach for /dev/tty; everything else only has to be out of Ctrl-C's way.
+        match self.terminal {
+            Terminal::Gone => crate::sys::without_terminal(&mut command),
+            Terminal::Kept => {
+                command.process_group(0);
+            }
+        }
+        if self.git.life == Life::Ours {
+            crate::sys::die_with_us(&mut command);
+        }
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(GitError::Missing)
     }
 
     fn command(&self) -> Command {
@@ -382,13 +392,13 @@ fn exchange(child: &mut Child, input: &[u8], deadline: Instant) -> io::Result<Ex
     Ok(Exchange::Done { out, err })
 }
 
-struct Ready {
+pub(crate) struct Ready {
     stdin: bool,
-    stdout: bool,
+    pub(crate) stdout: bool,
     stderr: bool,
 }
 
-fn ready(
+pub(crate) fn ready(
     stdin: Option<&impl AsFd>,
     stdout: Option<&impl AsFd>,
     stderr: Option<&impl AsFd>,
@@ -423,7 +433,7 @@ fn send(pipe: &mut Option<impl Write>, input: &[u8], sent: &mut usize) -> io::Re
     Ok(())
 }
 
-fn receive(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) fn receive(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
     let Some(open) = pipe else { return Ok(()) };
     let mut buffer = [0_u8; 65_536];
     match open.read(&mut buffer) {
@@ -436,7 +446,7 @@ fn receive(pipe: &mut Option<impl Read>, into: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Kills the call's own process group: git, and a filter or transport below it.
-fn kill_group(child: &Child) {
+pub(crate) fn kill_group(child: &Child) {
     if let Ok(pid) = i32::try_from(child.id()) {
         // It may have ended by itself in this very moment; then there is nothing to kill.
         let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);

@@ -12,6 +12,7 @@
 mod attach;
 mod copy;
 mod create;
+mod dialogue;
 pub mod driver;
 mod fetch;
 mod git;

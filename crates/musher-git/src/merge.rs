@@ -1,7 +1,10 @@
 //! Builds the commit that a merge would land, in the object store alone: no checkout is needed to find a conflict.
 
+mod commits;
+
 use std::path::PathBuf;
 
+use self::commits::Commits;
 use crate::git::{Git, GitError};
 use crate::names::{BranchName, Identity, Message, ObjectId, path_from, ref_part, with_trailers};
 use crate::repository::Repository;
@@ -213,8 +216,10 @@ impl Repository {
         let mut batch = PreparedBatch { base: (base.clone(), base_tree.clone()), links: Vec::new(), cut: None };
         let mut kept = String::new();
         let (mut tip, mut tree) = (base, base_tree);
+        let stamp = Stamp { identity: &request.identity, time: format!("@{} +0000", request.time_s) };
+        let mut commits = Commits::new(self.git(), self.common_dir(), &stamp, request.members.len());
         for member in &request.members {
-            match self.prepare_on((&tip, &tree), member, request) {
+            match self.prepare_on((&tip, &tree), member, (request.style, &stamp), &mut commits) {
                 Ok(Ok(link)) => {
                     kept.push_str(&format!("update {} {}\n", kept_as(&member.name)?, link.0));
                     (tip, tree) = link.clone();
@@ -259,7 +264,8 @@ impl Repository {
         &self,
         (base, base_tree): (&ObjectId, &ObjectId),
         member: &BatchMember,
-        request: &BatchRequest,
+        (style, stamp): (MergeStyle, &Stamp<'_>),
+        commits: &mut Commits<'_>,
     ) -> Result<Result<(ObjectId, ObjectId), Cut>, GitError> {
         // A bad name is refused before anything is made.
         kept_as(&member.name)?;
@@ -268,15 +274,11 @@ impl Repository {
             Merged::Clean(tree) if tree == *base_tree => return Ok(Err(Cut::Empty)),
             Merged::Clean(tree) => tree,
         };
-        let stamp = Stamp { identity: &request.identity, time: format!("@{} +0000", request.time_s) };
-        let one = |parents: &[&ObjectId]| {
-            let call = stamp.both(self.git()).call(["commit-tree", tree.as_str()]);
-            commit_call(call, parents, member.message.text()).ok()?.id()
-        };
-        let (commit, tree) = match request.style {
+        let mut one = |parents: &[&ObjectId]| commits.make(&tree, parents, member.message.text());
+        let (commit, tree) = match style {
             MergeStyle::Squash => (one(&[base])?, tree.clone()),
             MergeStyle::Merge => (one(&[base, &member.head])?, tree.clone()),
-            MergeStyle::Rebase => match self.replay(base, &member.head, &stamp, &member.message.trailers)? {
+            MergeStyle::Rebase => match self.replay(base, &member.head, stamp, &member.message.trailers)? {
                 Replay::Done { tree, .. } if tree == *base_tree => return Ok(Err(Cut::Empty)),
                 Replay::Done { head, tree } => (head, tree),
                 Replay::Conflict(files) => return Ok(Err(Cut::Conflict(files))),

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::api::{self, Problem};
 use crate::caller::Caller;
+use crate::http::Http;
 use crate::problem;
 use crate::readers::Readers;
 use crate::sink::Sinks;
@@ -49,6 +50,7 @@ struct Inner {
     sinks: Sinks,
     tail: Tail,
     webhooks: Webhooks,
+    http: Http,
     about: About,
     started: Instant,
     /// Someone asked for the end of the daemon.
@@ -65,6 +67,7 @@ impl App {
             sinks: Sinks::new(engine.clone(), readers.clone()),
             tail: Tail::new(engine.clone(), readers.clone()),
             webhooks: Webhooks::default(),
+            http: Http::default(),
             readers,
             engine,
             about,
@@ -98,9 +101,22 @@ impl App {
         &self.inner.webhooks
     }
 
+    /// How the address for TCP stands.
+    pub(crate) fn http(&self) -> &Http {
+        &self.inner.http
+    }
+
     pub(crate) fn daemon(&self) -> api::Daemon {
         let About { version, node, store } = self.inner.about.clone();
-        api::Daemon { version, pid: std::process::id(), uptime_s: self.inner.started.elapsed().as_secs(), node, store }
+        api::Daemon {
+            version,
+            pid: std::process::id(),
+            uptime_s: self.inner.started.elapsed().as_secs(),
+            node,
+            store,
+            http: self.http().get(),
+            webhooks: self.webhooks().open_for(),
+        }
     }
 
     /// Looks at the state between two batches; keep it short.

@@ -13,6 +13,7 @@ mod app;
 mod caller;
 pub mod client;
 mod extract;
+mod http;
 mod problem;
 mod readers;
 mod resolve;

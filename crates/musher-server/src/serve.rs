@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::app::{About, App};
-use crate::caller::{TcpDoor, TcpPeer};
+use crate::http::Door;
 use crate::sink::Sinks;
 use crate::webhook::Webhooks;
-use crate::{caller, routes, sys, token, tools};
+use crate::{api, caller, routes, sys, tools};
 
 /// How long the end waits for callers to take their answers.
 const GRACE: Duration = Duration::from_secs(3);
@@ -78,6 +78,15 @@ impl ServeError {
             Self::Token { .. } => "remove the file, and a new token is made; it must be readable by its owner only",
         }
     }
+
+    /// Why, where what could not be done is said already.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Address { source, .. } => source.to_string(),
+            Self::Socket { source, .. } | Self::Token { source, .. } => format!("{self}: {source}"),
+            Self::InUse { .. } | Self::NoSocket { .. } => self.to_string(),
+        }
+    }
 }
 
 /// The API of one engine, on as many listeners as are asked for.
@@ -126,7 +135,7 @@ impl Server {
         let router = routes::router(self.app.clone()).merge(routes::webhooks(self.app.clone()));
         let router = router.layer(middleware::from_fn(caller::of_socket));
         let service = router.into_make_service_with_connect_info::<caller::Peer>();
-        let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(self.closed());
+        let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(closed(&self.app));
         self.listening.spawn(async move { ended(serving.await) });
         info!(socket = %path.display(), "listening");
         self.sockets.push(socket);
@@ -138,28 +147,32 @@ impl Server {
     /// Whoever shows it is an operator, but for the agents of this machine: they may read and nothing else, as at the
     /// socket. (Where the system does not tell whose a connection is, an agent that can read the token is an operator.)
     pub async fn serve_tcp(&mut self, address: SocketAddr, token_file: &Path) -> Result<SocketAddr, ServeError> {
-        let file = token_file.to_owned();
-        let token = token::load_or_make(token_file).map_err(|source| ServeError::Token { file, source })?;
-        let refused = |source| ServeError::Address { address, source };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let bound = listener.local_addr().map_err(refused)?;
-        if !bound.ip().is_loopback() {
-            warn!(address = %bound, "listening beyond this machine, without encryption; the token is all that protects it");
-        }
-        let door = TcpDoor { token, runs: self.app.engine().paths().runs() };
-        let mut router =
-            routes::router(self.app.clone()).layer(middleware::from_fn_with_state(door.clone(), caller::of_tcp));
-        // A webhook comes through a tunnel, by whatever name that has, and without the token: its signature opens the door.
-        router = router.merge(routes::webhooks(self.app.clone()));
-        if let Some(passes) = &self.passes {
-            let of_pass = middleware::from_fn_with_state((passes.clone(), door), tools::of_tcp);
-            router = router.merge(tools::router(self.app.clone()).layer(of_pass));
-        }
-        let service = router.into_make_service_with_connect_info::<TcpPeer>();
-        let serving = axum::serve(Tcp(listener), service).with_graceful_shutdown(self.closed());
-        self.listening.spawn(async move { ended(serving.await) });
-        info!(address = %bound, "listening");
+        let opened = self.door(address, token_file).open().await?;
+        let bound = opened.address;
+        self.listening.spawn(opened.serve());
         Ok(bound)
+    }
+
+    /// The same, but whatever is in the way may go: the address is tried again, after 1 s and at most every 30 s, until it can
+    /// be listened on or the server ends. [`Server::http`] says how it stands.
+    pub async fn keep_serving_tcp(&mut self, address: SocketAddr, token_file: &Path) {
+        let door = self.door(address, token_file);
+        match door.open().await {
+            Ok(opened) => self.listening.spawn(opened.serve()),
+            Err(error) => {
+                warn!(error = error.reason(), %address, "not listening on TCP; it is tried again");
+                self.listening.spawn(door.keep_open())
+            }
+        };
+    }
+
+    fn door(&self, address: SocketAddr, token_file: &Path) -> Door {
+        Door { app: self.app.clone(), passes: self.passes.clone(), address, token_file: token_file.to_owned() }
+    }
+
+    /// Where it listens over TCP, or why it does not; nothing when it is not to.
+    pub fn http(&self) -> Option<api::Http> {
+        self.app.http().get()
     }
 
     /// Listens on a socket for the agents of running runs; what they may do there are musher's tools. Their path over TCP
@@ -173,19 +186,11 @@ impl Server {
         let of_pass = middleware::from_fn_with_state(passes.clone(), tools::of_socket);
         let service =
             tools::router(self.app.clone()).layer(of_pass).into_make_service_with_connect_info::<caller::Peer>();
-        let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(self.closed());
+        let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(closed(&self.app));
         self.listening.spawn(async move { ended(serving.await) });
         self.sockets.push(socket);
         self.passes = Some(passes);
         Ok(())
-    }
-
-    /// Ends when the server is to end.
-    fn closed(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut closing = self.app.closing();
-        async move {
-            let _ = closing.wait_for(|closing| *closing).await;
-        }
     }
 
     /// Waits until a caller has asked for the end of the daemon.
@@ -208,7 +213,15 @@ impl Server {
     }
 }
 
-fn ended(served: io::Result<()>) {
+/// Ends when the server is to end.
+pub(crate) fn closed(app: &App) -> impl Future<Output = ()> + Send + 'static {
+    let mut closing = app.closing();
+    async move {
+        let _ = closing.wait_for(|closing| *closing).await;
+    }
+}
+
+pub(crate) fn ended(served: io::Result<()>) {
     if let Err(error) = served {
         warn!(%error, "a listener failed");
     }
@@ -242,7 +255,7 @@ impl Listener for Guarded {
 }
 
 /// A listener whose answers go out at once, however small: someone waits for each.
-pub(crate) struct Tcp(TcpListener);
+pub(crate) struct Tcp(pub(crate) TcpListener);
 
 impl Listener for Tcp {
     type Io = TcpStream;

@@ -14,7 +14,7 @@ use musher_forge::webhook::{LONGEST, Received, Rejected, Sent, WebhookSecret, is
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
-use crate::api::{Problem, WebhookHeard};
+use crate::api::{self, Problem, WebhookHeard};
 use crate::app::App;
 use crate::problem;
 
@@ -28,6 +28,8 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 pub struct WebhookSetup {
     /// What they are signed with.
     pub secret: WebhookSecret,
+    /// Where that was found, such as `env:NAME`.
+    pub reference: String,
     /// The repository that they must speak of.
     pub repository: RepositoryName,
 }
@@ -54,6 +56,12 @@ impl Webhooks {
     /// Opens the door for the webhooks of this repository, or closes it.
     pub fn set(&self, setup: Option<WebhookSetup>) {
         *self.inner.setup.write().unwrap_or_else(PoisonError::into_inner) = setup.map(Arc::new);
+    }
+
+    /// Whom it is open for, if it is.
+    pub(crate) fn open_for(&self) -> Option<api::WebhookDoor> {
+        let setup = self.setup()?;
+        Some(api::WebhookDoor { repository: setup.repository.to_string(), secret: setup.reference.clone() })
     }
 
     fn setup(&self) -> Option<Arc<WebhookSetup>> {

@@ -1,7 +1,6 @@
 //! How a command reaches musher: the daemon of the repository, or an engine in this process for as long as it takes.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use musher_server::client::{Client, ClientError};
 use serde::Serialize;
@@ -48,15 +47,13 @@ pub(crate) async fn until_unlocked(paths: &musher_engine::Paths) -> Result<(), F
     Ok(())
 }
 
-/// How long a daemon is given to say that it is there. One that was stopped by a signal takes calls and never answers.
-const ANSWER: Duration = Duration::from_secs(10);
-
 /// Whether a daemon is there and answers.
 pub(crate) async fn answers(client: &Client) -> Result<bool, Failure> {
-    match tokio::time::timeout(ANSWER, client.status()).await {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(ClientError::NoDaemon { .. })) | Err(_) => Ok(false),
-        Ok(Err(other)) => Err(other.into()),
+    match client.status().await {
+        Ok(_) => Ok(true),
+        // Who holds the state while it does not answer is seen by its lease.
+        Err(ClientError::NoDaemon { .. } | ClientError::Stopped { .. } | ClientError::Silent { .. }) => Ok(false),
+        Err(other) => Err(other.into()),
     }
 }
 
@@ -64,7 +61,9 @@ pub(crate) async fn answers(client: &Client) -> Result<bool, Failure> {
 pub(crate) async fn reach(paths: &musher_engine::Paths) -> Result<Client, Failure> {
     let client = Client::new(paths.socket());
     match client.status().await {
-        Err(error @ ClientError::NoDaemon { .. }) => Err(error.into()),
+        Err(error @ (ClientError::NoDaemon { .. } | ClientError::Stopped { .. } | ClientError::Silent { .. })) => {
+            Err(error.into())
+        }
         // Whatever else is the matter, the command itself will say it.
         _ => Ok(client),
     }

@@ -10,12 +10,14 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
 use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
+use musher_engine::programs;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::Pool;
 use musher_git::driver::{GitDriver, KeepWarm};
+use musher_server::api::Http;
 use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::{OpenError, SqliteStore};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::error::{Exit, Failure};
 use crate::forge::{DaemonForge, webhook_setup};
@@ -26,7 +28,7 @@ use crate::project::{self, Project};
 pub(crate) enum Listen {
     /// Nowhere.
     SocketOnly,
-    /// There, if nobody else has it: another repository's daemon may.
+    /// There, as soon as nobody else has it: another repository's daemon may.
     IfFree(SocketAddr),
     /// There, or it is a failure.
     There(SocketAddr),
@@ -101,6 +103,7 @@ impl Daemon {
         server.webhooks().set(webhooks);
         server.keep_retention();
         keep_warm(&git, &config, &paths);
+        tokio::spawn(look_for_programs(engine.clone()));
         let told = Told { engine: engine.clone(), sinks: server.sinks(), webhooks: server.webhooks() };
         watch_config(told, paths.clone(), git);
         Ok(Self { engine, server, found, paths })
@@ -109,6 +112,11 @@ impl Daemon {
     /// What was found at start.
     pub(crate) const fn found(&self) -> StartReport {
         self.found
+    }
+
+    /// Where it listens over TCP, or why it does not; nothing when it is not to.
+    pub(crate) fn http(&self) -> Option<Http> {
+        self.server.http()
     }
 
     /// A client of it.
@@ -253,11 +261,7 @@ async fn listen_on(engine: &Engine, paths: &Paths, passes: Passes, listen: Liste
     server.serve_tools(&paths.tools_socket(), passes).await.map_err(failed)?;
     match listen {
         Listen::SocketOnly => {}
-        Listen::IfFree(address) => {
-            if let Err(error) = server.serve_tcp(address, &paths.token()).await {
-                warn!(%error, "not listening on TCP");
-            }
-        }
+        Listen::IfFree(address) => server.keep_serving_tcp(address, &paths.token()).await,
         Listen::There(address) => {
             server.serve_tcp(address, &paths.token()).await.map_err(failed)?;
         }
@@ -306,6 +310,13 @@ async fn configure(Told { engine, sinks, webhooks }: &Told, config: &Config, pat
     }
     webhooks.set(setup);
     set_sinks(sinks, setups).await
+}
+
+/// Looks whether the programs of the agents are there, so that one that cannot work is not said to be idle.
+async fn look_for_programs(engine: Engine) {
+    if let Err(error) = programs::check_all(&engine).await {
+        debug!(%error, "the programs of the agents were not all looked for");
+    }
 }
 
 async fn note_start(engine: &Engine, found: StartReport) -> Result<(), Failure> {
@@ -360,6 +371,7 @@ fn watch_config(told: Told, paths: Paths, git: GitDriver) {
                 Ok(config) => match configure(&told, &config, &paths).await {
                     Ok(()) => {
                         keep_warm(&git, &config, &paths);
+                        look_for_programs(told.engine.clone()).await;
                         info!("the config was read anew");
                     }
                     Err(failure) => warn!("{}; the new config was refused", words(&failure)),

@@ -1,5 +1,6 @@
 //! What went wrong, for people and for scripts: the one place that knows exit codes.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use musher_server::client::ClientError;
@@ -15,7 +16,7 @@ pub(crate) enum Exit {
     NotFound,
     /// 4: state, quota or a conflict forbids it.
     Refused,
-    /// 5: there is no daemon.
+    /// 5: there is no daemon, or none that answers.
     NoDaemon,
     /// 6: the mission ended failed, cancelled or blocked.
     Ended,
@@ -158,6 +159,12 @@ impl From<ClientError> for Failure {
                 let mut failure = Self::new(exit, problem.detail.unwrap_or(problem.title));
                 failure.why = problem.why;
                 failure.fix = problem.fix;
+                failure
+            }
+            ClientError::Stopped { .. } | ClientError::Silent { .. } => {
+                let mut failure = Self::new(Exit::NoDaemon, error.to_string());
+                failure.why = error.why().map(str::to_owned);
+                failure.fix = error.fix().map(Cow::into_owned);
                 failure
             }
             other => Self::caused(Exit::Failed, &other).fix("`.musher/daemon.log` may say more"),

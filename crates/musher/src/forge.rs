@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use musher_core::command::Report;
 use musher_core::config::{Config, ForgeConfig, SecretRef};
-use musher_core::forge::{ForgeFailure, Reference};
+use musher_core::forge::{ForgeFailure, Home, NotAReference, Reference};
 use musher_core::plan::{self, Compiled, Issue, IssueComment, Manifest};
 use musher_engine::driver::{self, Work};
 use musher_engine::job::ForgeJob;
@@ -39,6 +39,8 @@ pub(crate) struct IssueArgs {
 /// The forge of a project.
 pub(crate) struct ProjectForge {
     forge: Arc<dyn Forge>,
+    /// The host of its pages.
+    site: String,
     repo: RepositoryName,
     trusted: Trusted,
 }
@@ -55,15 +57,17 @@ impl ProjectForge {
         })?;
         let clock: musher_forge::Clock = Arc::new(|| SystemClock.now());
         let trusted = Trusted { allowed: config.trust.clone() };
-        Ok(Self { forge: Arc::new(GitHub::new(base, token, clock)), repo, trusted })
+        let site = base.site().to_owned();
+        Ok(Self { forge: Arc::new(GitHub::new(base, token, clock)), site, repo, trusted })
     }
 
     /// Reads issues and compiles them into a plan.
     pub(crate) async fn compile(&self, args: &IssueArgs) -> Result<Compiled, Failure> {
-        let home = self.repo.to_string();
-        let names = names_of(&args.issues, &home)?;
+        let repo = self.repo.to_string();
+        let home = Home { site: &self.site, repo: Some(&repo) };
+        let names = names_of(&args.issues, home)?;
         let manifest = match &args.manifest {
-            Some(file) => read_manifest(file, &names, &home)?,
+            Some(file) => read_manifest(file, &names, home)?,
             None => Manifest::default(),
         };
         let mut trusted = self.trusted.clone();
@@ -73,7 +77,7 @@ impl ProjectForge {
         for name in &names {
             issues.push(self.read(name, &mut judge).await.map_err(|error| of_forge(&error))?);
         }
-        plan::compile(&issues, &manifest, Some(&home), &nonce()).map_err(|problems| {
+        plan::compile(&issues, &manifest, home, &nonce()).map_err(|problems| {
             let failure = Failure::usage("the issues cannot be compiled").why(problems.to_string());
             failure.fix("mend what is named; `--manifest FILE` can say otherwise than an issue does")
         })
@@ -129,7 +133,7 @@ impl driver::Forge for DaemonForge {
         let (config, root, found) = (self.config.clone(), self.root.clone(), Arc::clone(&self.found));
         Box::pin(async move {
             let driver = found.get_or_try_init(|| async {
-                let ProjectForge { forge, repo, trusted } = ProjectForge::find(&config, &root).await?;
+                let ProjectForge { forge, repo, trusted, site: _ } = ProjectForge::find(&config, &root).await?;
                 Ok::<_, Failure>(ForgeDriver::new(forge, repo, trusted))
             });
             match driver.await {
@@ -157,7 +161,7 @@ pub(crate) fn webhook_setup(config: &Config, root: &Path) -> Result<Option<Webho
             .fix("put at least 32 random characters there, such as those of `openssl rand -hex 32`")
     })?;
     let repository = repository_of(&config.forge, root, &base_of(&config.forge)?)?;
-    Ok(Some(WebhookSetup { secret, repository }))
+    Ok(Some(WebhookSetup { secret, reference: reference.to_string(), repository }))
 }
 
 fn base_of(config: &ForgeConfig) -> Result<ApiBase, Failure> {
@@ -185,9 +189,8 @@ fn of_origin(root: &Path, base: &ApiBase) -> Result<Option<RepositoryName>, Fail
     let repository = Repository::open(root).map_err(|error| failed(&error))?;
     let origin = RemoteName::parse("origin").map_err(|error| failed(&error))?;
     let address = repository.address_of(&origin).map_err(|error| failed(&error))?;
-    let site = base.host().strip_prefix("api.").unwrap_or_else(|| base.host());
     let named = address.as_deref().and_then(RepositoryName::of_remote);
-    Ok(named.filter(|(host, _)| host.eq_ignore_ascii_case(site)).map(|(_, name)| name))
+    Ok(named.filter(|(host, _)| host.eq_ignore_ascii_case(base.site())).map(|(_, name)| name))
 }
 
 fn token_of(reference: &SecretRef, root: &Path) -> Result<Token, Failure> {
@@ -199,13 +202,19 @@ fn token_of(reference: &SecretRef, root: &Path) -> Result<Token, Failure> {
 }
 
 /// The issues that are meant, each once.
-fn names_of(texts: &[String], home: &str) -> Result<Vec<Reference>, Failure> {
+fn names_of(texts: &[String], home: Home<'_>) -> Result<Vec<Reference>, Failure> {
     let mut names: Vec<Reference> = Vec::with_capacity(texts.len());
     for text in texts {
-        let name = Reference::of_objective(text).map_err(|error| {
-            Failure::usage(error.to_string()).fix("`--issue 23`, `--issue owner/name#23`, or the address of its page")
+        let name = Reference::of_objective(text, home.site).map_err(|error| {
+            let fix = match &error {
+                NotAReference::Unreadable(_) => "`--issue 23`, `--issue owner/name#23`, or the address of its page",
+                NotAReference::Elsewhere { .. } => {
+                    "name an issue of that forge, or set `api` in [forge] of musher.toml"
+                }
+            };
+            Failure::usage(error.to_string()).fix(fix)
         })?;
-        let name = name.seen_from(Some(home));
+        let name = name.seen_from(home.repo);
         if !names.iter().any(|known| known.is(&name)) {
             names.push(name);
         }
@@ -213,11 +222,11 @@ fn names_of(texts: &[String], home: &str) -> Result<Vec<Reference>, Failure> {
     Ok(names)
 }
 
-fn read_manifest(file: &Path, names: &[Reference], home: &str) -> Result<Manifest, Failure> {
+fn read_manifest(file: &Path, names: &[Reference], home: Home<'_>) -> Result<Manifest, Failure> {
     let name = file.display().to_string();
     let bytes = std::fs::read(file)
         .map_err(|error| Failure::usage(format!("the manifest `{name}` cannot be read")).why(error.to_string()))?;
-    plan::parse_manifest(&name, &bytes, names, Some(home))
+    plan::parse_manifest(&name, &bytes, names, home)
         .map_err(|problems| Failure::usage(format!("the manifest `{name}` cannot be used")).why(problems.to_string()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use musher_server::api::PullRequest;
+use musher_server::api::{Http, PullRequest};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -157,6 +157,14 @@ impl Table {
 pub(crate) fn pull(pull: &PullRequest) -> String {
     let draft = if pull.draft { ", a draft" } else { "" };
     format!("#{} {} ({}{draft})", pull.number, harmless(&pull.url), pull.state)
+}
+
+/// Where the daemon listens over TCP, or why it does not.
+pub(crate) fn http(http: &Http) -> String {
+    match &http.error {
+        None => format!("listening on {}", http.address),
+        Some(error) => format!("not listening on {}: {error}; it is tried again", http.address),
+    }
 }
 
 /// A span in a few characters: `4s`, `3m10s`, `2h05m`.

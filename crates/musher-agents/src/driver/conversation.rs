@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use super::beginning::Beginning;
 use super::live::Errand;
 use super::meter::{Meter, difference};
-use super::outcome::{cut_short, spoken_end};
+use super::outcome::{cut_short, spoken_end, written_use};
 use super::run::{lost, unreadable};
 use super::tools::Tools;
 use super::{HEARD_EVERY, Shared, said};
@@ -117,7 +117,7 @@ impl Shared {
     /// What a run whose host is gone had used that was not reported. Its session is reported, too.
     pub(super) async fn last_use(&self, job: &RunJob, folder: &RunFolder, reports: &Reports) -> Usage {
         let Some(protocol) = Spoken::of(job, self.tools.as_ref()).and_then(|spoken| spoken.protocol()) else {
-            return Usage::default();
+            return written_use(job);
         };
         let mut talk = Conversation::new(job, folder, protocol, reports);
         // The host is gone, so this reads what there is and comes back.

@@ -18,16 +18,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use musher_core::agent::AgentSpec;
 use musher_core::command::Report;
 use musher_core::effect::Stop;
 use musher_core::run::Usage;
-use musher_engine::driver::{Reports, Runs, Swept, Work};
+use musher_engine::driver::{Program, Reports, Runs, Swept, Work};
 use musher_engine::job::{RunJob, Script, ScriptEnd, TellJob};
 
 pub use self::beginning::Beginning;
 use self::live::Registry;
 pub use self::tools::Tools;
 use crate::host::{ExitRecord, Stop as HostStop};
+use crate::probe;
 use crate::supervise::{Attachment, Observation, RunFolder, attach};
 
 /// How often at most an agent's being heard is written down.
@@ -110,6 +112,19 @@ impl Runs for ProcessDriver {
     fn script(&self, job: Script) -> Work<ScriptEnd> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.script(&job).await })
+    }
+
+    fn look(&self, root: PathBuf, agent: AgentSpec, error: Option<Box<str>>) -> Work<Program> {
+        let shared = Arc::clone(&self.shared);
+        let look = move || match probe::program(&agent, &root, &shared.environment) {
+            Ok(Some(_)) => Program::There { mended: error.as_deref().is_some_and(probe::is_of_the_program) },
+            Ok(None) => Program::Unknown,
+            Err(probe::Finding { text, fix, .. }) => {
+                Program::Missing(fix.map_or(text.clone(), |fix| format!("{text}; {fix}")).into())
+            }
+        };
+        // The disk of a program may be slow, or a network's.
+        Box::pin(async { tokio::task::spawn_blocking(look).await.unwrap_or(Program::Unknown) })
     }
 
     fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept> {

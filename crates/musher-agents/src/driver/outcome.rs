@@ -6,6 +6,7 @@ use musher_core::plan::{ANSWER_LIMIT, begins_as_plan};
 use musher_core::price::{Estimated, Price};
 use musher_core::run::{FailureClass, Outcome, Purpose, Usage, Verdict};
 use musher_engine::job::{RunJob, ScriptEnd};
+use tracing::debug;
 
 use super::meter::Meter;
 use super::said;
@@ -32,8 +33,21 @@ pub(super) fn failed(class: FailureClass, message: String) -> Outcome {
 /// What an exit means for a run of the command driver.
 pub(super) fn ended(job: &RunJob, folder: &RunFolder, exit: &ExitRecord) -> (Outcome, Usage) {
     match cut_short(job, exit, &tail(folder)) {
-        Some(outcome) => (outcome, Usage::default()),
+        Some(outcome) => (outcome, written_use(job)),
         None => exited(job, folder, exit),
+    }
+}
+
+/// What a run that did not come to its own end says that it used until then. Nothing else of its result file counts, and
+/// one that is torn or cannot be taken says nothing.
+pub(super) fn written_use(job: &RunJob) -> Usage {
+    match read_result(&result_file(&job.folder)) {
+        Ok(Some(result)) => used(&result, job.price),
+        Ok(None) => Usage::default(),
+        Err(error) => {
+            debug!(run = %job.run, %error, "the result file of a run that was cut short cannot be taken");
+            Usage::default()
+        }
     }
 }
 

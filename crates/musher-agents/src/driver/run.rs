@@ -11,7 +11,7 @@ use musher_engine::job::RunJob;
 use tracing::warn;
 
 use super::conversation::{Spoken, command_of};
-use super::outcome::{ended, failed, result_file};
+use super::outcome::{ended, failed, result_file, written_use};
 use super::start::{Begun, NotBegun, wait_for_room};
 use super::tools::Tools;
 use super::{Shared, end, follow};
@@ -44,8 +44,9 @@ impl Shared {
         let _deaf = self.live.deaf(job.run);
         match follow(&folder, reports).await {
             Ok(Some(exit)) => ended(job, &folder, &exit),
-            Ok(None) => (lost(&folder, false).await, none),
-            Err(error) => (unreadable(&folder, error).await, none),
+            // Nothing of it lives any more when its outcome is known, so what it has written is its last word.
+            Ok(None) => (lost(&folder, false).await, written_use(job)),
+            Err(error) => (unreadable(&folder, error).await, written_use(job)),
         }
     }
 

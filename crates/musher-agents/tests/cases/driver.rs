@@ -12,8 +12,8 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::Report;
 use musher_core::effect::Stop;
 use musher_core::id::{ItemId, MissionId, RunId};
-use musher_core::run::{Outcome, Purpose, Usage};
-use musher_engine::driver::Runs;
+use musher_core::run::{FailureClass, Outcome, Purpose, Usage};
+use musher_engine::driver::{Reports, Runs};
 use musher_engine::job::{CreateWorktree, RunJob, Script, ScriptEnd};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
@@ -293,6 +293,75 @@ pub(crate) fn a_sweep_ends_hosts_that_do_not_answer_and_spares_the_wanted() {
         }
         assert_eq!(inspect(&yard.folder("wanted")).unwrap(), HostStatus::Alive);
         driver.stop(yard.at("runs/wanted"), Stop::Kill).await;
+    });
+}
+
+/// The end of a run that writes this as its result, says that it has, and then goes on until it is ended so. Nothing but
+/// its end may tell of what it used.
+async fn cut_short(yard: &Yard, name: &str, write: &str, end: Cut) -> (Outcome, Usage) {
+    let (_, mut began) = yard.fifo(name);
+    // A brace of a command is a placeholder's.
+    let write = write.replace('{', "{{").replace('}', "}}");
+    let text = format!("{write}; echo . > {}; exec sleep 300", yard.at(name).display());
+    let mut job = yard.job(name, &text);
+    if matches!(end, Cut::Deadline) {
+        job.agent.limits.duration_secs = 1;
+    }
+    let driver = driver(host());
+    let reports: Reports = Arc::new(|report| {
+        let silent = !matches!(report, Report::RunProgress { usage } if usage != Usage::default());
+        assert!(silent, "{report:?}");
+    });
+    let over = tokio::spawn(driver.run(job.clone(), Arc::clone(&reports)));
+    began.read_u8().await.unwrap();
+    match end {
+        Cut::Deadline => {}
+        Cut::Stop => driver.stop(job.folder.clone(), Stop::Kill).await,
+        Cut::Host => yard.signal_host(name, Signal::SIGKILL),
+    }
+    let Report::RunFinished { outcome, usage } = over.await.unwrap() else { panic!("another report") };
+    // A daemon that comes back before the end was written down reads the same again, and not more.
+    let Report::RunFinished { usage: again, .. } = driver.run(RunJob { was_running: true, ..job }, reports).await
+    else {
+        panic!("another report")
+    };
+    assert_eq!(usage, again, "{name}");
+    (outcome, usage)
+}
+
+/// What cuts a run short.
+#[derive(Clone, Copy)]
+enum Cut {
+    Deadline,
+    Stop,
+    Host,
+}
+
+pub(crate) fn a_run_that_is_cut_short_has_used_what_it_wrote_and_nothing_else_of_it_counts() {
+    run(async {
+        let yard = Yard::new();
+        let wrote = "printf '{\"summary\": \"all done\", \"no_change_needed\": \"none\", \
+                     \"usage\": {\"input_tokens\": 7, \"output_tokens\": 3, \"cost_usd\": 0.01}}' > $MUSHER_RESULT";
+        let spent = Usage { input_tokens: 7, output_tokens: 3, cost_micro_usd: 10_000, ..Usage::default() };
+        let (outcome, usage) = cut_short(&yard, "deadline", wrote, Cut::Deadline).await;
+        assert!(matches!(outcome, Outcome::Failed { class: FailureClass::Limit, .. }), "{outcome:?}");
+        assert_eq!(usage, spent);
+        assert_eq!(cut_short(&yard, "stop", wrote, Cut::Stop).await, (Outcome::Cancelled, spent));
+        assert_eq!(cut_short(&yard, "host", wrote, Cut::Host).await, (Outcome::Lost { while_down: false }, spent));
+
+        // One that was torn by the end, a pipe that nobody writes to, a link, numbers that are none, and one without end.
+        let hostile = [
+            ("torn", "printf '{\"usage\": {\"input_tokens\": 7, ' > $MUSHER_RESULT"),
+            ("pipe", "mkfifo $MUSHER_RESULT"),
+            ("link", "echo '{\"usage\": {\"input_tokens\": 7}}' > secret; ln -s $PWD/secret $MUSHER_RESULT"),
+            ("odd", "echo '{\"usage\": {\"input_tokens\": -7}}' > $MUSHER_RESULT"),
+            ("endless", "yes '{\"usage\": {\"input_tokens\": 7}}' | head -c 30000000 > $MUSHER_RESULT"),
+            ("none", ":"),
+        ];
+        for (name, write) in hostile {
+            let ended = cut_short(&yard, name, write, Cut::Stop).await;
+            assert_eq!(ended, (Outcome::Cancelled, Usage::default()), "{name}");
+        }
     });
 }
 

@@ -108,6 +108,10 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         driver::a_sweep_ends_hosts_that_do_not_answer_and_spares_the_wanted,
     ),
     (
+        "a_run_that_is_cut_short_has_used_what_it_wrote_and_nothing_else_of_it_counts",
+        driver::a_run_that_is_cut_short_has_used_what_it_wrote_and_nothing_else_of_it_counts,
+    ),
+    (
         "a_start_without_room_on_the_disk_counts_for_nothing",
         driver::a_start_without_room_on_the_disk_counts_for_nothing,
     ),

@@ -54,12 +54,13 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
     let mut change = Change::default();
     for spec in specs {
         match state.agent_named(&spec.name) {
-            Some(known) if known.spec == *spec && known.source == Source::Config && known.error.is_none() => {}
+            Some(known) if known.spec == *spec && known.source == Source::Config => {}
             Some(known) => {
                 let row = Agent {
                     spec: spec.clone(),
                     source: Source::Config,
-                    error: None,
+                    // What was wrong with another definition need not be wrong with this one.
+                    error: known.error.clone().filter(|_| known.spec == *spec),
                     updated_at: cx.now,
                     ..known.clone()
                 };

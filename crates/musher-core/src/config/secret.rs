@@ -18,6 +18,16 @@ pub enum SecretRef {
     File(String),
 }
 
+impl std::fmt::Display for SecretRef {
+    /// As it is written in the configuration; the secret itself is not in it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
+}
+
 pub(super) fn read(fields: &Fields, report: &mut Report) -> BTreeMap<String, SecretRef> {
     let mut secrets = BTreeMap::new();
     for (name, at, text) in fields.pairs("secrets", report) {

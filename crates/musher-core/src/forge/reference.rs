@@ -15,10 +15,32 @@ pub struct Reference {
     pub number: u64,
 }
 
-/// A text that names no issue.
+/// Where a project is at home.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'a> {
+    /// The host of its forge's pages, such as `github.com`; an address of another one names nothing there.
+    pub site: &'a str,
+    /// Its own repository, `owner/name`.
+    pub repo: Option<&'a str>,
+}
+
+/// A text that names no issue of the forge.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no issue; write `#12`, or `owner/name#12`")]
-pub struct NotAReference(String);
+pub enum NotAReference {
+    /// It names none at all.
+    #[error("`{0}` names no issue")]
+    Unreadable(String),
+    /// It is the address of a page elsewhere.
+    #[error("`{text}` is an address of {host}, and the project's forge is {site}")]
+    Elsewhere {
+        /// The text.
+        text: String,
+        /// Its host.
+        host: String,
+        /// The host of the forge.
+        site: String,
+    },
+}
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +52,7 @@ impl FromStr for Reference {
     type Err = NotAReference;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let not = || NotAReference(text.chars().take(80).collect());
+        let not = || NotAReference::Unreadable(short(text));
         let (repo, number) = text.split_once('#').ok_or_else(not)?;
         let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
         let number = number.parse().ok().filter(|number| digits && *number > 0).ok_or_else(not)?;
@@ -50,27 +72,46 @@ impl Reference {
     /// Reads what a person names an issue by: `12`, `#12`, `owner/name#12`, or the address of its page.
     ///
     /// # Errors
-    /// The text is none of these.
-    pub fn of_objective(text: &str) -> Result<Self, NotAReference> {
+    /// The text is none of these, or the address is not one of the forge at `site`.
+    pub fn of_objective(text: &str, site: &str) -> Result<Self, NotAReference> {
         let text = text.trim();
-        if let Some(reference) = Self::of_address(text) {
-            return Ok(reference);
+        if let Some(host) = host_of(text) {
+            if !host.eq_ignore_ascii_case(site) {
+                let (text, host, site) = (short(text), short(host), site.to_owned());
+                return Err(NotAReference::Elsewhere { text, host, site });
+            }
+            return Self::of_address(text, site).ok_or_else(|| NotAReference::Unreadable(short(text)));
         }
+        Self::of_number(text)
+    }
+
+    /// Reads `12`, `#12` or `owner/name#12`.
+    ///
+    /// # Errors
+    /// The text is none of these.
+    pub fn of_number(text: &str) -> Result<Self, NotAReference> {
+        let text = text.trim();
         let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if bare { format!("#{text}").parse() } else { text.parse() }
     }
 
-    /// The issue whose page has this address, on whichever host: `https://HOST/owner/name/issues/12`.
-    pub fn of_address(address: &str) -> Option<Self> {
-        let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))?;
-        let rest = rest.split(['?', '#']).next()?;
-        let mut parts = rest.trim_end_matches('/').split('/');
-        let (_, owner, name, word, number) =
-            (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    /// The issue whose page has this address on the forge at `site`: `https://SITE/owner/name/issues/12`.
+    pub fn of_address(address: &str, site: &str) -> Option<Self> {
+        host_of(address).filter(|host| host.eq_ignore_ascii_case(site))?;
+        let mut parts = path_of(address)?.split('/');
+        let (owner, name, word, number) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         if word != "issues" || parts.next().is_some() {
             return None;
         }
         format!("{owner}/{name}#{number}").parse().ok()
+    }
+
+    /// Whether this address looks like the page of an issue at another forge than that at `site`.
+    pub fn is_elsewhere(address: &str, site: &str) -> bool {
+        let foreign = host_of(address).is_some_and(|host| !host.eq_ignore_ascii_case(site));
+        let mut parts = path_of(address).unwrap_or_default().rsplit('/');
+        let number = parts.next().is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        foreign && number && parts.next() == Some("issues")
     }
 
     /// The same issue, without its repository when that is the project's own, in any case.
@@ -90,6 +131,30 @@ impl Reference {
         };
         self.number == other.number && same_repo
     }
+}
+
+/// The host of a page's address, without its port.
+fn host_of(address: &str) -> Option<&str> {
+    let authority = after_scheme(address)?.split(['/', '?', '#']).next()?;
+    Some(match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    })
+}
+
+/// The path of a page's address, without what the page is asked and where it is scrolled to.
+fn path_of(address: &str) -> Option<&str> {
+    let page = after_scheme(address)?.split(['?', '#']).next()?;
+    page.split_once('/').map(|(_, path)| path.trim_end_matches('/'))
+}
+
+fn after_scheme(address: &str) -> Option<&str> {
+    address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))
+}
+
+/// A text as far as an error shows it.
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 #[cfg(test)]
@@ -127,9 +192,9 @@ mod tests {
             (" #23 ", "#23"),
             ("owner/name#23", "owner/name#23"),
             ("https://github.com/owner/name/issues/23", "owner/name#23"),
-            ("https://ghe.example/owner/name/issues/23/?a=b#issuecomment-1", "owner/name#23"),
+            ("https://GitHub.com:443/owner/name/issues/23/?a=b#issuecomment-1", "owner/name#23"),
         ] {
-            assert_eq!(Reference::of_objective(text).unwrap().to_string(), expected, "{text}");
+            assert_eq!(Reference::of_objective(text, "github.com").unwrap().to_string(), expected, "{text}");
         }
         for text in [
             "",
@@ -138,8 +203,27 @@ mod tests {
             "https://github.com/o/n/issues/23/x",
             "ftp://a/o/n/issues/1",
         ] {
-            assert!(Reference::of_objective(text).is_err(), "{text}");
+            assert!(matches!(Reference::of_objective(text, "github.com"), Err(NotAReference::Unreadable(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_another_host_names_no_issue_of_the_forge() {
+        for (text, host) in [
+            ("https://evil.example/owner/name/issues/1", "evil.example"),
+            ("https://gitlab.com/owner/name/-/issues/1", "gitlab.com"),
+            ("http://github.com.evil.example:80/owner/name/issues/1", "github.com.evil.example"),
+            ("https://github.com@evil.example/owner/name/issues/1", "github.com@evil.example"),
+        ] {
+            let refused = Reference::of_objective(text, "github.com").unwrap_err().to_string();
+            assert_eq!(refused, format!("`{text}` is an address of {host}, and the project's forge is github.com"));
+            assert_eq!(Reference::of_address(text, "github.com"), None, "{text}");
+            assert!(Reference::is_elsewhere(text, "github.com"), "{text}");
+        }
+        for text in ["https://github.com/o/n/issues/1", "https://x.example/issues/y", "https://x.example", "#1", ""] {
+            assert!(!Reference::is_elsewhere(text, "github.com"), "{text}");
+        }
+        assert!(Reference::of_objective("https://ghe.example/o/n/issues/1", "ghe.example").is_ok());
     }
 
     #[test]

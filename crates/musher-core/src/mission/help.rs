@@ -125,9 +125,9 @@ fn cause(state: &State, entry: &MissionEntry, now: Timestamp) -> Option<(Cause, 
     if !quiet {
         return None;
     }
-    if let Some((heard, run)) = state.quietest_run(row.id)
+    if let Some((heard, run)) = state.silent_run(row.id)
         && heard.after(STUCK_AFTER) <= now
-        && let Some(item) = state.run(run).and_then(|run| state.item(run.item))
+        && let Some(item) = state.item(run.item)
     {
         let text = format!("Mission {name} appears stuck; item {} has not changed since {heard}", item.key);
         return Some((Cause::Stuck(item.id), text));
@@ -176,7 +176,7 @@ fn dispatches(entry: &MissionEntry) -> bool {
 pub(crate) fn due(state: &State, id: MissionId) -> Option<Timestamp> {
     let entry = state.mission(id).filter(|entry| !entry.row.state.is_terminal())?;
     let progress = entry.last_progress_at;
-    let heard = state.quietest_run(id).map(|(heard, _)| heard.max(progress).after(STUCK_AFTER));
+    let heard = state.silent_run(id).map(|(heard, _)| heard.max(progress).after(STUCK_AFTER));
     let waits = dispatches(entry) && !is_at_work(state, entry);
     let blocked = entry.row.blocked_reason.is_some() && !waits_outside(state, id);
     let rests = (waits || blocked).then(|| progress.after(STUCK_AFTER));
@@ -212,6 +212,12 @@ pub(crate) fn replies(state: &State, row: &super::Mission) -> Vec<String> {
             }
         }
         Cause::Blocked(_) => {
+            if let Some(asked) = state.mission(row.id).and_then(|entry| crate::inbox::asked_by_items(state, entry)) {
+                // Nothing that is said to the mission itself brings it on.
+                replies.extend(asked.into_iter().take(NAMED).flat_map(|request| request.replies));
+                replies.push(format!("musher explain {id}"));
+                return replies;
+            }
             if let Some(entry) = state.mission(row.id) {
                 replies.extend(crate::inbox::freeing(state, entry));
             }

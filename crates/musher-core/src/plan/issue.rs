@@ -5,11 +5,11 @@ use super::manifest::Manifest;
 use super::markdown::paragraphs;
 use super::parts::{BODY_LIMIT, CUT, ITEM_LIMIT, Plan, PlanItem, TITLE_LIMIT, first_line, one_line};
 use super::policy::PolicyPatch;
-use super::reference::references;
+use super::reference::{Named, references};
 use super::slug::slug;
 use super::words::{kind_of, role_of};
 use crate::config::reader::clipped;
-use crate::forge::Reference;
+use crate::forge::{Home, Reference};
 use crate::item::{Kind, Priority};
 use crate::problem::{Problem, Problems, Report};
 use crate::quote::{EXPLAINED, quoted, visible};
@@ -61,12 +61,12 @@ pub struct Compiled {
 ///
 /// Labels win over words, the manifest over both. A reference to an issue that is not among these stays as something
 /// outside that must be closed first. Only what trusted authors wrote is read at all; it reaches the prompt between
-/// lines that hold `nonce`, a word that no author can know. `home` is the project's own repository, `owner/name`.
+/// lines that hold `nonce`, a word that no author can know. `home` is where the project is.
 ///
 /// # Errors
 /// Every problem at once: a cycle, an issue of which nothing may be read, too many issues.
-pub fn compile(issues: &[Issue], manifest: &Manifest, home: Option<&str>, nonce: &str) -> Result<Compiled, Problems> {
-    let names: Vec<Reference> = issues.iter().map(|issue| issue.reference.clone().seen_from(home)).collect();
+pub fn compile(issues: &[Issue], manifest: &Manifest, home: Home<'_>, nonce: &str) -> Result<Compiled, Problems> {
+    let names: Vec<Reference> = issues.iter().map(|issue| issue.reference.clone().seen_from(home.repo)).collect();
     // A line an issue, so that a problem's line tells which issue it is about.
     let lines: String = names.iter().map(|name| format!("{name}\n")).collect();
     let mut report = Report::new("", &lines);
@@ -129,7 +129,7 @@ fn goal(issues: &[Issue], names: &[Reference]) -> String {
 struct Compiler<'a> {
     names: &'a [Reference],
     manifest: &'a Manifest,
-    home: Option<&'a str>,
+    home: Home<'a>,
     nonce: &'a str,
     remarks: Vec<String>,
 }
@@ -153,16 +153,17 @@ impl Compiler<'_> {
             skip: issue.closed,
             ..PlanItem::default()
         };
-        let mut wanted = self.depends_on(issue, name);
-        if let Some(changed) = self.manifest.get(name) {
+        let said = self.manifest.get(name);
+        let wanted = match said.and_then(|changed| changed.depends_on.as_ref()) {
+            Some(stated) => stated.iter().map(|other| other.clone().seen_from(self.home.repo)).collect(),
+            None => self.depends_on(issue, name),
+        };
+        if let Some(changed) = said {
             item.kind = changed.kind.unwrap_or(item.kind);
             item.role = changed.role.clone().or(item.role);
             item.priority = changed.priority.unwrap_or(item.priority);
             item.touches = changed.touches.clone().unwrap_or_default();
             item.skip = changed.skip.unwrap_or(item.skip);
-            if let Some(depends_on) = &changed.depends_on {
-                wanted = depends_on.iter().map(|other| other.clone().seen_from(self.home)).collect();
-            }
         }
         if issue.closed && item.skip {
             self.remarks.push(format!("{name} is closed already: it counts as done"));
@@ -252,8 +253,8 @@ impl Compiler<'_> {
         ));
     }
 
-    /// What the issue's phrases name, each once.
-    fn depends_on(&self, issue: &Issue, name: &Reference) -> Vec<Reference> {
+    /// What the issue's phrases name, each once. What stands at another forge is said to be left out.
+    fn depends_on(&mut self, issue: &Issue, name: &Reference) -> Vec<Reference> {
         if !issue.trusted {
             return Vec::new();
         }
@@ -261,8 +262,14 @@ impl Compiler<'_> {
         let mut found: Vec<Reference> = Vec::new();
         for text in [&issue.title, &issue.body] {
             for flat in paragraphs(text) {
-                for other in references(&flat) {
-                    let other = own(other).seen_from(self.home);
+                for named in references(&flat, self.home.site) {
+                    let other = match named {
+                        Named::Issue(other) => own(other).seen_from(self.home.repo),
+                        Named::Elsewhere(address) => {
+                            self.elsewhere(&address, name);
+                            continue;
+                        }
+                    };
                     if !found.iter().any(|known| known.is(&other)) {
                         found.push(other);
                     }
@@ -270,6 +277,16 @@ impl Compiler<'_> {
             }
         }
         found
+    }
+
+    fn elsewhere(&mut self, address: &str, name: &Reference) {
+        let (address, site) = (clipped(&visible(address)), self.home.site);
+        let remark = format!(
+            "left out: {name} says that it depends on `{address}`, which is no issue of {site}; nothing waits for it"
+        );
+        if !self.remarks.contains(&remark) {
+            self.remarks.push(remark);
+        }
     }
 
     fn stated(&mut self, issue: &Issue, name: &Reference) -> Stated {

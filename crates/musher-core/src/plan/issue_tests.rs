@@ -1,10 +1,10 @@
 //! Issues as plans.
 
 use super::*;
-use crate::forge::Reference;
+use crate::forge::{Home, Reference};
 use crate::item::{Kind, Priority};
 
-const HOME: Option<&str> = Some("acme/shop");
+const HOME: Home<'static> = Home { site: "github.com", repo: Some("acme/shop") };
 
 fn named(text: &str) -> Reference {
     text.parse().unwrap()
@@ -115,6 +115,25 @@ fn what_is_outside_the_mission_is_kept_and_a_reference_to_itself_is_not() {
     let done = compiled(&[one]);
     assert_eq!(done.plan.items[0].external, [named("#9"), named("other/repo#3")]);
     assert_eq!(done.remarks, ["#1 says that it depends on itself; that is not counted"]);
+}
+
+#[test]
+fn an_issue_of_another_forge_is_no_dependency_and_is_said_to_be_left_out() {
+    let address = "https://gitlab.com/acme/shop/issues/2";
+    let two = [issue(1, "a", &format!("after {address} and #2\n\nafter {address}")), issue(2, "b", "")];
+    let done = compiled(&two);
+    assert_eq!(
+        (&done.plan.items[0].depends_on[..], done.plan.items[0].external.len()),
+        (&["issue-2".to_owned()][..], 0)
+    );
+    let remark = format!(
+        "left out: #1 says that it depends on `{address}`, which is no issue of github.com; nothing waits for it"
+    );
+    assert_eq!(done.remarks, [remark]);
+
+    let text = format!("[issues.1]\ndepends_on = [\"{address}\"]\n");
+    let refused = parse_manifest("m.toml", text.as_bytes(), &[named("#1")], HOME).unwrap_err().to_string();
+    assert!(refused.contains(&format!("`{address}` is an address of gitlab.com")), "{refused}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use super::parts::one_line;
 use super::toml::read_globs;
 use crate::config::key::{Key, Shape};
-use crate::config::reader::{self, Fields, clipped};
-use crate::forge::Reference;
+use crate::config::reader::{self, Fields};
+use crate::forge::{Home, Reference};
 use crate::item::{Kind, Priority};
 use crate::problem::{Problems, Report, decode};
 
@@ -32,22 +32,17 @@ impl Manifest {
 }
 
 /// Reads a manifest in TOML: a table `[issues.23]`, or `[issues."owner/name#23"]`, for each issue of which something is
-/// said. `file` names it in messages, `issues` are those that will be compiled, `home` is the project's own repository.
+/// said. `file` names it in messages, `issues` are those that will be compiled, `home` is where the project is.
 ///
 /// # Errors
 /// Every problem of the file at once; an issue that is not compiled is one.
-pub fn parse_manifest(
-    file: &str,
-    bytes: &[u8],
-    issues: &[Reference],
-    home: Option<&str>,
-) -> Result<Manifest, Problems> {
+pub fn parse_manifest(file: &str, bytes: &[u8], issues: &[Reference], home: Home<'_>) -> Result<Manifest, Problems> {
     let text = decode(file, bytes)?;
     reader::read(file, text, MANIFEST, |root, report| {
         let mut said: Vec<(Reference, Override)> = Vec::new();
         for (name, fields) in root.named("issues", report) {
             let Some(reference) = read_name(name, &fields, home, report) else { continue };
-            if !issues.iter().any(|known| known.clone().seen_from(home).is(&reference)) {
+            if !issues.iter().any(|known| known.clone().seen_from(home.repo).is(&reference)) {
                 let what = format!("{reference} is none of the issues that are compiled");
                 report.add_with_fix(fields.at(), what, format!("add `--issue {reference}`, or take the table out"));
             } else if said.iter().any(|(known, _)| known.is(&reference)) {
@@ -60,26 +55,24 @@ pub fn parse_manifest(
     })
 }
 
-fn read_name(name: &str, fields: &Fields, home: Option<&str>, report: &mut Report) -> Option<Reference> {
-    match Reference::of_objective(name) {
-        Ok(reference) => Some(reference.seen_from(home)),
-        Err(_) => {
-            let what = format!("`{}` names no issue", clipped(name));
-            report.add_with_fix(fields.at(), what, "write `[issues.23]`, or `[issues.\"owner/name#23\"]`");
+fn read_name(name: &str, fields: &Fields, home: Home<'_>, report: &mut Report) -> Option<Reference> {
+    match Reference::of_objective(name, home.site) {
+        Ok(reference) => Some(reference.seen_from(home.repo)),
+        Err(error) => {
+            report.add_with_fix(fields.at(), error.to_string(), "write `[issues.23]`, or `[issues.\"owner/name#23\"]`");
             None
         }
     }
 }
 
-fn read_override(fields: &Fields, home: Option<&str>, report: &mut Report) -> Override {
+fn read_override(fields: &Fields, home: Home<'_>, report: &mut Report) -> Override {
     let depends_on = fields.texts("depends_on", report).map(|texts| {
         let mut found = Vec::with_capacity(texts.len());
         for (at, text) in texts {
-            match Reference::of_objective(text) {
-                Ok(reference) => found.push(reference.seen_from(home)),
-                Err(_) => {
-                    let what = format!("`{}` names no issue", clipped(text));
-                    report.add_with_fix(at, what, "write \"23\", \"#23\" or \"owner/name#23\"");
+            match Reference::of_objective(text, home.site) {
+                Ok(reference) => found.push(reference.seen_from(home.repo)),
+                Err(error) => {
+                    report.add_with_fix(at, error.to_string(), "write \"23\", \"#23\" or \"owner/name#23\"");
                 }
             }
         }

@@ -46,6 +46,17 @@ fn the_goal_of_a_document_without_a_title_is_its_name() {
 }
 
 #[test]
+fn what_nobody_sees_hides_no_dependency() {
+    for mark in ["\u{200f}", "\u{202b}", "\u{2066}", "\u{200b}", "\u{ad}"] {
+        let document =
+            format!("## A{mark}PI\n## Web\n## Last\n{mark}after {mark}#1{mark}, {mark}\"W{mark}eb\"{mark}.\n");
+        assert_eq!(graph(&document), "api web last<-api,web", "{mark:?}");
+    }
+    // A problem after such marks keeps its place.
+    assert!(graph("## A\n\u{200f}\u{200f}after \u{200f}#9\n").starts_with("doc.md:2:10:"));
+}
+
+#[test]
 fn dependency_phrases_name_headings_by_text_slug_or_number() {
     let head = "## Data Model\n## API\n## Web & UI\n## Last\n";
     let cases = [

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::parts::one_line;
 use crate::config::reader::clipped;
 use crate::problem::Report;
+use crate::quote::is_deceiving;
 
 /// The text of a paragraph without its markup; knows where each part stands in the document.
 #[derive(Default)]
@@ -19,9 +20,13 @@ pub(super) struct Flat {
 }
 
 impl Flat {
-    pub(super) fn push(&mut self, text: &str, origin: usize) {
-        self.origins.push((self.text.len(), origin));
-        self.text.push_str(text);
+    /// Adds a part without what nobody sees in it: a mark of direction before a number must not hide a dependency.
+    pub(super) fn push(&mut self, text: &str, mut origin: usize) {
+        for part in text.split_inclusive(is_unseen) {
+            self.origins.push((self.text.len(), origin));
+            self.text.push_str(part.trim_end_matches(is_unseen));
+            origin += part.len();
+        }
     }
 
     /// Inline code: no phrase begins in it, but it may hold the name that a phrase refers to.
@@ -311,6 +316,11 @@ fn in_quotes(text: &str) -> Option<(&str, usize, bool)> {
     let length = inner.char_indices().take(LONGEST).find(|(_, c)| *c == close)?.0;
     let name = &inner[..length];
     (!name.trim().is_empty()).then_some((name, open.len_utf8() + length + close.len_utf8(), strict))
+}
+
+/// White space is seen, whatever sort it is of: it keeps words apart.
+fn is_unseen(character: char) -> bool {
+    is_deceiving(character) && !character.is_whitespace()
 }
 
 /// The length of what stands between two references: `,`, `&`, `and`, `, and`; 0 when nothing of the sort does.

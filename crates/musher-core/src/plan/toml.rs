@@ -84,7 +84,7 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
 }
 
 fn read_reference(text: &str, at: usize, report: &mut Report) -> Option<Reference> {
-    let read = Reference::of_objective(text);
+    let read = Reference::of_number(text);
     if read.is_err() {
         let what = format!("`{}` names no issue", clipped(text));
         report.add_with_fix(at, what, "write \"#12\", or \"owner/name#12\"");

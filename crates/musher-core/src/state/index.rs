@@ -394,9 +394,11 @@ impl State {
             (true, true) | (false, false) => {}
         }
         self.put_heard(old.as_ref(), &row);
+        let mission = row.mission;
         if row.is_live() {
             self.runs.insert(row.id, row);
         }
+        self.rearm_help(mission);
     }
 
     pub(super) fn put_gate(&mut self, record: GateRecord) {

@@ -204,6 +204,13 @@ impl State {
         self.heard.get(&mission).and_then(|runs| runs.first().copied())
     }
 
+    /// The live run of a mission that is silent for the longest time without waiting for a person's answer.
+    pub(crate) fn silent_run(&self, mission: MissionId) -> Option<(Timestamp, &Run)> {
+        let runs = self.heard.get(&mission)?;
+        let mut runs = runs.iter().filter_map(|(heard, id)| Some((*heard, self.run(*id)?)));
+        runs.find(|(_, run)| !run.awaits_a_person())
+    }
+
     pub(super) fn put_heard(&mut self, old: Option<&Run>, row: &Run) {
         let runs = self.heard.entry(row.mission).or_default();
         if let Some(old) = old {
@@ -220,7 +227,6 @@ impl State {
         if asks.is_some_and(|help| matches!(help.cause, mission::Cause::Stuck(_))) {
             self.unjudged.insert(row.mission);
         }
-        self.rearm_help(row.mission);
     }
 
     /// Sets the moment at which a mission may need help though nothing changes.
@@ -255,9 +261,13 @@ impl State {
     }
 }
 
-/// When something was last heard of a run; before its agent lives, when it was assigned.
+/// When something was last heard of a run, or last said to it that it waited for; before its agent lives, when it was assigned.
 fn heard_at(run: &Run) -> Timestamp {
-    run.assigned_at.max(run.started_at.unwrap_or_default()).max(run.last_activity_at.unwrap_or_default())
+    let ruled = run.requests.iter().filter_map(|request| request.answer.as_ref().map(|answer| answer.at));
+    let answered = run.help.iter().filter_map(|request| request.answer.as_ref().map(|answer| answer.at));
+    let said = ruled.chain(answered).max().unwrap_or_default();
+    let heard = run.started_at.unwrap_or_default().max(run.last_activity_at.unwrap_or_default());
+    run.assigned_at.max(heard).max(said)
 }
 
 /// Whether the pull request of an item is followed now.

@@ -46,13 +46,13 @@ fn tracker(entry: &Entry, full: &str, kind: Option<&str>, on: &mut Reading) {
         "kind" => on.remark(entry, full, "no counterpart: issues come from GitHub"),
         "api_key" => api_key(entry, full, is_github, on),
         "endpoint" if is_github => {
-            if let Some(text) = text(entry, full, on) {
+            if let Some(text) = address(entry, full, on) {
                 on.draft.forge.push(("api", toml_string(text)));
             }
         }
         // The specification has no key for a repository; those who follow it for GitHub write one of these.
         "repo" | "repository" | "project_slug" if is_github => {
-            if let Some(text) = text(entry, full, on) {
+            if let Some(text) = address(entry, full, on) {
                 on.draft.forge.push(("repo", toml_string(text)));
             }
         }
@@ -66,6 +66,21 @@ fn tracker(entry: &Entry, full: &str, kind: Option<&str>, on: &mut Reading) {
         }
         _ => unknown(entry, full, on),
     }
+}
+
+/// An address or a name at the forge. Neither has an `@`, but for user information before a host.
+fn address<'a>(entry: &'a Entry, full: &str, on: &mut Reading) -> Option<&'a str> {
+    let text = text(entry, full, on)?;
+    if text.contains('@') {
+        // It may hold a password: it is not shown.
+        on.problem(
+            entry,
+            format!("`{full}` holds user information before an `@`: a secret has no place in this file"),
+            "take out what stands before the `@`, and name the token by `api_key: $NAME`; make a new one if this file was ever shared",
+        );
+        return None;
+    }
+    Some(text)
 }
 
 /// A token is a reference here, and never a value.

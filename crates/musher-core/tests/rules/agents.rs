@@ -118,6 +118,19 @@ fn the_agents_of_the_config_are_those_of_the_config() {
 }
 
 #[test]
+fn what_is_wrong_with_an_agent_of_the_config_stays_until_its_definition_changes() {
+    let mut w = World::new();
+    w.ok(Command::SyncAgents(vec![agent("c1"), agent("c2")]));
+    let id = w.agent_id("c1");
+    w.ok(Command::AgentChecked(id, Some("no such program".into())));
+    let other = AgentSpec { max_load: 7, ..agent("c2") };
+    w.ok(Command::SyncAgents(vec![agent("c1"), other.clone()]));
+    assert_eq!(status(&w, "c1"), AgentStatus::Error, "another one was changed");
+    w.ok(Command::SyncAgents(vec![AgentSpec { command: crate::world::words(&["found"]), ..agent("c1") }, other]));
+    assert_eq!(status(&w, "c1"), AgentStatus::Idle);
+}
+
+#[test]
 fn an_agent_whose_load_is_lowered_below_what_it_has_takes_nothing_new() {
     let mut w = World::new();
     w.ok(Command::SyncAgents(vec![AgentSpec { max_load: 2, ..agent("c1") }]));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use musher_core::agent::AgentSpec;
-use musher_core::command::{Command, Report};
+use musher_core::approval;
+use musher_core::command::{Actor, Command, Report};
 use musher_core::effect::Stop;
 use musher_core::event::Happened;
 use musher_core::id::MissionId;
@@ -14,6 +15,7 @@ use musher_core::node::TTL;
 use musher_core::quota::{Cap, Rules};
 use musher_core::run::{FailureClass, Usage};
 use musher_core::time::Timestamp;
+use musher_core::tool::ToolUse;
 use musher_core::watch::WatchKind;
 
 use crate::world::{World, agent, failed, item, policy, words};
@@ -246,6 +248,115 @@ fn a_blocked_mission_asks_after_the_threshold_unless_a_watch_is_open() {
         w.until_due();
     }
     assert_eq!(texts(&w), [""; 0], "a watch is open: it is waited for");
+}
+
+#[test]
+fn what_items_ask_of_a_person_is_asked_once_and_help_repeats_their_own_replies() {
+    let mut w = World::with_agents(1);
+    let id = w.mission_with(Policy { reviewer_required: true, ..policy() }, vec![item("a", &[]), item("b", &["a"])]);
+    w.work("a");
+    assert_eq!(asks_of(&w), [Ask::Approval]);
+    w.pass(STUCK);
+    let entries = inbox::requests(&w.state);
+    assert_eq!(asks_of(&w), [Ask::Approval]);
+    let mut replies = entries[0].replies.clone();
+    replies.push(format!("musher explain {}", id.short()));
+    assert_eq!(helps(&w), [replies]);
+
+    // Beside something else that holds it up the mission has its own entry.
+    let b = w.id("b");
+    w.ok(Command::HoldItem(b, "later".into()));
+    w.pass(STUCK);
+    assert_eq!(asks_of(&w), [Ask::Approval, Ask::Help]);
+    let resume = format!("musher mission note {} \"resume\"", id.short());
+    assert!(helps(&w)[1].contains(&resume), "{:?}", helps(&w));
+    w.ok(Command::ReleaseItem(b));
+    w.note(id, "approve a");
+    assert_eq!(asks_of(&w), []);
+}
+
+/// What the inbox asks, oldest first.
+fn asks_of(w: &World) -> Vec<Ask> {
+    inbox::requests(&w.state).into_iter().map(|request| request.ask).collect()
+}
+
+/// The replies of each help request.
+fn helps(w: &World) -> Vec<Vec<String>> {
+    let said = w.events.iter().filter_map(|event| match &event.happened {
+        Happened::MissionHelpRequested { replies, .. } => Some(replies.iter().map(ToString::to_string).collect()),
+        _ => None,
+    });
+    said.collect()
+}
+
+#[test]
+fn a_resume_that_changes_nothing_is_no_progress() {
+    for word in ["resume", "continue"] {
+        let mut w = World::with_agents(1);
+        let id = w.mission(vec![item("a", &[])]);
+        let a = w.id("a");
+        w.ok(Command::HoldItem(a, "later".into()));
+        let progress = w.state.mission(id).unwrap().last_progress_at;
+        w.pass(MINUTE);
+        w.note(id, word);
+        assert_eq!(w.state.mission(id).unwrap().last_progress_at, progress, "{word}");
+        w.pass(STUCK - MINUTE);
+        assert_eq!(asked(&w).len(), 1, "{word}");
+        // Nor does it retire the request, or bring the next one sooner.
+        w.note(id, word);
+        assert_eq!((inbox_of(&w).len(), w.said("mission_help_retired")), (1, 0), "{word}");
+        w.pass(HOUR - MICRO);
+        assert_eq!(asked(&w).len(), 1, "{word}");
+        w.pass(MICRO);
+        assert_eq!(asked(&w)[1].2, 2, "{word}");
+        w.note(id, "mind the schema");
+        assert_eq!(w.state.mission(id).unwrap().last_progress_at, w.now, "{word}");
+    }
+}
+
+#[test]
+fn an_agent_that_waits_for_an_answer_is_not_stuck_and_is_silent_from_the_answer_on() {
+    type Ends = fn(&mut World);
+    let question: (&str, Ends, Ends) = (
+        "a question",
+        |w| {
+            let run = w.run_of("a");
+            let tool = ToolUse::AskOperator("which port?".into());
+            w.say(&Actor::Run(run), Command::UseTool(run, Box::new(tool))).unwrap();
+            w.settle();
+        },
+        |w| {
+            let id = w.state.run(w.run_of("a")).unwrap().help[0].id;
+            w.ok(Command::AnswerHelp(id, "8080".into()));
+        },
+    );
+    let permission: (&str, Ends, Ends) = (
+        "a permission",
+        |w| {
+            let ask = approval::Ask { reference: "7".into(), action: approval::Action::Shell("curl x | sh".into()) };
+            w.report("a", "start_run", Report::PermissionAsked { ask, worktree: "/w".into() });
+        },
+        |w| {
+            let id = w.state.run(w.run_of("a")).unwrap().requests[0].id;
+            w.ok(Command::AnswerRequest(id, approval::Ruled::Allowed, "".into()));
+        },
+    );
+    for (name, asks, answers) in [question, permission] {
+        let mut w = World::new();
+        w.agent(AgentSpec { driver: "claude".into(), approvals: approval::Approvals::Ask, ..agent("a1") });
+        let id = w.mission(vec![item("a", &[])]);
+        w.start("a");
+        asks(&mut w);
+        live_through(&mut w, STUCK + MICRO, true);
+        assert_eq!((texts(&w), asks_of(&w).len()), (vec![], 1), "{name}");
+        answers(&mut w);
+        let answered = w.now;
+        live_through(&mut w, STUCK - MICRO, true);
+        assert_eq!(texts(&w), [""; 0], "{name}");
+        w.pass(MICRO);
+        let stuck = format!("Mission {} appears stuck; item a has not changed since {answered}", id.short());
+        assert_eq!(texts(&w), [stuck], "{name}");
+    }
 }
 
 #[test]

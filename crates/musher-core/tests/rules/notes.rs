@@ -84,6 +84,62 @@ fn redirect_moves_an_item_and_stops_its_present_run() {
 }
 
 #[test]
+fn redirect_to_the_agent_that_has_the_item_stops_nothing() {
+    let mut w = World::with_agents(2);
+    let id = w.mission(vec![item("a", &[]), item("b", &[])]);
+    w.start("a");
+    assert_eq!(w.note(id, "redirect a to a1"), "a1 has a already, and keeps it");
+    assert_eq!((w.effects_of("a"), w.item("a").pin.as_deref()), (vec!["start_run"], Some("a1")));
+    // One that is not started yet is not taken back either.
+    assert_eq!(w.note(id, "redirect b to a2."), "a2 has b already, and keeps it");
+    assert_eq!((w.phase("b"), w.said("item_ready")), (Phase::Assigned, 2));
+    // One that was already sent elsewhere comes back.
+    w.note(id, "redirect a to a2");
+    assert_eq!(w.note(id, "redirect a to a1, because it knows"), "a goes to a1");
+    w.end("a", Outcome::Cancelled);
+    assert_eq!((w.phase("a"), w.agent_of("a")), (Phase::Assigned, "a1".into()));
+}
+
+#[test]
+fn redirect_and_priority_are_refused_where_nothing_is_left_to_decide() {
+    type Begin = fn(&mut World);
+    let cases: [(&str, &[&str], Begin); 4] = [
+        ("mission was completed", &["a"], |w| w.complete("a")),
+        ("item was done", &["a", "b"], |w| w.complete("a")),
+        ("item was merging", &["a", "b"], |w| w.work("a")),
+        ("item was cancelled", &["a", "b"], |w| drop(w.ok(Command::CancelItem(w.id("a"))))),
+    ];
+    for (met, items, begin) in cases {
+        let mut w = World::with_agents(2);
+        let id = w.mission(items.iter().map(|key| item(key, &[])).collect());
+        begin(&mut w);
+        let before = (w.observed(), w.said("note_applied"));
+        for (note, verb) in [("redirect a to a2", "redirect"), ("priority a high", "priority")] {
+            let answer = w.note(id, note);
+            assert_eq!(answer, format!("ignored {verb} from ann while {met}"));
+            let last = w.events.last().unwrap();
+            assert!(matches!(&last.happened, Happened::CommandIgnored { text } if **text == *answer), "{last:?}");
+        }
+        assert_eq!((w.observed(), w.said("note_applied")), before, "{met}");
+    }
+}
+
+#[test]
+fn a_reviewers_word_without_an_item_is_answered_with_what_is_missing() {
+    let mut w = World::with_agents(1);
+    let id = w.mission_with(Policy::default(), vec![item("a", &[])]);
+    for (note, fix) in [
+        ("approve", "write `approve ITEM`; no item of the mission waits for it now"),
+        ("Reject.", "write `reject ITEM`; no item of the mission waits for it now"),
+    ] {
+        assert_eq!(w.refused(Command::NoteMission(id, note.into())).fix().as_deref(), Some(fix));
+    }
+    w.work("a");
+    let refused = w.refused(Command::NoteMission(id, "approve!".into()));
+    assert_eq!(refused.fix().as_deref(), Some("write `approve a`, or another item's name"));
+}
+
+#[test]
 fn redirect_before_the_agent_started_moves_the_item_at_once() {
     let mut w = World::with_agents(2);
     let id = w.mission(vec![item("a", &[])]);
@@ -118,7 +174,7 @@ fn an_unknown_name_is_answered_with_the_nearest_and_changes_nothing() {
 
 #[test]
 fn approve_and_reject_are_a_reviewers_words() {
-    for (note, phase) in [("approve a looks right", Phase::Merging), ("reject a no tests", Phase::Assigned)] {
+    for (note, phase) in [("approve a: looks right", Phase::Merging), ("reject a no tests", Phase::Assigned)] {
         let mut w = World::with_agents(1);
         let id = w.mission_with(Policy::default(), vec![item("a", &[])]);
         assert!(w.note(id, note).ends_with("from ann while item was assigned"));
@@ -145,7 +201,7 @@ fn stop_and_cancel_give_the_mission_up() {
 fn priority_reorders_and_an_unknown_word_says_which_there_are() {
     let mut w = World::new();
     let id = w.mission(vec![item("a", &[])]);
-    w.note(id, "priority a HIGH");
+    w.note(id, "priority a: HIGH please");
     assert_eq!((w.item("a").priority, w.said("item_reprioritised")), (Priority::High, 1));
     let refused = w.refused(Command::NoteMission(id, "priority a urgent".into()));
     assert!(matches!(refused, Refused::Invalid { .. }));

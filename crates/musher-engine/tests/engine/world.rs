@@ -13,7 +13,7 @@ use musher_core::item::Item;
 use musher_core::mission::{MissionItem, Policy, StartMission};
 use musher_core::state::State;
 use musher_core::time::Timestamp;
-use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept, Web, Work};
+use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Program, Reports, Runs, Swept, Web, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Engine, EngineConfig, EngineError, ManualClock, Paths};
 use musher_store::{EventFilter, SqliteStore};
@@ -79,6 +79,10 @@ impl Runs for Silent {
     }
 
     /// Something lived in each of them.
+    fn look(&self, _: PathBuf, _: AgentSpec, _: Option<Box<str>>) -> Work<Program> {
+        Box::pin(async { Program::Unknown })
+    }
+
     fn sweep(&self, unwanted: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         let ended = unwanted.iter().map(name).collect();

@@ -51,6 +51,35 @@ fn members_stand_one_on_another_and_land_a_prefix_at_a_time_in_each_style() {
 }
 
 #[test]
+fn a_batch_makes_the_commits_that_its_members_would_become_one_at_a_time() {
+    for style in [MergeStyle::Squash, MergeStyle::Merge] {
+        let sandbox = Sandbox::new();
+        let works = ["i", "j", "k"].map(|name| (name, sandbox.finished(name, &format!("{name} ü.txt"), "new\n")));
+        let heads: Vec<_> = works.iter().map(|(name, work)| (*name, &work.head)).collect();
+        let odd = |heads: &[(&str, &ObjectId)]| {
+            let mut request = request(heads, style);
+            request.identity = Identity::new("Dr. Åda \"O'Neil\", Jr.", "åda+x@example.org");
+            for member in &mut request.members {
+                member.message.title = format!("修正 {} – “login”", member.name);
+                member.message.body = "why\r\n\n\n  \tindented  \n# kept 🦀\n".into();
+            }
+            request
+        };
+        let all = sandbox.repository.prepare_batch(&odd(&heads)).unwrap();
+        let left = std::fs::read_dir(sandbox.top.join(".git/objects")).unwrap();
+        assert!(left.flatten().all(|e| !e.file_name().to_string_lossy().starts_with("tmp_")), "{style:?}");
+        assert_eq!(all.links.len(), 3, "{style:?}");
+        for (at, head) in heads.iter().enumerate() {
+            let base = sandbox.tip("main");
+            let alone = sandbox.repository.prepare_batch(&odd(&[*head])).unwrap();
+            assert_eq!(alone.links, all.links[at..=at], "{style:?}, member {at}");
+            assert_eq!(land(&sandbox, &base, &all.links[at].0), Landed::Landed, "{style:?}");
+        }
+        sandbox.git(["fsck", "--strict"]);
+    }
+}
+
+#[test]
 fn a_batch_is_the_longest_prefix_that_merges_cleanly() {
     let sandbox = Sandbox::new();
     let first = sandbox.finished("i", "a.txt", "one\nfirst\nthree\n");

@@ -86,6 +86,33 @@ pub struct Daemon {
     pub node: String,
     /// Where its state is.
     pub store: String,
+    /// Where it is to listen over TCP; nothing when it is not to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Http>,
+    /// Whose webhooks it takes; nothing when it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhooks: Option<WebhookDoor>,
+}
+
+/// The daemon's address for TCP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Http {
+    /// The address.
+    pub address: String,
+    /// Whether it listens there.
+    pub listening: bool,
+    /// Why it does not; it is tried again until it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Whose webhooks the daemon takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WebhookDoor {
+    /// The repository that they must speak of.
+    pub repository: String,
+    /// Where the secret was found that they are signed with, such as `env:NAME`; never the secret itself.
+    pub secret: String,
 }
 
 /// An item in the merge queue.

@@ -3,6 +3,7 @@
 mod stream;
 mod transport;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -29,6 +30,20 @@ pub enum ClientError {
         /// The socket.
         socket: PathBuf,
     },
+    /// Its process is stopped.
+    #[error("the daemon (process {pid}) is stopped: it takes calls and answers none")]
+    Stopped {
+        /// The process.
+        pid: i32,
+    },
+    /// It took the call and has said nothing, for longer than it takes to say that it is busy.
+    #[error("the daemon{} has not answered for {seconds} s", of_process(*.pid))]
+    Silent {
+        /// The process, where it is known.
+        pid: Option<i32>,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The daemon refused, and says why.
     #[error(transparent)]
     Problem(Box<Problem>),
@@ -39,17 +54,36 @@ pub enum ClientError {
 
 impl ClientError {
     /// How to fix it, where that is known.
-    pub fn fix(&self) -> Option<&str> {
+    pub fn fix(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::NoDaemon { .. } => Some("`musher up --detach` starts one"),
-            Self::Problem(problem) => problem.fix.as_deref(),
-            Self::Broken(_) => Some("`.musher/daemon.log` may say more"),
+            Self::NoDaemon { .. } => Some("`musher up --detach` starts one".into()),
+            Self::Stopped { pid } => {
+                Some(format!("`kill -CONT {pid}` lets it go on, or `musher up --wait` takes over from it").into())
+            }
+            Self::Problem(problem) => problem.fix.as_deref().map(Cow::from),
+            Self::Silent { .. } | Self::Broken(_) => Some("`.musher/daemon.log` may say more".into()),
+        }
+    }
+
+    /// Why, where more is known than what went wrong.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Stopped { .. } => Some(
+                "`kill -STOP`, Ctrl-Z or a debugger has paused it; what was asked for may still happen when it goes on",
+            ),
+            Self::Silent { .. } => Some("what was asked for may still happen"),
+            Self::Problem(problem) => problem.why.as_deref(),
+            Self::NoDaemon { .. } | Self::Broken(_) => None,
         }
     }
 
     pub(crate) fn broken(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Broken(cause.into())
     }
+}
+
+fn of_process(pid: Option<i32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
 type Done<T> = Result<T, ClientError>;

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -17,6 +19,11 @@ use super::stream::Lines;
 use crate::api::Problem;
 use crate::caller::ACTOR_HEADER;
 use crate::sys;
+
+/// How long an answer may take before it is looked whether the daemon is stopped.
+const LOOK: Duration = Duration::from_secs(10);
+/// How often that is looked at. The daemon itself gives up on an answer after a minute, and says that.
+const LOOKS: u32 = 9;
 
 /// A body without a word.
 #[derive(Debug, Serialize)]
@@ -34,6 +41,8 @@ pub(super) async fn ask<B: Serialize>(
     body: Option<&B>,
 ) -> Result<Answer, ClientError> {
     let stream = connect(socket).await?;
+    // The process that listens, and not one of its children.
+    let daemon = stream.peer_cred().ok().and_then(|listener| listener.pid()).filter(|pid| *pid > 0);
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
     // It ends with the answer; what went wrong with it is seen there.
@@ -50,7 +59,22 @@ pub(super) async fn ask<B: Serialize>(
         None => Vec::new(),
     };
     let request = request.body(Full::new(Bytes::from(body))).map_err(ClientError::broken)?;
-    sender.send_request(request).await.map(Answer).map_err(ClientError::broken)
+    in_time(daemon, LOOK, sender.send_request(request)).await?.map(Answer).map_err(ClientError::broken)
+}
+
+/// Waits for the head of an answer, which is also the beginning of a stream. One that is stopped answers nothing at all; one
+/// that is busy is waited for.
+async fn in_time<T>(daemon: Option<i32>, look: Duration, answer: impl Future<Output = T>) -> Result<T, ClientError> {
+    let mut answer = pin!(answer);
+    for _ in 0..LOOKS {
+        if let Ok(answer) = tokio::time::timeout(look, &mut answer).await {
+            return Ok(answer);
+        }
+        if let Some(pid) = daemon.filter(|pid| sys::is_stopped(*pid)) {
+            return Err(ClientError::Stopped { pid });
+        }
+    }
+    Err(ClientError::Silent { pid: daemon, seconds: (look * LOOKS).as_secs() })
 }
 
 /// Connects to a daemon's socket.
@@ -135,6 +159,20 @@ fn escape(text: &str, into: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_daemon_that_is_busy_is_waited_for_but_not_for_ever() {
+        let (own, soon) = (i32::try_from(std::process::id()).ok(), Duration::from_millis(1));
+        let mut asked = 0;
+        let late = std::future::poll_fn(|_| {
+            asked += 1;
+            if asked > 4 { std::task::Poll::Ready(asked) } else { std::task::Poll::Pending }
+        });
+        assert_eq!(in_time(own, soon, late).await.unwrap(), 5);
+        let never = in_time(own, soon, std::future::pending::<()>()).await;
+        assert!(matches!(never, Err(ClientError::Silent { pid, .. }) if pid == own), "{never:?}");
+        assert_eq!((LOOK * LOOKS).as_secs(), 90, "longer than the daemon takes to say that it is busy");
+    }
 
     #[test]
     fn a_part_of_a_path_stays_one_part_whatever_it_holds() {

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use musher_core::command::Command;
 use musher_core::id::AgentId;
+use musher_engine::programs;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -11,7 +12,7 @@ use crate::api::{AgentDocument, Agents, NewAgent, Problem};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::{Json, Name};
-use crate::{resolve, view};
+use crate::{problem, resolve, view};
 
 /// The longest name of an agent, in bytes.
 const LONGEST_NAME: usize = 64;
@@ -51,7 +52,13 @@ async fn add(
     let name = wish.name.clone();
     app.send(&caller, Command::AddAgent(Box::new(wish.into()))).await?;
     let id = resolve::agent(&app, &name).await?;
+    look(&app, id).await?;
     Ok((StatusCode::CREATED, document(&app, id).await?))
+}
+
+/// Looks for its program, so that one that cannot work is not said to be idle.
+async fn look(app: &App, id: AgentId) -> Result<(), Problem> {
+    programs::check(app.engine(), id).await.map_err(problem::of_engine)
 }
 
 async fn document(app: &App, id: AgentId) -> Answered<AgentDocument> {
@@ -74,6 +81,18 @@ async fn told(app: &App, caller: &Caller, typed: &str, command: fn(AgentId) -> C
     document(app, id).await
 }
 
+async fn told_to_work(
+    app: &App,
+    caller: &Caller,
+    typed: &str,
+    command: fn(AgentId) -> Command,
+) -> Answered<AgentDocument> {
+    let id = resolve::agent(app, typed).await?;
+    app.send(caller, command(id)).await?;
+    look(app, id).await?;
+    document(app, id).await
+}
+
 /// Removes an agent; its live runs go on to their end
 #[utoipa::path(delete, path = "/v1/agents/{name}", tag = "agents", params(("name" = String, Path)),
     responses((status = 200, body = AgentDocument), (status = "default", body = Problem)))]
@@ -92,7 +111,7 @@ async fn pause(State(app): State<App>, caller: Caller, Name(typed): Name) -> Ans
 #[utoipa::path(post, path = "/v1/agents/{name}/resume", tag = "agents", params(("name" = String, Path)),
     responses((status = 200, body = AgentDocument), (status = "default", body = Problem)))]
 async fn resume(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<AgentDocument> {
-    told(&app, &caller, &typed, Command::ResumeAgent).await
+    told_to_work(&app, &caller, &typed, Command::ResumeAgent).await
 }
 
 /// Lets an agent finish what it has and gives it nothing new
@@ -106,5 +125,5 @@ async fn drain(State(app): State<App>, caller: Caller, Name(typed): Name) -> Ans
 #[utoipa::path(post, path = "/v1/agents/{name}/restart", tag = "agents", params(("name" = String, Path)),
     responses((status = 200, body = AgentDocument), (status = "default", body = Problem)))]
 async fn restart(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<AgentDocument> {
-    told(&app, &caller, &typed, Command::RestartAgent).await
+    told_to_work(&app, &caller, &typed, Command::RestartAgent).await
 }

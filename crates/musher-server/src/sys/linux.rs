@@ -62,12 +62,22 @@ fn of_process(peer: i32, runs: &Path) -> Scope {
     Scope::worker("its line of ancestors has no end")
 }
 
-/// The parent of a process: the second field behind the name, which may hold anything but ends with the last `)`.
+/// The parent of a process.
 fn parent_of(pid: i32) -> Option<i32> {
+    stat_of(pid, 1)?.parse().ok()
+}
+
+pub(super) fn is_stopped(pid: i32) -> bool {
+    // By a signal, or by a debugger.
+    stat_of(pid, 0).is_some_and(|state| state == "T" || state == "t")
+}
+
+/// A field of a process, counted from 0 behind its name, which may hold anything but ends with the last `)`.
+fn stat_of(pid: i32, field: usize) -> Option<String> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+    rest.split_ascii_whitespace().nth(field).map(str::to_owned)
 }
 
 /// The run folder that a process says it belongs to, or that it is the host of, if it is one of ours.

@@ -42,6 +42,11 @@ pub(crate) fn caller(uid: u32, pid: Option<i32>, runs: &Path) -> Caller {
     Caller { name: name.into(), scope }
 }
 
+/// Whether a process is stopped by a signal or a debugger, as far as that can be told.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    imp::is_stopped(pid)
+}
+
 /// A path of a socket that fits into its address (108 bytes), however long the folder's path is. Valid as long as the
 /// file beside it is open.
 pub(crate) fn socket_address(path: &Path) -> io::Result<(PathBuf, Option<File>)> {

@@ -52,10 +52,11 @@ impl Bench {
 
     fn open(&self, secret: &str) {
         let secret = WebhookSecret::new(secret).unwrap();
-        self.world
-            .server
-            .webhooks()
-            .set(Some(WebhookSetup { secret, repository: RepositoryName::parse("octo/hello").unwrap() }));
+        self.world.server.webhooks().set(Some(WebhookSetup {
+            secret,
+            reference: "env:HOOK".to_owned(),
+            repository: RepositoryName::parse("octo/hello").unwrap(),
+        }));
     }
 
     /// How often the forge was asked for the issue, once that is at least so often: it lets nobody in, and that is said.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command, Inspection, Landing, Preparation, Push, Rebase, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
@@ -12,7 +13,7 @@ use musher_core::forge::ForgeFailure;
 use musher_core::merge::Link;
 use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
-use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept, Work};
+use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Program, Reports, Runs, Swept, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
 use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
@@ -144,6 +145,10 @@ impl Runs for FakeRuns {
 
     fn script(&self, _: Script) -> Work<ScriptEnd> {
         Box::pin(async { ScriptEnd::Exited { ok: true, exit: "exit 0".to_owned(), tail: String::new() } })
+    }
+
+    fn look(&self, _: PathBuf, _: AgentSpec, _: Option<Box<str>>) -> Work<Program> {
+        Box::pin(async { Program::Unknown })
     }
 
     fn sweep(&self, _: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Stop;
-use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Reports, Runs, Swept, Web, Work};
+use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Program, Reports, Runs, Swept, Web, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
 use musher_engine::{Engine, EngineConfig, Paths, SystemClock};
 use musher_server::{About, Server};
@@ -200,6 +201,10 @@ impl Runs for Nobody {
 
     fn script(&self, _: Script) -> Work<ScriptEnd> {
         Box::pin(std::future::pending())
+    }
+
+    fn look(&self, _: std::path::PathBuf, _: AgentSpec, _: Option<Box<str>>) -> Work<Program> {
+        Box::pin(async { Program::Unknown })
     }
 
     fn sweep(&self, _: Vec<std::path::PathBuf>, _: Vec<std::path::PathBuf>) -> Work<Swept> {

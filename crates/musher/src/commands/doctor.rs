@@ -7,7 +7,8 @@ use musher_core::agent::AgentSpec;
 use musher_core::config::{Config, SinkTo};
 use musher_core::mission::Delivery;
 use musher_engine::Paths;
-use musher_server::Notifier;
+use musher_server::api::Daemon;
+use musher_server::{Client, ClientError, Notifier};
 use serde::Serialize;
 
 use crate::connect::Context;
@@ -88,6 +89,7 @@ async fn checks(cx: &Context) -> Vec<Check> {
         }
     };
     let paths = Paths::of(root);
+    let daemon = Client::new(paths.socket()).status().await;
     checks.push(disk(&paths));
     checks.push(state(&paths));
     if !paths.config().exists() {
@@ -95,15 +97,20 @@ async fn checks(cx: &Context) -> Vec<Check> {
         return checks;
     }
     match project::read_config(&paths) {
-        Ok(config) => checks.extend(of_config(&config, &paths).await),
+        Ok(config) => {
+            checks.extend(of_config(&config, &paths, daemon.as_ref().ok().map(|status| &status.daemon)).await)
+        }
         Err(failure) => {
             let (what, why) = failure.words();
             checks.push(fail("config", format!("{what}: {why}"), "mend what is named, then `musher config check`"));
         }
     }
-    checks.push(match cx.client().await {
+    checks.push(match daemon {
         Ok(_) => pass("daemon", "runs and answers"),
-        Err(_) => warn("daemon", "none runs for this repository", "`musher up --detach` starts one"),
+        Err(ClientError::NoDaemon { .. }) => {
+            warn("daemon", "none runs for this repository", "`musher up --detach` starts one")
+        }
+        Err(error) => fail("daemon", error.to_string(), error.fix().unwrap_or_default()),
     });
     checks
 }
@@ -129,7 +136,7 @@ fn state(paths: &Paths) -> Check {
     }
 }
 
-async fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
+async fn of_config(config: &Config, paths: &Paths, daemon: Option<&Daemon>) -> Vec<Check> {
     let mut checks = vec![pass("config", format!("{} agent(s)", config.agents.len()))];
     checks.push(match &config.project.gate {
         Some(gate) => pass("gate", gate.clone()),
@@ -139,7 +146,10 @@ async fn of_config(config: &Config, paths: &Paths) -> Vec<Check> {
             "`gate = \"…\"` under [project] in musher.toml",
         ),
     });
-    checks.extend(webhooks(config, paths));
+    checks.extend(match (&config.forge.webhook, daemon) {
+        (Some(secret), Some(daemon)) => Some(webhooks_of(daemon, &secret.to_string())),
+        _ => webhooks(config, paths),
+    });
     if config.agents.is_empty() {
         checks.push(fail("agents", "none is configured", "name one under [[agents]] in musher.toml"));
     }
@@ -161,7 +171,32 @@ fn of_desktop(sink: &str) -> Check {
     warn(name, format!("`{}` is not on the PATH", notifier.program()), notifier.fix())
 }
 
-/// Whether webhooks of the forge can be taken, where pull requests are made or their secret is named.
+/// Whether the daemon that runs takes webhooks of the forge. It has an environment of its own, which is what counts.
+fn webhooks_of(daemon: &Daemon, secret: &str) -> Check {
+    let name = "webhooks";
+    let Some(door) = daemon.webhooks.as_ref().filter(|door| door.secret == secret) else {
+        let fix = "set it where the daemon is started, then `musher down` and `musher up --detach`; `.musher/daemon.log` says what it lacks";
+        return fail(name, format!("the daemon that runs does not have the secret `{secret}`"), fix);
+    };
+    match &daemon.http {
+        Some(http) if http.listening => {
+            let taken = format!("the secret is set; those of {} are taken on {}", door.repository, http.address);
+            pass(name, taken)
+        }
+        Some(http) => fail(
+            name,
+            format!("the secret is set, but the daemon is {}", output::http(http)),
+            "end what has the address, or choose another by `listen` in [server] of musher.toml and start the daemon anew",
+        ),
+        None => fail(
+            name,
+            "the secret is set, but the daemon that runs does not listen where they could come",
+            "write http = true into [server] of musher.toml, then `musher down` and `musher up --detach`",
+        ),
+    }
+}
+
+/// Whether webhooks of the forge could be taken by a daemon that is started here, where pull requests are made or their secret is named.
 fn webhooks(config: &Config, paths: &Paths) -> Option<Check> {
     let name = "webhooks";
     match crate::forge::webhook_setup(config, &paths.root) {

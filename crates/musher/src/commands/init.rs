@@ -61,6 +61,9 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
             Some(gate) => output::line(&format!("gate: {gate} (guessed from what is here; change it if it is wrong)")),
             None => output::line("no gate: say in it which command proves that the work is good"),
         }
+        if args.workflow.is_some() {
+            output::line("reviews: none (reviewer_required = false, as in every first file; take it out to have them)");
+        }
         output::line("next: name your agent in it, then `musher doctor`");
     })
 }
@@ -70,6 +73,10 @@ fn import(file: &Path, gate: Option<&str>, cx: &Context) -> Result<(String, Vec<
     let file = cx.folder.join(file);
     let name = file.display().to_string();
     let unreadable = |error: std::io::Error| Failure::usage(format!("`{name}` cannot be read")).why(error.to_string());
+    // Opening a pipe would wait for whoever writes to it, and a device has no end.
+    if !std::fs::metadata(&file).map_err(unreadable)?.is_file() {
+        return Err(Failure::usage(format!("`{name}` is no regular file")).fix("name the file of the workflow itself"));
+    }
     // One byte more than is read tells that there is more.
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(&file).map_err(unreadable)?;

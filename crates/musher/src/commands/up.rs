@@ -47,8 +47,9 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     let listen = where_to_listen(args, &project.config.server)?;
     let daemon = Daemon::start_listening(project, listen, if args.wait { Held::Wait } else { Held::Refuse }).await?;
     let found = daemon.found();
+    let http = daemon.http().map(|http| format!("; {}", output::http(&http))).unwrap_or_default();
     let line = format!(
-        "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued",
+        "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued{http}",
         std::process::id(),
         found.missions,
         found.runs.saturating_sub(found.lost),
@@ -135,7 +136,9 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
         let code = child.wait()?.code();
         return Err(why_not(&last_words(&project.paths.log(), before), code));
     }
-    cx.say(&serde_json::json!({"pid": child.id()}), || output::line(said.trim_end()))
+    let status = Client::new(project.paths.socket()).status().await.ok();
+    let http = status.and_then(|status| status.daemon.http);
+    cx.say(&serde_json::json!({"pid": child.id(), "http": http}), || output::line(said.trim_end()))
 }
 
 /// The daemon's own error and exit code, as if it had been started in the foreground.

@@ -24,6 +24,11 @@ pub(crate) fn overview(status: &Status, now: Timestamp, (width, height): (usize,
     let up = output::span(daemon.uptime_s);
     let head = format!("musher {} on {} (pid {}), up {up}", daemon.version, daemon.node, daemon.pid);
     let mut lines = vec![one_line(&head, width)];
+    let http = daemon.http.as_ref().map(|http| {
+        let tone = if http.listening { Tone::Quiet } else { Tone::Busy };
+        paint(&one_line(&output::http(http), room), tone)
+    });
+    lines.extend(section("http", http.into_iter().collect()));
     lines.extend(section("missions", vec![counts(&status.missions)]));
     lines.extend(section("items", vec![counts(&status.items)]));
     lines.extend(section("agents", agents(&status.agents, now, room, most)));

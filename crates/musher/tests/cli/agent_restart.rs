@@ -62,11 +62,13 @@ fn one_in_error_takes_work_again_once_its_program_is_there() {
     assert!(offline["body"]["why"].as_str().unwrap().contains("outside-program"), "{offline}");
     assert_eq!(agent(&repo)["status"], "error");
 
-    // Nothing was mended: it is found again, and still nothing is counted.
+    // Nothing was mended: it is found again, and still nothing is counted. The item may have bounced off it once, before
+    // its program was looked for.
+    let assigned = repo.count_said("item_assigned");
     repo.musher(&["agent", "restart", "script"]).ok();
     assert_eq!(
         (repo.count_said("agent_restarted"), repo.count_said("item_assigned")),
-        (1, 2),
+        (1, assigned + 1),
         "it is given work at once"
     );
     events.until("agent_restarted");

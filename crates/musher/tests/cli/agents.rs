@@ -123,6 +123,70 @@ fn one_whose_program_is_missing_is_broken_itself_and_the_item_waits_uncounted() 
     daemon.kill();
 }
 
+/// What `agent list` says of an agent: its status and what is wrong with it.
+#[track_caller]
+fn standing(repo: &Repo, name: &str) -> (String, String) {
+    let list = repo.musher(&["agent", "list", "--json"]).ok().json();
+    let agent = list["agents"].as_array().unwrap().iter().find(|agent| agent["name"] == name).unwrap().clone();
+    (agent["status"].as_str().unwrap().into(), agent["error"].as_str().unwrap_or_default().into())
+}
+
+#[test]
+fn one_whose_program_is_missing_is_broken_before_it_is_given_work_and_mended_when_it_is_there() {
+    let script = config("", "").replace("[\"sh\", \"{root}/agent.sh\", \"{prompt_file}\"]", "[\"./outside-agent\"]");
+    let elsewhere = "[[agents]]\nname = \"far\"\ndriver = \"command\"\nnode = \"n\"\ncommand = [\"no-such-program\"]\n";
+    let inside = "[[agents]]\nname = \"inside\"\ndriver = \"command\"\ncommand = [\"{worktree}/agent\"]\n";
+    let script = format!("{script}{elsewhere}{inside}");
+    let repo = Repo::with(&script, "");
+    let install = || {
+        repo.write("outside-agent", "#!/bin/sh\n");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(repo.file("outside-agent"), mode).unwrap();
+    };
+    let daemon = repo.up();
+    let mut events = repo.follow(0);
+    let mut until = |kind: &str, name: &str| while events.until(kind)["body"]["name"] != name {};
+    until("agent_offline", "script");
+    let (status, why) = standing(&repo, "script");
+    assert_eq!(status, "error");
+    assert!(why.contains("outside-agent") && why.contains("name the program in the agent's `command`"), "{why}");
+    let told = repo.musher(&["agent", "resume", "script"]).ok().out;
+    assert!(told.contains("script is error"), "it is looked for again: {told}");
+
+    // Of one on another machine, and of one in a worktree, nobody here can tell.
+    assert_eq!((standing(&repo, "far").1.contains("program"), standing(&repo, "inside").0.as_str()), (false, "idle"));
+
+    // A change of something else mends nothing.
+    let more = "[[agents]]\nname = \"more\"\ndriver = \"command\"\ncommand = [\"sh\"]\n";
+    repo.write("musher.toml", &format!("{script}{more}"));
+    until("agent_defined", "more");
+    assert_eq!(standing(&repo, "script").0, "error");
+
+    install();
+    repo.write("musher.toml", &script);
+    until("agent_online", "script");
+    assert_eq!(standing(&repo, "script").0, "idle");
+
+    // Of one that is added here it is said at once.
+    let added = repo.musher(&["agent", "add", "hand", "--", "no-such-program"]).ok().out;
+    assert!(added.contains("hand is error"), "{added}");
+    std::fs::remove_file(repo.file("outside-agent")).unwrap();
+    let restarted = repo.musher(&["agent", "restart", "script"]).ok().out;
+    assert!(restarted.contains("script is error"), "{restarted}");
+    install();
+    let resumed = repo.musher(&["agent", "resume", "script"]).ok().out;
+    assert!(resumed.contains("script is idle"), "{resumed}");
+
+    // Every start looks, too.
+    std::fs::remove_file(repo.file("outside-agent")).unwrap();
+    daemon.kill();
+    let daemon = repo.up();
+    let mut events = repo.follow(events.seq);
+    while events.until("agent_offline")["body"]["name"] != "script" {}
+    assert_eq!(standing(&repo, "script").0, "error");
+    daemon.kill();
+}
+
 #[test]
 fn secrets_are_masked_in_what_is_kept() {
     let config = config("", "max_retries = 1")

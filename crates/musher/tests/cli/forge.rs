@@ -319,6 +319,10 @@ fn issues_become_a_plan_file_and_what_is_wrong_with_them_is_said_before_anything
     bench.musher(&["mission", "start", "--issue", "99"]).refused(3, "#99");
     bench.musher(&["mission", "start", "--issue", "1", "--issue", "elsewhere/gone#4"]).refused(3, "elsewhere/gone");
     bench.musher(&["mission", "start", "--issue", "one"]).refused(2, "one");
+    for elsewhere in ["https://evil.example/octo/hello/issues/1", "https://gitlab.com/octo/hello/issues/1"] {
+        let host = elsewhere.split('/').nth(2).unwrap();
+        bench.musher(&["mission", "start", "--issue", elsewhere]).refused(2, &format!("is an address of {host}"));
+    }
     let pull = pull_request(&bench);
     bench.musher(&["mission", "start", "--issue", &pull]).refused(2, "is a pull request");
     bench.repo.write("wrong.plan.toml", "[issues.7]\nskip = true\n[issues.1]\nknid = \"test\"\n");

@@ -123,6 +123,19 @@ impl Repo {
         panic!("musher {arguments:?} did not end within {LONGEST:?}: {said:?}: {}", self.read("outside-daemon.log"));
     }
 
+    /// Asks for `status` until it is like this: for what comes about without an event.
+    #[track_caller]
+    pub(crate) fn until_status(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let begun = std::time::Instant::now();
+        loop {
+            let status = self.musher(&["status", "--json"]).ok().json();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(begun.elapsed() < LONGEST, "still not after {LONGEST:?}: {status}");
+        }
+    }
+
     /// Starts musher and comes back at once.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -18,7 +18,7 @@ const ITEMS: usize = 10;
 /// The calls of git of which a merge is made, how many of one sort may pass before the one that kills, and the gate.
 const STEPS: [(&str, u64); 11] = [
     ("merge-tree", 4),
-    ("commit-tree", 4),
+    ("hash-object", 1),
     ("update-ref", 2),
     ("rev-parse", 5),
     ("worktree", 2),

@@ -10,6 +10,9 @@ const AGENT: &str =
 
 fn repo() -> Repo {
     let config = config("min_free = 0", "").replace("max_load = 0", "max_load = 0\nenv = [\"MUSHER_TEST_GO\"]");
+    // An address of its own, which nobody else will ask for.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = format!("{config}[server]\nlisten = \"{free}\"\n");
     Repo::with(&config, &AGENT.replace("outside-runs", "\"$MUSHER_TEST_GO.runs\""))
 }
 
@@ -46,6 +49,8 @@ fn a_paused_holder_loses_its_lease_after_90_seconds_and_stops_when_it_comes_back
     repo.musher(&["up"]).refused(4, "musher up --wait");
     pass(&repo, 31);
     let second = up(&repo);
+    let shown = repo.musher(&["status"]).ok().out;
+    assert!(shown.contains("not listening on 127.0.0.1"), "the first one still does: {shown}");
     let lease = repo.musher(&["mission", "status", "--json"]).ok().json()["dispatcher"]["lease"].clone();
     assert_eq!((&lease["pid"], &lease["fence"]), (&second.pid().into(), &2.into()), "{lease}");
 
@@ -54,7 +59,7 @@ fn a_paused_holder_loses_its_lease_after_90_seconds_and_stops_when_it_comes_back
     assert_eq!(first.end(), Some(4), "{}", repo.read("outside-daemon.log"));
     let log = repo.read("outside-daemon.log");
     assert!(log.contains(&format!("another musher has taken over (process {}", second.pid())), "{log}");
-    repo.musher(&["status"]).ok();
+    repo.until_status(|status| status["daemon"]["http"]["listening"] == true);
     let show = repo.musher(&["mission", "status", "--json"]).ok().json();
     repo.wait_for_end(show["mission"]["id"].as_str().unwrap());
     assert_eq!((repo.titles().len(), repo.read("outside-go.runs")), (2, runs), "it ran once, and was merged once");
@@ -82,4 +87,45 @@ fn a_second_musher_is_refused_with_who_holds_the_state_or_waits_for_it() {
     let said = Said::from(repo.command(&["down"]).output().unwrap());
     assert_eq!(said.code, 0, "{said:?}");
     assert!(second.wait().unwrap().success());
+}
+
+#[test]
+fn whoever_asks_a_stopped_daemon_is_told_so_and_no_stream_is_cut() {
+    let repo = repo();
+    let daemon = up(&repo);
+    let mut events = repo.follow(0);
+    events.until("daemon_started");
+    daemon.signal("STOP");
+    let words = format!("the daemon (process {}) is stopped", daemon.pid());
+    let fix = format!("`kill -CONT {}` lets it go on, or `musher up --wait` takes over", daemon.pid());
+    let commands: [&[&str]; 8] = [
+        &["status"],
+        &["status", "--watch"],
+        &["inbox"],
+        &["mission", "note", "1234", "slower"],
+        &["mission", "start", "--text", "lost"],
+        &["events", "-f"],
+        &["logs", "1234"],
+        &["down"],
+    ];
+    // All at once, for each of them is told after a while.
+    std::thread::scope(|threads| {
+        for command in commands {
+            threads.spawn(|| {
+                let said = repo.musher(command);
+                said.refused(5, &words);
+                said.refused(5, &fix);
+            });
+        }
+        threads.spawn(|| {
+            let doctor = repo.musher(&["doctor"]);
+            assert!(doctor.code == 1 && doctor.out.contains(&format!("fail  daemon: {words}")), "{doctor:?}");
+        });
+    });
+    daemon.signal("CONT");
+    repo.write("outside-go", "");
+    let started = repo.musher(&["mission", "start", "--text", "slow", "--json"]).ok().json();
+    while events.until("mission_completed")["mission"] != started["mission"]["id"] {}
+    assert_eq!(repo.count_said("mission_started"), 1, "what was refused has not happened");
+    daemon.kill();
 }

@@ -23,6 +23,30 @@ fn the_daemon_comes_up_goes_down_and_says_how_it_stands() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_told_and_listened_on_once_it_is_free() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let repo = Repo::with(&format!("{}[server]\nlisten = \"{address}\"\n", config("", "")), AGENT);
+    let not = format!("not listening on {address}: Address already in use");
+    let said = repo.musher(&["up", "--detach"]).ok();
+    assert!(said.out.starts_with("musher is up") && said.out.contains(&not), "{}", said.out);
+    let shown = repo.musher(&["status"]).ok().out;
+    assert!(shown.contains(&not), "{shown}");
+    let http = repo.musher(&["status", "--json"]).ok().json()["daemon"]["http"].clone();
+    assert_eq!((&http["address"], &http["listening"]), (&address.as_str().into(), &false.into()), "{http}");
+
+    drop(taken);
+    repo.until_status(|status| status["daemon"]["http"]["listening"] == true);
+    std::net::TcpStream::connect(&address).unwrap();
+    let shown = repo.musher(&["status"]).ok().out;
+    assert!(shown.contains(&format!("  listening on {address}")), "{shown}");
+    repo.musher(&["down"]).ok();
+    let said = repo.musher(&["up", "--detach", "--json"]).ok().json();
+    assert_eq!(said["http"], serde_json::json!({"address": address, "listening": true}));
+    repo.musher(&["down"]).ok();
+}
+
+#[test]
 fn an_item_can_be_held_released_reviewed_and_looked_at() {
     let repo = Repo::with(&config("qa = \"human\"", ""), AGENT);
     let daemon = repo.up();

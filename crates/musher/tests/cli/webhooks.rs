@@ -167,7 +167,35 @@ fn what_is_forged_is_turned_away_and_a_new_secret_counts_at_once() {
     assert_eq!(send(&bench, &good), (200, "known".to_owned()));
     let config = config.replace(HOOKED, "webhook = \"env:MUSHER_TEST_NOT_SET\"");
     bench.repo.write("musher.toml", &config);
+    // The daemon keeps what it had.
+    let doctor = bench.musher(&["doctor"]).out;
+    let lacks = "fail  webhooks: the daemon that runs does not have the secret `env:MUSHER_TEST_NOT_SET`";
+    assert!(doctor.contains(lacks), "{doctor}");
+    daemon.kill();
     let doctor = bench.musher(&["doctor"]).out;
     assert!(doctor.contains("fail  webhooks: the secret `env:MUSHER_TEST_NOT_SET` is not set"), "{doctor}");
+}
+
+#[test]
+fn doctor_asks_the_daemon_that_runs_whether_webhooks_can_come() {
+    let bench = bench();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let config = bench.repo.read("musher.toml").replace("127.0.0.1:0", &address);
+    bench.repo.write("musher.toml", &config);
+    // This doctor has not the environment of the daemon.
+    let doctor = || bench.repo.musher(&["doctor"]).out;
+    let unset = doctor();
+    assert!(unset.contains("fail  webhooks: the secret `env:MUSHER_TEST_WEBHOOK` is not set"), "{unset}");
+    let daemon = bench.up();
+    let closed = doctor();
+    let words =
+        format!("fail  webhooks: the secret is set, but the daemon is not listening on {address}: Address already");
+    assert!(closed.contains(&words), "{closed}");
+    drop(taken);
+    bench.repo.until_status(|status| status["daemon"]["http"]["listening"] == true);
+    let open = doctor();
+    let words = format!("pass  webhooks: the secret is set; those of octo/hello are taken on {address}");
+    assert!(open.contains(&words), "{open}");
     daemon.kill();
 }

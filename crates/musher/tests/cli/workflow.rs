@@ -34,6 +34,7 @@ fn a_workflow_is_taken_over_once_and_what_is_left_out_is_named() {
     assert!(shown.err.contains("line 7: polling.interval_ms: no counterpart"), "{}", shown.err);
     let said = repo.musher(&init).ok();
     assert!(said.out.contains("wrote ") && said.err.contains("line 7: polling.interval_ms"), "{said:?}");
+    assert!(said.out.contains("reviews: none (reviewer_required = false"), "{said:?}");
     let written = repo.read("musher.toml");
     assert_eq!(written, shown.out);
     for line in
@@ -52,6 +53,16 @@ fn a_workflow_is_taken_over_once_and_what_is_left_out_is_named() {
 fn a_workflow_with_an_error_writes_nothing_and_shows_no_secret() {
     for (old, new, words) in [
         ("$SHOP_TOKEN", "ghp_hunter2", "outside.md:5:1: `tracker.api_key` is no reference to a variable"),
+        (
+            "  repo: acme/shop",
+            "  endpoint: https://ada:hunter2@shop.example/api/v3",
+            "outside.md:4:1: `tracker.endpoint` holds user information",
+        ),
+        (
+            "acme/shop",
+            "https://ada:hunter2@shop.example/acme/shop",
+            "outside.md:4:1: `tracker.repo` holds user information",
+        ),
         ("issue.identifier", "issue.key", "outside.md:13:13: unknown variable `issue.key`"),
         ("max_concurrent_agents: 3", "max_concurrent_agents: &a 3", "outside.md:9:1: anchors and aliases are not read"),
     ] {
@@ -59,9 +70,14 @@ fn a_workflow_with_an_error_writes_nothing_and_shows_no_secret() {
         let said = repo.musher(&["init", "--workflow", "outside.md"]);
         said.refused(2, words);
         assert!(!said.err.contains("hunter2") && !repo.file("musher.toml").exists(), "{}", said.err);
+        assert!(!said.out.contains("hunter2"), "{}", said.out);
     }
     let repo = fresh("");
     repo.musher(&["init", "--workflow", "outside-nowhere.md"]).refused(2, "cannot be read");
+    // Nobody writes to this pipe: whoever opened it would wait for ever.
+    let made = std::process::Command::new("mkfifo").arg(repo.file("outside-pipe")).status().unwrap();
+    assert!(made.success());
+    repo.musher(&["init", "--workflow", "outside-pipe"]).refused(2, "is no regular file");
     assert!(!repo.file("musher.toml").exists());
 }
 

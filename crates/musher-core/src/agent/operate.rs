@@ -5,6 +5,7 @@ use crate::approval::Approvals;
 use crate::change::Change;
 use crate::command::{Answer, Refused};
 use crate::config::drivers::{self, Speech};
+use crate::config::{PLACEHOLDERS, expand};
 use crate::effect::Stop;
 use crate::event::{Event, Happened};
 use crate::id::AgentId;
@@ -20,16 +21,21 @@ fn find(state: &State, id: AgentId) -> Result<&Agent, Refused> {
     state.agent(id).filter(|a| !a.removed).ok_or_else(|| Refused::NotFound { noun: "agent", name: id.short() })
 }
 
-fn defined(spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
+/// A new agent. One that was removed and is still at work is the same again: its runs count as its own, or it would take
+/// more than it may. An account that rests for others rests for a new agent, too.
+fn defined(state: &State, spec: &AgentSpec, source: Source, cx: &mut Context) -> Agent {
+    let at_work = |agent: &&Agent| agent.removed && agent.spec.name == spec.name && state.load(agent.id) > 0;
+    let before = state.agents().filter(at_work).last();
+    let rests = state.agents().filter(|agent| agent.spec.shares_account(spec)).filter_map(|agent| agent.limited_until);
     Agent {
-        id: AgentId::new(cx.now, cx.entropy),
+        id: before.map_or_else(|| AgentId::new(cx.now, cx.entropy), |agent| agent.id),
         spec: spec.clone(),
         source,
         paused: false,
         draining: false,
         removed: false,
         error: None,
-        limited_until: None,
+        limited_until: rests.filter(|until| *until > cx.now).max(),
         limited_times: 0,
         suspended: None,
         setup_failures: Vec::new(),
@@ -68,7 +74,7 @@ pub fn sync(state: &State, specs: &[AgentSpec], cx: &mut Context) -> Change {
                 change.agents.push(row);
             }
             None => {
-                let row = defined(spec, Source::Config, cx);
+                let row = defined(state, spec, Source::Config, cx);
                 change.events.extend(of_definition(state, None, &row, cx));
                 change.agents.push(row);
             }
@@ -104,6 +110,23 @@ fn check(spec: &AgentSpec) -> Result<(), Refused> {
             fix: "name the program and its arguments".to_owned(),
         });
     }
+    let known = |name: &str| PLACEHOLDERS.contains(&name).then(String::new);
+    if let Some(error) = spec.command.iter().find_map(|argument| expand(argument, known).err()) {
+        return Err(Refused::Invalid { what: error.to_string(), fix: error.fix() });
+    }
+    let blank = |word: &str| word.trim().is_empty() || word.chars().any(char::is_control);
+    if let Some(word) = spec.roles.iter().chain(&spec.capabilities).find(|word| blank(word)) {
+        return Err(Refused::Invalid {
+            what: format!("{word:?} is no role or capability"),
+            fix: "write a word, or leave it out".to_owned(),
+        });
+    }
+    if spec.max_load > MOST_LOAD {
+        return Err(Refused::Invalid {
+            what: format!("a `max_load` of {}; {MOST_LOAD} is the most, and 0 is unlimited", spec.max_load),
+            fix: "write fewer".to_owned(),
+        });
+    }
     if let Some(name) = spec.node.as_deref().filter(|name| !node::is_name(name)) {
         return Err(Refused::Invalid {
             what: format!("`{name}` is no name of a node"),
@@ -119,6 +142,9 @@ fn check(spec: &AgentSpec) -> Result<(), Refused> {
     Ok(())
 }
 
+/// The most items at once that a definition may name, as in the configuration.
+const MOST_LOAD: u32 = 100_000;
+
 /// Adds an agent.
 pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, Refused> {
     if state.agent_named(&spec.name).is_some() {
@@ -128,7 +154,7 @@ pub fn add(state: &State, spec: &AgentSpec, cx: &mut Context) -> Result<Change, 
         });
     }
     check(spec)?;
-    let row = defined(spec, Source::Operator, cx);
+    let row = defined(state, spec, Source::Operator, cx);
     let events = of_definition(state, None, &row, cx);
     Ok(Change { answer: Answer::Agent(row.id), agents: vec![row], events, ..Change::default() })
 }

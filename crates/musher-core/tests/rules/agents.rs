@@ -1,10 +1,10 @@
 //! Agents: what is wrong with one is not wrong with its item; paused, draining and removed ones take nothing new.
 
 use musher_core::agent::{AgentSpec, AgentStatus};
-use musher_core::command::{Command, Report};
+use musher_core::command::{Command, Refused, Report};
 use musher_core::inbox::{self, Ask};
 use musher_core::item::Phase;
-use musher_core::run::FailureClass;
+use musher_core::run::{FailureClass, Outcome};
 use musher_core::wait::WaitCode;
 
 use crate::world::{World, agent, failed, finished, item};
@@ -98,6 +98,77 @@ fn a_name_is_used_once_and_free_again_after_a_removal() {
     let old = w.agent_id("a1");
     w.ok(Command::RemoveAgent(old));
     assert_ne!(w.agent(agent("a1")), old);
+}
+
+#[test]
+fn an_agent_that_is_removed_at_work_and_added_again_takes_no_more_than_it_may() {
+    for by_config in [false, true] {
+        let mut w = World::new();
+        let spec = agent("x");
+        if by_config {
+            w.ok(Command::SyncAgents(vec![spec.clone()]));
+        } else {
+            w.agent(spec.clone());
+        }
+        let id = w.agent_id("x");
+        w.ok(Command::SetQuota(
+            musher_core::quota::Scope::Agent("x".into()),
+            musher_core::quota::Setting::Cap(musher_core::quota::Cap::ConcurrentJobs, Some(1)),
+        ));
+        let parallel = musher_core::mission::Policy { max_parallel_items: 2, ..crate::world::policy() };
+        w.mission_with(parallel, vec![item("a", &[]), item("b", &[])]);
+        w.start("a");
+        if by_config {
+            w.ok(Command::SyncAgents(Vec::new()));
+            w.ok(Command::SyncAgents(vec![spec]));
+        } else {
+            w.ok(Command::RemoveAgent(id));
+            w.agent(spec);
+        }
+        assert_eq!((w.agent_id("x"), w.state.load(id)), (id, 1), "by the configuration: {by_config}");
+        assert_eq!(w.all_in(Phase::Ready), ["b"], "by the configuration: {by_config}");
+        w.restart_and_compare();
+    }
+}
+
+#[test]
+fn a_new_agent_of_an_account_that_rests_rests_too() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![item("a", &[])]);
+    w.start("a");
+    let until = w.now.after(std::time::Duration::from_secs(3_600));
+    w.end("a", Outcome::RateLimited { resets_at: Some(until), message: "429".into() });
+    let old = w.agent_id("a1");
+    w.ok(Command::RemoveAgent(old));
+    w.agent(agent("a1"));
+    w.agent(agent("a2"));
+    for name in ["a1", "a2"] {
+        assert_eq!(w.state.agent(w.agent_id(name)).unwrap().limited_until, Some(until), "{name}");
+    }
+    w.now = until;
+    w.settle();
+    assert_eq!(w.state.agent(w.agent_id("a2")).unwrap().limited_until, None);
+}
+
+#[test]
+fn what_no_agent_may_be_is_refused_by_hand_as_in_the_file() {
+    let mut w = World::new();
+    let with = |change: fn(&mut musher_core::agent::AgentSpec)| {
+        let mut spec = agent("x");
+        change(&mut spec);
+        spec
+    };
+    for spec in [
+        with(|spec| spec.command = crate::world::words(&["sh", "{nope}"])),
+        with(|spec| spec.command = crate::world::words(&["sh", "{root"])),
+        with(|spec| spec.roles = crate::world::words(&[""])),
+        with(|spec| spec.capabilities = crate::world::words(&["a\nb"])),
+        with(|spec| spec.max_load = 100_001),
+    ] {
+        let name = format!("{spec:?}");
+        assert!(matches!(w.refused(Command::AddAgent(Box::new(spec))), Refused::Invalid { .. }), "{name}");
+    }
+    assert_eq!(w.state.agents().count(), 0);
 }
 
 #[test]

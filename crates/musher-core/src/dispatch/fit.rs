@@ -142,6 +142,7 @@ mod tests {
         test       test       30      30       30     100    5        20         20     45
         reviewer   implement  0       0        0      0      100      20         0      10
         audit      design     0       0        0      0      100      20         0      10
+        review     implement  0       0        0      0      100      20         0      10
         reviewer   review     0       0        0      0      120      20         0      10
         backend    review     100     35       35     15     120      20         20     55
         none       implement  60      60       60     5      0        35         35     60
@@ -162,6 +163,19 @@ mod tests {
             for (name, cell) in header[2..].iter().zip(&row[2..]) {
                 let got = fit(kind, wanted, &[Box::from(*name)]);
                 assert_eq!(got.to_string(), *cell, "item of role {} and kind {}, agent {name}", row[0], row[1]);
+            }
+        }
+    }
+
+    #[test]
+    fn an_agent_may_be_called_by_another_word_of_its_role() {
+        let words = [("test", "tester"), ("review", "reviewer"), ("audit", "reviewer"), ("infra", "devops")];
+        for (alias, role) in words {
+            for kind in Kind::ALL {
+                for wanted in [None, Some("backend"), Some("tester"), Some("reviewer"), Some("infra")] {
+                    let of = |role: &str| fit(kind, wanted, &[Box::from(role)]);
+                    assert_eq!(of(alias), of(role), "{alias}, {kind:?}, {wanted:?}");
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Notes: a first word counts whole and in any case, and what a note names are words of it.
+//! Notes: a first word counts whole and in any case, and what a note names are words of it, without what ends them in a
+//! sentence.
 
 use musher_core::note::{self, Word};
 use musher_core::pull::note_of;
@@ -15,11 +16,13 @@ pub(super) fn holds(_: &str, input: &[u8], _: &mut Chance) -> Result<Read, Strin
         Word::Pause { now: _, text } => (Vec::new(), text),
         Word::Redirect { item, agent } => (vec![item, agent], ""),
         Word::Approve { item, text } | Word::Reject { item, text } => (vec![item], text),
-        Word::Priority { item, priority } => (vec![item], priority),
+        Word::Priority { item, priority } => (vec![item, priority], ""),
     };
     for name in names {
-        must!(!name.is_empty() && !name.contains(char::is_whitespace), "`{name}` is no word: {word:?}");
-        must!(text.split_whitespace().any(|one| one == name), "`{name}` is no word of the note");
+        must!(!name.contains(char::is_whitespace), "`{name}` is no word: {word:?}");
+        // What ends a word in a sentence is none of the name; where nothing else is there, the answer says what is missing.
+        let meant = |one: &str| one.trim_end_matches([':', ',', '.', ';', '!', '?']) == name;
+        must!(name.is_empty() || text.split_whitespace().any(meant), "`{name}` is no word of the note");
     }
     must!(text.trim_end().ends_with(rest), "{rest:?} is not how the note ends");
     must!(note::parse(text.trim()) == word, "white space around it changes a note");

@@ -5,7 +5,7 @@
 //! clock jumps over midnight in the night in which it is also put forward, operators lower and raise quotas and weights
 //! while runs are live, accounts are used up, and three times for more than a day nothing can be dispatched at all.
 //!
-//! Open [`judge`] for what must hold, [`books`] for quotas, [`order`] for shares, [`flaw`] for the defects that they have
+//! Open `judge.rs` for what must hold, `books.rs` for quotas, `order.rs` for shares, `flaw.rs` for the defects that they have
 //! to catch.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

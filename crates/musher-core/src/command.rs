@@ -61,6 +61,13 @@ pub enum Report {
         /// What it used since the last report.
         usage: Usage,
     },
+    /// The run host has not answered for so long that its agent counts as offline. Leaves the effect open.
+    HostSilent {
+        /// The host's process.
+        pid: i32,
+    },
+    /// The run host answers again. Leaves the effect open.
+    HostAnswers,
     /// The agent works in a session that a later run can go on in. Leaves the effect open.
     SessionStarted {
         /// The session's id, as the agent's program has it.

@@ -196,6 +196,11 @@ pub(crate) const fn is_hopeless(code: WaitCode) -> bool {
     }
 }
 
+/// Whether an agent could ever take an item by its name, roles and capabilities, whatever keeps it from work now.
+pub(crate) fn suits(item: &Item, agent: &Agent) -> bool {
+    choice::suits(&Class::of(item), agent)
+}
+
 /// Whether no agent can ever take the items of a class as things stand. A quota that passes soon is waited for.
 pub(crate) fn is_stranded(state: &State, class: &Class) -> bool {
     choose(state, &Wish::work(class.clone())).err().is_some_and(|removed| is_hopeless(told_as(&removed)))

@@ -250,7 +250,7 @@ catalogue! {
     "An agent can take work."
     AgentOnline "agent_online" { name: Box<str> = "its name" }
     "An agent takes no work."
-    AgentOffline "agent_offline" { name: Box<str> = "its name", why: Box<str> = "paused, draining, removed, a node that is not heard, or what its driver lacks" }
+    AgentOffline "agent_offline" { name: Box<str> = "its name", why: Box<str> = "paused, draining, removed, a node or a run host that is not heard, or what its driver lacks" }
 
     "A sink takes nothing more; emitted when that begins, and not to the sink itself."
     DeliveryFailed "delivery_failed" { sink: Box<str> = "its name", event: Seq = "the event that it did not take, by its place", error: Box<str> = "why" }

@@ -146,10 +146,10 @@ fn paused_schedule(row: &Schedule) -> Option<Request> {
 
 /// The drivers that rest after the same failure of their agents, each once: what is to be mended, and who waits for it.
 fn paused_drivers(state: &State) -> impl Iterator<Item = Request> {
-    let mut drivers: BTreeMap<&str, Vec<(&Agent, &Suspended)>> = BTreeMap::new();
+    let mut drivers: BTreeMap<String, Vec<(&Agent, &Suspended)>> = BTreeMap::new();
     for agent in state.agents().filter(|agent| !agent.removed) {
         if let Some(suspended) = agent.suspended.as_deref() {
-            drivers.entry(&agent.spec.driver).or_default().push((agent, suspended));
+            drivers.entry(agent.spec.setup_name()).or_default().push((agent, suspended));
         }
     }
     drivers.into_iter().filter_map(|(driver, resting)| {

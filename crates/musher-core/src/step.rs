@@ -12,8 +12,8 @@ use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
-    agent, approval, help, item, merge, mission, node, note, orphan, pull, quota, review, schedule, sink, tool, verify,
-    watch, webhook,
+    agent, approval, help, host, item, merge, mission, node, note, orphan, pull, quota, review, schedule, sink, tool,
+    verify, watch, webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -86,6 +86,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
     quota::charge(state, &mut change, cx);
     agent::settle(state, &mut change, cx);
+    host::settle(state, &mut change, cx);
     watch::settle(state, &mut change, cx);
     schedule::settle(state, &mut change, cx);
     Ok(change)
@@ -195,6 +196,8 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::StartRun(run), Report::RunProgress { usage }) => {
             return item::run_progress(state, item, *run, *usage, cx);
         }
+        (EffectKind::StartRun(run), Report::HostSilent { pid }) => return host::fell_silent(state, *run, *pid),
+        (EffectKind::StartRun(run), Report::HostAnswers) => return host::answers(state, *run),
         (EffectKind::StartRun(run), Report::SessionStarted { id }) => {
             return item::session_started(state, item, *run, id, cx);
         }

@@ -10,8 +10,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
 use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
-use musher_engine::programs;
-use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
+use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock, programs, watchdog};
 use musher_git::Pool;
 use musher_git::driver::{GitDriver, KeepWarm};
 use musher_server::api::Http;
@@ -93,6 +92,7 @@ impl Daemon {
             seed: seed(),
             drivers,
             paths: paths.clone(),
+            look_every: look_every()?,
             first: first_words(&config),
         };
         let (engine, found) =
@@ -214,6 +214,16 @@ fn seed() -> u64 {
         // Without a source of randomness the moment and the process still differ from start to start.
         Err(_) => (clock.as_nanos() as u64) ^ (u64::from(std::process::id()) << 32),
     }
+}
+
+/// How often processes are looked at while runs are live: as `MUSHER_LOOK_EVERY_MS` says, else as the engine does.
+fn look_every() -> Result<Duration, Failure> {
+    let Some(text) = std::env::var_os("MUSHER_LOOK_EVERY_MS") else { return Ok(watchdog::EVERY) };
+    let millis = text.to_str().and_then(|text| text.parse().ok()).filter(|millis| (10..=600_000).contains(millis));
+    millis.map(Duration::from_millis).ok_or_else(|| {
+        Failure::usage(format!("MUSHER_LOOK_EVERY_MS is {}, and not a number of milliseconds", text.display()))
+            .fix("write 10 to 600000, or unset it for 30 s")
+    })
 }
 
 /// The sinks of the config with the secrets that they sign with.

@@ -133,6 +133,7 @@ pub(crate) fn new_run(row: &mut Item, agent: AgentId, purpose: Purpose, cx: &mut
         requests: Vec::new(),
         help: Vec::new(),
         progress: None,
+        silent_host: None,
         submitted: None,
         verdict: None,
     }

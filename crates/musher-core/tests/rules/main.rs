@@ -16,6 +16,7 @@ mod fencing;
 mod follow_ups;
 mod freezing;
 mod helping;
+mod hosts;
 mod items;
 mod limits;
 mod merging;

@@ -706,6 +706,10 @@ fn what_cannot_be_set_is_refused_and_nothing_changes() {
         let refused: Refused = w.refused(Command::SetQuota(scope.clone(), setting));
         assert_eq!(refused.code(), code, "{scope}");
     }
+    let over = w.mission(vec![item("over", &[])]);
+    w.ok(Command::StopMission(over, musher_core::effect::Stop::Kill));
+    let refused = w.refused(Command::SetQuota(Scope::Mission(over), cap(Cap::Tokens)));
+    assert!(refused.to_string().contains("while it is cancelled"), "{refused}");
     // A model that nobody uses yet may be limited beforehand.
     w.ok(Command::SetQuota(Scope::Model("new".into()), cap(Cap::DailyTokens)));
 }

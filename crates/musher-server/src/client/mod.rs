@@ -356,6 +356,11 @@ impl Client {
         self.get::<AgentDocument>(path(&["agents", name])).await.map(|d| d.agent)
     }
 
+    /// How an agent was defined, by the file or by hand.
+    pub async fn agent_definition(&self, name: &str) -> Done<Option<NewAgent>> {
+        self.get::<AgentDocument>(path(&["agents", name])).await.map(|d| d.definition)
+    }
+
     /// Adds an agent.
     pub async fn add_agent(&self, wish: &NewAgent) -> Done<Agent> {
         self.post::<AgentDocument>("/v1/agents".to_owned(), wish).await.map(|d| d.agent)

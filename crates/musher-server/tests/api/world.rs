@@ -151,6 +151,10 @@ impl Runs for FakeRuns {
         Box::pin(async { Program::Unknown })
     }
 
+    fn silent(&self, _: Vec<PathBuf>) -> Work<Vec<(PathBuf, i32)>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn sweep(&self, _: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         Box::pin(async { Swept::default() })
     }
@@ -189,7 +193,15 @@ impl World {
         };
         let store = SqliteStore::open(&paths.state, SystemClock.now()).unwrap();
         let socket = paths.socket();
-        let config = EngineConfig { store: Box::new(store), clock, seed: 7, drivers, paths, first: Vec::new() };
+        let config = EngineConfig {
+            store: Box::new(store),
+            clock,
+            seed: 7,
+            drivers,
+            paths,
+            look_every: musher_engine::watchdog::EVERY,
+            first: Vec::new(),
+        };
         let (engine, _) = Engine::start(config).await.unwrap();
         let settings = ProjectSettings { min_free_bytes: 0, ..ProjectSettings::default() };
         let actor = Actor::Operator("test".into());

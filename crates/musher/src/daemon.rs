@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 
 use crate::error::{Exit, Failure};
 use crate::forge::{DaemonForge, webhook_setup};
+use crate::notify;
 use crate::project::{self, Project};
 
 /// Where the API is served besides the repository's socket.
@@ -140,12 +141,14 @@ impl Daemon {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::spawn(notify::keep_alive(self.engine.clone()));
         tokio::select! {
             _ = terminate.recv() => info!("asked to stop by a signal"),
             _ = interrupt.recv() => info!("asked to stop by a signal"),
             () = self.server.stop_wished() => info!("asked to stop through the API"),
             _ = self.engine.ended() => {}
         }
+        notify::stopping();
         self.stop().await
     }
 }

@@ -46,16 +46,9 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
         .init();
     let listen = where_to_listen(args, &project.config.server)?;
     let daemon = Daemon::start_listening(project, listen, if args.wait { Held::Wait } else { Held::Refuse }).await?;
-    let found = daemon.found();
+    let found = output::found(&daemon.found());
     let http = daemon.http().map(|http| format!("; {}", output::http(&http))).unwrap_or_default();
-    let line = format!(
-        "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued{http}",
-        std::process::id(),
-        found.missions,
-        found.runs.saturating_sub(found.lost),
-        found.lost,
-        found.effects
-    );
+    let line = format!("musher is up (pid {}): {found}{http}", std::process::id());
     output::line(&line);
     notify::ready(&line);
     if args.ready_on_stdout {

@@ -228,7 +228,8 @@ fn the_table_of_warnings_has_every_cap_of_every_scope() {
         let mut listed: Vec<Cap> =
             successors(Some(Cap::DailyTokens), after).filter(|cap| whose(*cap).contains(&one)).collect();
         let mut known = scope.caps().to_vec();
-        (listed.sort_unstable(), known.sort_unstable());
+        listed.sort_unstable();
+        known.sort_unstable();
         assert_eq!(listed, known, "{scope}");
     }
 }

@@ -2,7 +2,9 @@
 
 use musher_core::command::{Actor, Answer, Command, Report};
 use musher_core::effect::{Effect, EffectKind};
-use musher_core::id::MissionId;
+use musher_core::entropy::Entropy;
+use musher_core::event::{Event, Happened};
+use musher_core::id::{MissionId, RunId};
 use musher_core::run::{FailureClass, Outcome};
 use musher_engine::machine::{self, Input, Machine};
 use musher_store::store::EventFilter;
@@ -183,9 +185,20 @@ impl Crowd {
                 }
                 self.tail.push_back(logged.clone());
                 self.judge.see(&logged.event)?;
+                if self.flaw == Flaw::GivesTwice && self.seq.0.is_multiple_of(8) {
+                    self.give_again(&logged.event)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A machine of this flaw has given what an agent takes to another one too, by a run of its own.
+    fn give_again(&mut self, event: &Event) -> Result<(), Broken> {
+        let others = self.judge.books.workers().map(|(id, _)| id).find(|id| Some(*id) != event.agent);
+        let (Happened::ItemAssigned { .. }, Some(other)) = (&event.happened, others) else { return Ok(()) };
+        let run = RunId::new(event.at, &mut Entropy::from_seed(self.seq.0));
+        self.judge.see(&Event { agent: Some(other), run: Some(run), ..event.clone() })
     }
 
     /// The daemon ends by a crash; a moment passes; the next one starts.

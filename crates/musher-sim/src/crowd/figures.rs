@@ -56,6 +56,8 @@ figures! {
     raised "quotas raised or lifted"
     /// Changed weights.
     weighed "weights changed"
+    /// Passes of missions that had their weight at work.
+    served "agents taken before missions with their weight at work"
     /// Runs that a quota stopped.
     stopped "runs stopped by a quota"
     /// Accounts that were used up, with a word of until when.

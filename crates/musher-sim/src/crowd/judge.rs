@@ -215,6 +215,10 @@ impl Judge {
             return Err(Broken::safety(event.item, what));
         }
         let job = self.job(event)?;
+        if job.stand == Stand::AtWork {
+            let what = format!("item {} is given to {} and is with an agent", job.rank.item.short(), agent.short());
+            return Err(Broken::safety(job.rank.item, what));
+        }
         job.stand = Stand::AtWork;
         let by = job.limited_by.take();
         let (mission, asks, rank) = (job.mission, job.asks.clone(), job.rank);

@@ -10,7 +10,7 @@ use musher_engine::machine::{self, Input, Machine};
 use musher_store::store::EventFilter;
 
 use super::operator::Wish;
-use super::{Crowd, Death, Flaw, Happening, MINUTE, SECOND, Said, TAIL};
+use super::{Crowd, Death, Flaw, HOUR, Happening, MINUTE, SECOND, Said, TAIL};
 use crate::failure::Broken;
 use crate::faulty::{Ask, FaultyStore};
 use crate::variant::Variant;
@@ -91,6 +91,10 @@ impl Crowd {
         }
         self.read_on()?;
         self.judge.after_batch(!batch.more, &self.nodes, now)?;
+        for item in self.judge.newly_blocked() {
+            let after = self.chance.between(MINUTE, HOUR);
+            self.push(after, Happening::Wish(Wish::Retry(item)));
+        }
         let Some(machine) = self.machine.as_ref() else { return Err(Broken::simulator("no daemon is up")) };
         self.nodes.look(machine.state())?;
         if death == Some(Death::AfterCommit) {
@@ -151,6 +155,7 @@ impl Crowd {
                 }
                 Ok(())
             }
+            (Wish::Retry(_), _) => Ok(()),
             (Wish::Start(_) | Wish::Anything | Wish::Dry(_) | Wish::Rain, _) => {
                 Err(Broken::simulator("this was never said"))
             }

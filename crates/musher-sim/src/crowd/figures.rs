@@ -60,6 +60,10 @@ figures! {
     served "agents taken before missions with their weight at work"
     /// Runs that a quota stopped.
     stopped "runs stopped by a quota"
+    /// Items that a quota stopped and that waited for a person.
+    blocked "items blocked by a quota"
+    /// Items that were given up because a quota stopped them.
+    dropped "items given up for a quota"
     /// Accounts that were used up, with a word of until when.
     limited "rate limits with a reset"
     /// And without.

@@ -60,6 +60,8 @@ struct Queue {
     weight: u32,
     /// Its items with an agent.
     leases: u32,
+    /// It may use no more, and so wants no agent.
+    spent: bool,
     ready: BTreeMap<Asks, BTreeSet<Rank>>,
     /// How many agents that it could have used each other mission with as many rounds took since it was last given one.
     taken: BTreeMap<MissionId, u32>,
@@ -108,6 +110,9 @@ impl Queue {
 
     /// Its first item that this agent could take.
     fn first_for(&self, agent: &AgentSpec) -> Option<Rank> {
+        if self.spent {
+            return None;
+        }
         let suitable = self.ready.iter().filter(|(asks, _)| asks.suits(agent));
         suitable.filter_map(|(_, ranks)| ranks.first().copied()).min()
     }
@@ -135,6 +140,11 @@ impl Order {
             queue.weight = weight;
             self.queues.values_mut().for_each(|queue| queue.taken.clear());
         }
+    }
+
+    /// Which missions may use no more at this instant.
+    pub(super) fn spend(&mut self, is_spent: impl Fn(MissionId) -> bool) {
+        self.queues.iter_mut().for_each(|(id, queue)| queue.spent = is_spent(*id));
     }
 
     /// An item may be taken.

@@ -22,6 +22,7 @@ mod planning;
 mod quotas;
 mod sandbox;
 mod schedules;
+mod service;
 mod sinks;
 mod spoken;
 mod tools;

@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::Pull;
+use super::refusal::{self, Lack};
 use crate::forge::{Checks, Finding, PullSeen, Review};
 use crate::item::Item;
 use crate::mission::MissionState;
 use crate::state::{State, follows_pull};
+use crate::time::Timestamp;
 use crate::verify;
 use crate::watch;
 
@@ -23,12 +25,14 @@ pub enum Wish {
     Untrusted(Box<str>),
     /// What this bot has found is not resolved, and makes no further run.
     Unresolved(Box<str>),
+    /// The forge has refused to merge it, in these words, and nothing has changed since.
+    Refused(Box<str>),
     /// It is merged.
     Merge,
 }
 
 /// What the pull request waits for, as a look has seen it; nothing while something else goes on by itself.
-pub(super) fn after(state: &State, item: &Item, pull: &Pull, seen: &PullSeen) -> Vec<Wish> {
+pub(super) fn after(state: &State, item: &Item, pull: &Pull, seen: &PullSeen, now: Timestamp) -> Vec<Wish> {
     let green = watch::checks_of(seen, state.settings().require_checks) == Checks::Success;
     // While the forge finds out anew whether there is a conflict, what was true of that stays true.
     let fits = seen.mergeable.unwrap_or(!pull.wishes.is_empty());
@@ -48,6 +52,9 @@ pub(super) fn after(state: &State, item: &Item, pull: &Pull, seen: &PullSeen) ->
     let tested = !seen.checks.is_empty() || verify::gate_of(state, item).is_some();
     if wishes.is_empty() && !(auto_merge && tested) {
         wishes.push(Wish::Merge);
+    }
+    if wishes.is_empty() {
+        wishes.extend(refusal::holds(pull, seen, now).map(|why| Wish::Refused(why.into())));
     }
     wishes
 }
@@ -83,7 +90,7 @@ impl Wish {
         match self {
             Self::Again(author) | Self::Answered(author) => format!("review of #{number} by {author}"),
             Self::Untrusted(author) | Self::Unresolved(author) => format!("finding of {author} on #{number}"),
-            Self::Merge => format!("merge of #{number}"),
+            Self::Refused(_) | Self::Merge => format!("merge of #{number}"),
         }
     }
 
@@ -106,6 +113,7 @@ impl Wish {
                 "what {author} has found is not resolved, and no further run is made for it; somebody has to resolve the \
                  thread"
             ),
+            Self::Refused(why) => format!("the forge does not merge it ({why}); {}", Lack::of(why).help()),
             Self::Merge => "it is ready, and somebody must merge it".to_owned(),
         }
     }

@@ -235,7 +235,7 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
     let mut change = Change::default();
     comment::read(item, &mut row, seen, &mut change, cx);
     let found = watched(state, item, seen, &mut change, cx);
-    row.wishes = wish::after(state, item, pull, seen);
+    row.wishes = wish::after(state, item, pull, seen, cx.now);
     row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
     (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);

@@ -233,3 +233,26 @@ fn what_was_overridden_is_open_again_only_for_what_was_not_there_then() {
     assert!(opens(&["2"], Seen::Triggered), "another review");
     assert!(!opens(&["2"], Seen::Pending));
 }
+
+#[test]
+fn a_repository_in_which_no_check_comes_is_said_after_ten_minutes_and_goes_on_when_one_does() {
+    let mut w = opened_by(policy());
+    let none = seen(&w, &[]);
+    look(&mut w, none.clone());
+    for minute in [3, 6, 9] {
+        w.pass(INTERVAL);
+        look(&mut w, none.clone());
+        assert_eq!((wishes(&w), rests(&w)), (&[][..], false), "after {minute} minutes");
+    }
+    w.pass(INTERVAL);
+    look(&mut w, none.clone());
+    assert_eq!((wishes(&w), rests(&w)), (&[Wish::Check][..], true));
+    let request = asked(&w).unwrap();
+    assert!(request.text.contains("`require_checks = false` under `[project]`"), "{}", request.text);
+    assert!(wait::of_item(&w.state, w.id("a"))[0].text.contains("no check has come"));
+    w.restart_and_compare();
+    w.pass(INTERVAL);
+    let begun = seen(&w, &["pending"]);
+    look(&mut w, begun);
+    assert_eq!((wishes(&w), rests(&w), asked(&w).is_none()), (&[][..], false, true));
+}

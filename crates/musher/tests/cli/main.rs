@@ -24,6 +24,7 @@ mod schedules;
 mod sinks;
 mod spoken;
 mod tools;
+mod watches;
 mod webhooks;
 mod weights;
 mod workflow;

@@ -109,7 +109,8 @@ pub fn has_reviewer(state: &State, item: &Item) -> bool {
     })
 }
 
-/// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
+/// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda. That the item is
+/// ready is not asked here: the table of states lets no other take an agent, in the same step.
 pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
     let refuse = |what| Err(Refused::Stale { what });
     if item.frozen.is_some() {
@@ -118,8 +119,8 @@ pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused
     if state.is_parked(item) {
         return refuse("it waits for the account of its last run");
     }
-    if item.phase() != Phase::Ready || item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
-        return refuse("its item is not ready");
+    if item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
+        return refuse("its backoff is not over");
     }
     let Some(mission) = state.mission(item.mission) else { return refuse("its mission is archived") };
     if !mission.row.state.dispatches() || mission.free_slots() == 0 {

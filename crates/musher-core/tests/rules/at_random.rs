@@ -405,7 +405,7 @@ fn hold_the_rules(w: &World, seen: &mut Seen) {
     let live: Vec<&Item> = w.state.live_items().filter(|i| i.is_live()).collect();
     for (n, one) in live.iter().enumerate() {
         for other in &live[n + 1..] {
-            let overlap = musher_core::dispatch::overlaps(&one.touches, &other.touches);
+            let overlap = crate::by_the_book::overlap(&one.touches, &other.touches);
             assert!(!overlap, "{} and {} run at once and overlap", one.key, other.key);
         }
     }

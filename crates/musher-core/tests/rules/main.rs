@@ -29,6 +29,8 @@ mod overlaps;
 mod planning;
 mod pulls;
 mod pulls_later;
+mod quota_rows;
+mod quota_warnings;
 mod quotas;
 mod quotas_at_random;
 mod retries;

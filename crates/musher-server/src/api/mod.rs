@@ -20,7 +20,7 @@ mod webhook;
 
 pub use agent::{Agent, AgentDocument, AgentWork, Agents, Limits, NewAgent};
 pub use daemon::{
-    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Gc, GcEntry, GcKept, GcOrphan,
+    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Found, Gc, GcEntry, GcKept, GcOrphan,
     GcWish, Http, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem, WebhookDoor,
 };
 pub use event::{Event, EventQuery};

@@ -82,6 +82,7 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         }
         Happened::RunFinished { outcome, class, message, .. } => match class {
             Some(class) => bad(format!("run {outcome} ({}): {}", class.name(), one_line(message, WIDE))),
+            None if message.is_empty() => plain(format!("run {outcome}")),
             None => plain(format!("run {outcome}: {}", one_line(message, WIDE))),
         },
         Happened::RunStopping { .. } => plain("its run is being ended".to_owned()),

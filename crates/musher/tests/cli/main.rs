@@ -21,6 +21,7 @@ mod planning;
 mod quotas;
 mod sandbox;
 mod schedules;
+mod service;
 mod sinks;
 mod spoken;
 mod tools;

@@ -47,8 +47,9 @@ pub trait Runs: Send + Sync + 'static {
     /// Which of these folders have a host that lives and does not answer, each with its process. Starts nothing, asks
     /// nobody and wakes nobody, so it is cheap.
     fn silent(&self, folders: Vec<PathBuf>) -> Work<Vec<(PathBuf, i32)>>;
-    /// Ends every process in the run folders that nobody wants, and looks which of the wanted ones are lost.
-    fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept>;
+    /// Ends every process in the run folders that nobody wants, and every host whose folder below `runs` is gone; looks
+    /// which of the wanted folders are lost.
+    fn sweep(&self, runs: PathBuf, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept>;
 }
 
 /// Asks a forge. Idempotent by the job's effect: what an earlier try has left is found and answered with.

@@ -157,7 +157,8 @@ impl Engine {
         let wanted = watchdog::wanted_folders(machine.state());
         let there = watchdog::unended(&paths);
         let unwanted = watchdog::unwanted(&paths, &there, &wanted);
-        let swept = drivers.runs.sweep(unwanted, wanted.iter().map(|name| paths.run(name)).collect()).await;
+        let swept =
+            drivers.runs.sweep(paths.runs(), unwanted, wanted.iter().map(|name| paths.run(name)).collect()).await;
         (report.swept, report.lost) = (swept.ended.len(), swept.lost);
 
         let (messages, inbox) = channel();

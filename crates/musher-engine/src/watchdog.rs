@@ -69,11 +69,9 @@ impl Watchdog {
         let there = unended(self.engine.paths());
         let Ok(wanted) = self.engine.read(wanted_folders).await else { return };
         let unwanted = unwanted(self.engine.paths(), &there, &wanted);
-        if !unwanted.is_empty() {
-            let swept = self.drivers.runs.sweep(unwanted, Vec::new()).await;
-            for folder in swept.ended {
-                self.note(run_ended(folder)).await;
-            }
+        let swept = self.drivers.runs.sweep(self.engine.paths().runs(), unwanted, Vec::new()).await;
+        for folder in swept.ended {
+            self.note(run_ended(folder)).await;
         }
         self.folders(&mut told).await;
     }

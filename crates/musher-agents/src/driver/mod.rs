@@ -135,8 +135,8 @@ impl Runs for ProcessDriver {
         Box::pin(async { tokio::task::spawn_blocking(look).await.unwrap_or_default() })
     }
 
-    fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept> {
-        Box::pin(sweep::sweep(unwanted, wanted))
+    fn sweep(&self, runs: PathBuf, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept> {
+        Box::pin(sweep::sweep(runs, unwanted, wanted))
     }
 }
 

@@ -116,7 +116,7 @@ async fn all_gone(processes: &BTreeSet<Identity>, patience: Duration) {
 }
 
 /// Waits until this very process has ended.
-pub(super) async fn gone(id: Identity) {
+pub(crate) async fn gone(id: Identity) {
     let Some(handle) = Handle::open(id) else { return };
     if let Some(end) = handle.into_end()
         && end.readable().await.is_ok()

@@ -12,6 +12,7 @@ mod stop;
 mod talk;
 
 pub use attach::{AttachError, Attachment, Observation, attach};
+pub(crate) use end::gone;
 pub use end::{EndError, end_tree};
 pub use folder::{FolderError, HostStatus, RunFolder, inspect, stopped_host};
 pub use launch::{LaunchError, launch};

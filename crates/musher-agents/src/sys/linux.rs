@@ -74,6 +74,18 @@ pub(crate) fn lives(id: Identity) -> bool {
     identity(id.pid) == Some(id)
 }
 
+/// The processes whose command line begins with a program, this word and a path: that path, each.
+pub(crate) fn started_with(word: &str) -> io::Result<Vec<(Identity, PathBuf)>> {
+    let path_of = |process: &Process| {
+        let line = fs::read(format!("/proc/{}/cmdline", process.id.pid)).ok()?;
+        let mut words = line.split(|byte| *byte == 0).skip(1);
+        let path = (words.next()? == word.as_bytes()).then(|| words.next())??;
+        Some(PathBuf::from(OsStr::from_bytes(path)))
+    };
+    let all = processes()?.into_iter().filter(|process| !process.zombie);
+    Ok(all.filter_map(|process| Some((process.id, path_of(&process)?))).collect())
+}
+
 /// Whether this very process has been stopped by a signal or by a debugger.
 pub(crate) fn is_stopped(id: Identity) -> bool {
     process(id.pid).is_some_and(|p| p.id == id && p.stopped)

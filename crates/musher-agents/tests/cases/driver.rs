@@ -285,7 +285,7 @@ pub(crate) fn a_sweep_ends_hosts_that_do_not_answer_and_spares_the_wanted() {
         }
         std::fs::create_dir(yard.at("runs/never")).unwrap();
         let unwanted = ["a", "b", "c", "never"].map(|name| yard.at("runs").join(name)).to_vec();
-        let mut swept = driver.sweep(unwanted, vec![yard.at("runs/wanted")]).await;
+        let mut swept = driver.sweep(yard.at("runs"), unwanted, vec![yard.at("runs/wanted")]).await;
         swept.ended.sort();
         assert_eq!((swept.ended, swept.lost), (vec!["a".to_owned(), "b".to_owned(), "c".to_owned()], 0));
         for name in ["a", "b", "c", "never"] {

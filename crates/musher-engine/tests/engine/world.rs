@@ -87,7 +87,7 @@ impl Runs for Silent {
         Box::pin(async { Vec::new() })
     }
 
-    fn sweep(&self, unwanted: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
+    fn sweep(&self, _: PathBuf, unwanted: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         let ended = unwanted.iter().map(name).collect();
         unwanted.iter().for_each(|path| std::fs::write(path.join("exit.json"), "{}").unwrap());

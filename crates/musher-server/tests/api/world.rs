@@ -155,7 +155,7 @@ impl Runs for FakeRuns {
         Box::pin(async { Vec::new() })
     }
 
-    fn sweep(&self, _: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
+    fn sweep(&self, _: PathBuf, _: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         Box::pin(async { Swept::default() })
     }
 }

@@ -212,7 +212,7 @@ impl Runs for Nobody {
         Box::pin(async { Vec::new() })
     }
 
-    fn sweep(&self, _: Vec<std::path::PathBuf>, _: Vec<std::path::PathBuf>) -> Work<Swept> {
+    fn sweep(&self, _: std::path::PathBuf, _: Vec<std::path::PathBuf>, _: Vec<std::path::PathBuf>) -> Work<Swept> {
         Box::pin(async { Swept::default() })
     }
 }

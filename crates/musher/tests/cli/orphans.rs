@@ -116,3 +116,32 @@ fn a_run_whose_host_died_with_the_daemon_is_lost_at_start_and_goes_on_in_its_wor
     assert_eq!(repo.count_said("orphan_settled"), 0, "an item owns it");
     daemon.kill();
 }
+
+#[test]
+fn a_host_whose_folder_was_deleted_is_ended_before_its_item_is_given_to_another() {
+    let repo = Repo::with(&config("", ""), AGENT);
+    let daemon = repo.up();
+    repo.musher(&["mission", "start", "--text", "idles"]).ok();
+    let mut follower = repo.follow(0);
+    let first = follower.until("run_started");
+    let old = repo.run_processes();
+    assert!(!old.is_empty());
+    daemon.kill();
+    let runs: Vec<_> = std::fs::read_dir(repo.file(".musher/runs")).unwrap().flatten().collect();
+    let folder = runs.iter().find(|run| first["run"] == *run.file_name().to_string_lossy()).unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
+
+    let daemon = repo.up();
+    let mut follower = repo.follow(first["seq"].as_u64().unwrap());
+    let ended = ("process".to_owned(), folder.file_name().to_string_lossy().into_owned(), "ended".to_owned());
+    assert_eq!(settled(&mut follower, 1), [ended]);
+    let hosts = || {
+        let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let lines = std::fs::read_dir("/proc").unwrap().flatten().map(line);
+        let ours = folder.path().to_string_lossy().into_owned();
+        lines.filter(|line| String::from_utf8_lossy(line).contains(&ours)).count()
+    };
+    assert_eq!(hosts(), 0, "the host is gone, and with it its agent");
+    daemon.kill();
+    repo.kill_where(|_| true);
+}

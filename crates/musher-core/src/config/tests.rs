@@ -288,7 +288,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `forge`, `server`, `prices`, `quota`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `triggers`, `forge`, `server`, `prices`, `quota`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",

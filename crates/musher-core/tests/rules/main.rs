@@ -41,6 +41,7 @@ mod sinks;
 mod sinks_at_random;
 mod superseding;
 mod tools;
+mod triggers;
 mod verification;
 mod watches;
 mod webhooks;

@@ -36,6 +36,7 @@ pub(crate) mod schedule;
 pub(crate) mod send;
 pub(crate) mod sink;
 pub(crate) mod status;
+pub(crate) mod trigger;
 pub(crate) mod up;
 
 use crate::cli::{Cli, Command};
@@ -67,6 +68,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Agent(command) => agent::run(&command, &cx).await,
         Command::Node(command) => node::run(&command, &cx).await,
         Command::Schedule(command) => schedule::run(&command, &cx).await,
+        Command::Trigger(command) => trigger::run(&command, &cx).await,
         Command::Logs(args) => logs::run(&args, &cx).await,
         Command::Diff(args) => diff::run(&args, &cx).await,
         Command::Explain(args) => explain::run(&args, &cx).await,

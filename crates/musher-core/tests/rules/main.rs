@@ -42,6 +42,7 @@ mod sinks_at_random;
 mod superseding;
 mod tools;
 mod triggers;
+mod triggers_at_random;
 mod verification;
 mod watches;
 mod webhooks;

@@ -1,6 +1,7 @@
 //! Triggers: list, add, look at, try, switch on and off, remove.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -110,10 +111,11 @@ fn try_out(
     for logged in events {
         let item = match logged.event.item {
             Some(id) => {
-                if !items.contains_key(&id) {
-                    items.insert(id, reader.item(id)?);
-                }
-                items.get(&id).and_then(Option::as_ref)
+                let known = match items.entry(id) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(reader.item(id)?),
+                };
+                known.as_ref()
             }
             None => None,
         };

@@ -24,6 +24,7 @@ mod schedules;
 mod sinks;
 mod spoken;
 mod tools;
+mod triggers;
 mod webhooks;
 mod weights;
 mod workflow;

@@ -167,6 +167,34 @@ pub async fn probe(spec: &AgentSpec, root: &Path, environment: &BTreeMap<String,
     findings
 }
 
+/// A coding agent whose program is on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installed {
+    /// The driver or preset that speaks to it.
+    pub driver: &'static str,
+    /// The variables that are set and hold a key of its: named in the agent's `env`, they are passed on.
+    pub keys: Vec<&'static str>,
+}
+
+/// The coding agents that are found in the `PATH`, each program once, in the order of [`drivers::DRIVERS`].
+///
+/// Nothing is started: a program's name and its right to be executed are all that is looked at.
+pub fn installed(root: &Path, environment: &BTreeMap<String, String>) -> Vec<Installed> {
+    let mut seen = Vec::new();
+    let mut all = Vec::new();
+    for known in drivers::DRIVERS.iter().filter(|known| !known.command.is_empty()) {
+        let spec = AgentSpec { name: known.name.into(), driver: known.name.into(), ..AgentSpec::default() };
+        if seen.contains(&known.command[0]) || !matches!(program(&spec, root, environment), Ok(Some(_))) {
+            continue;
+        }
+        seen.push(known.command[0]);
+        let of_its = account_of(&spec).map(|account| account.keys).unwrap_or_default();
+        let set = |key: &&&'static str| environment.get(**key).is_some_and(|value| !value.is_empty());
+        all.push(Installed { driver: known.name, keys: of_its.iter().filter(set).copied().collect() });
+    }
+    all
+}
+
 fn speaks(spec: &AgentSpec) -> bool {
     drivers::named(&spec.driver).is_some_and(|known| known.speech != Speech::Command)
 }
@@ -253,6 +281,26 @@ mod tests {
         let program = of(&findings, "program");
         assert_eq!(program.verdict, Verdict::Fail);
         assert!(program.fix.as_ref().unwrap().contains("npm install -g @openai/codex"), "{program:?}");
+    }
+
+    #[test]
+    fn the_agents_of_a_machine_are_found_once_each_with_the_keys_that_are_set() {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join("bin")).unwrap();
+        for (name, mode) in [("codex", 0o755), ("claude", 0o755), ("gemini", 0o644), ("somebody", 0o755)] {
+            let program = home.path().join("bin").join(name);
+            std::fs::write(&program, "#!/bin/sh\ntouch \"$HOME/started\"\n").unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let mut environment = environment(home.path());
+        environment.insert("OPENAI_API_KEY".into(), "k".into());
+        environment.insert("ANTHROPIC_API_KEY".into(), String::new());
+        let claude = Installed { driver: "claude", keys: vec![] };
+        let codex = Installed { driver: "codex", keys: vec!["OPENAI_API_KEY"] };
+        assert_eq!(installed(home.path(), &environment), [claude, codex]);
+        assert!(!home.path().join("started").exists(), "nothing is started");
+        environment.remove("PATH");
+        assert_eq!(installed(home.path(), &environment), []);
     }
 
     #[tokio::test]

@@ -18,6 +18,7 @@ use crate::schedule::ScheduleSpec;
 use crate::sink::{DeliveryFailure, SinkSpec};
 use crate::tool::ToolUse;
 use crate::trigger::TriggerSpec;
+use crate::watch::{Holds, WatchKind};
 
 /// Who wishes or reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -65,6 +66,13 @@ pub enum Report {
         /// What it used since the last report.
         usage: Usage,
     },
+    /// The run host has not answered for so long that its agent counts as offline. Leaves the effect open.
+    HostSilent {
+        /// The host's process.
+        pid: i32,
+    },
+    /// The run host answers again. Leaves the effect open.
+    HostAnswers,
     /// The agent works in a session that a later run can go on in. Leaves the effect open.
     SessionStarted {
         /// The session's id, as the agent's program has it.
@@ -283,8 +291,13 @@ pub enum Push {
         /// What it has there; empty when it is gone.
         found: Box<str>,
     },
-    /// `origin` cannot be reached, or refuses.
+    /// `origin` refuses.
     Failed {
+        /// Git's words.
+        error: Box<str>,
+    },
+    /// `origin` does not answer.
+    Unanswered {
         /// Git's words.
         error: Box<str>,
     },
@@ -349,6 +362,12 @@ pub enum Command {
     StopMission(MissionId, Stop),
     /// Changes the mission's share of what can be dispatched, beside other missions: 1 to 100.
     WeighMission(MissionId, u32),
+    /// A watch that an operator adds to an item, and what it holds up.
+    AddWatch(ItemId, Box<WatchKind>, Holds),
+    /// Lets a watch rest for so many seconds.
+    SnoozeWatch(WatchId, u64),
+    /// A watch holds nothing up any more.
+    CloseWatch(WatchId),
     /// A word of an operator.
     NoteMission(MissionId, Box<str>),
 
@@ -490,6 +509,8 @@ pub enum Answer {
     Schedule(ScheduleId),
     /// The trigger that was made.
     Trigger(TriggerId),
+    /// The watch that was made.
+    Watch(WatchId),
     /// The messages that were read.
     Messages(Vec<Message>),
     /// What became of a webhook.

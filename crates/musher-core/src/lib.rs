@@ -22,6 +22,7 @@ pub mod event;
 pub mod firing;
 pub mod forge;
 pub mod help;
+pub mod host;
 pub mod id;
 pub mod inbox;
 pub mod item;

@@ -133,6 +133,7 @@ impl Webhooks {
             | Answer::Item(_)
             | Answer::Schedule(_)
             | Answer::Trigger(_)
+            | Answer::Watch(_)
             | Answer::Messages(_) => Heard::Unwatched,
         };
         Ok(WebhookHeard { delivery: sent.delivery.into(), result: heard.name().to_owned(), why: None })

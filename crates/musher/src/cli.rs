@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     agent, allow, answer, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down,
     events, explain, gc, inbox, init, item, logs, mcp, mission, node, plan, queue, quota, reject, restore, run,
-    run_host, schedule, send, sink, status, trigger, up,
+    run_host, schedule, send, service, sink, status, trigger, up, watch,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Schedule(schedule::Command),
     #[command(subcommand)]
     Trigger(trigger::Command),
+    #[command(subcommand)]
+    Watch(watch::Command),
+    #[command(subcommand)]
+    Service(service::Command),
     Logs(logs::Args),
     Attach(attach::Args),
     Send(send::Args),

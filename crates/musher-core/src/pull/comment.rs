@@ -74,6 +74,7 @@ pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change
                 | Answer::Messages(_)
                 | Answer::Schedule(_)
                 | Answer::Trigger(_)
+                | Answer::Watch(_)
                 | Answer::Webhook(_) => "done".to_owned(),
             };
             (change, said)

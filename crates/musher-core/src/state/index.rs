@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::{Budget, GATES_REMEMBERED, MissionEntry, ReadyIndex, Roster, Standing, State, Timer};
 use crate::agent::Agent;
 use crate::change::GateRecord;
+use crate::host;
 use crate::id::{AgentId, ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
-use crate::mission::{Counts, Mission};
+use crate::mission::{Counts, Mission, STUCK_AFTER};
 use crate::quota;
 use crate::quota::{Account, Scope};
 use crate::run::{Run, RunState, Usage};
@@ -158,6 +159,7 @@ impl State {
         let satisfied_now = row.satisfies() && !old.as_deref().is_some_and(Item::satisfies);
         self.count(old.as_deref(), &row);
         let is_pending = row.phase() == Phase::Pending;
+        let frees = old.as_deref().is_some_and(|old| old.takes_slot() && !row.takes_slot() && claims(old));
         self.index(&row);
         self.items.insert(id, row);
         if is_pending && old.is_some() {
@@ -168,7 +170,19 @@ impl State {
             self.unlock_dependents(id);
         }
         self.unjudged.insert(mission);
+        if frees {
+            self.judge_the_quiet();
+        }
         self.refresh_mission(mission);
+    }
+
+    /// Files that were changed by an item at work are free. What waited for them waits for an agent now, in other missions
+    /// too, and one of which nothing was heard for long may have to ask for one.
+    fn judge_the_quiet(&mut self) {
+        let quiet = self.missions.iter().filter(|(_, entry)| {
+            entry.count(Phase::Ready) > 0 && entry.last_progress_at.after(STUCK_AFTER) <= self.looked_at
+        });
+        self.unjudged.extend(quiet.map(|(id, _)| *id));
     }
 
     /// What an item depends on may have changed.
@@ -373,6 +387,15 @@ impl State {
             *at_work = if works { *at_work + 1 } else { at_work.saturating_sub(1) };
         }
         let was_live = old.is_some();
+        let was_silent = old.as_ref().is_some_and(host::is_silent);
+        let is_silent = host::is_silent(&row);
+        if was_silent != is_silent {
+            let silent = self.silent_hosts.entry(row.agent).or_insert(0);
+            *silent = if is_silent { *silent + 1 } else { silent.saturating_sub(1) };
+            if *silent == 0 {
+                self.silent_hosts.remove(&row.agent);
+            }
+        }
         match (was_live, row.is_live()) {
             (false, true) => {
                 *self.load.entry(row.agent).or_insert(0) += 1;
@@ -390,6 +413,10 @@ impl State {
                         self.runs_of.remove(&row.item);
                     }
                 }
+                self.dispatch_due = true;
+            }
+            (true, true) if was_silent != is_silent => {
+                self.restand(row.agent);
                 self.dispatch_due = true;
             }
             (true, true) | (false, false) => {}
@@ -433,6 +460,12 @@ impl State {
         self.turns.remove(&(entry.last_turn, id));
     }
 }
+
+/// Whether an item at work keeps others from its files.
+fn claims(item: &Item) -> bool {
+    !item.touches.is_empty() || !item.clashes.is_empty()
+}
+
 pub(super) fn queue_key(item: &Item) -> (Priority, Timestamp, ItemId) {
     (item.priority, item.queued_at.unwrap_or(item.updated_at), item.id)
 }

@@ -16,11 +16,12 @@ mod run;
 mod schedule;
 mod sink;
 mod trigger;
+mod watch;
 mod webhook;
 
 pub use agent::{Agent, AgentDocument, AgentWork, Agents, Limits, NewAgent};
 pub use daemon::{
-    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Gc, GcEntry, GcKept, GcOrphan,
+    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Found, Gc, GcEntry, GcKept, GcOrphan,
     GcWish, Http, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem, WebhookDoor,
 };
 pub use event::{Event, EventQuery};
@@ -30,7 +31,7 @@ pub use item::{
 };
 pub use mission::{
     Dispatcher, Edge, Graph, Lease, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
-    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,
+    NoteDone, PauseWish, Policy, StartMission, StopWish, WeightWish,
 };
 pub use node::{AgentNode, AgentNodeDocument, AgentNodes};
 pub use problem::Problem;
@@ -39,4 +40,5 @@ pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, S
 pub use schedule::{Firing, FiringQuery, Firings, NewSchedule, Schedule, ScheduleDocument, Schedules};
 pub use sink::{Sink, SinkTested, Sinks};
 pub use trigger::{NewTrigger, Predicate, Trial, TrialQuery, Tried, Trigger, TriggerDocument, Triggers};
+pub use watch::{NewWatch, SnoozeWish, Watch, WatchDocument, WatchQuery, Watches};
 pub use webhook::WebhookHeard;

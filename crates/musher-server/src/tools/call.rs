@@ -134,6 +134,7 @@ fn told(name: &str, answer: Answer) -> String {
         | Answer::Agent(_)
         | Answer::Schedule(_)
         | Answer::Trigger(_)
+        | Answer::Watch(_)
         | Answer::Note(_)
         | Answer::Help(_)
         | Answer::Webhook(_) => match name {

@@ -12,6 +12,7 @@ pub mod run;
 pub mod schedule;
 pub mod status;
 pub mod trigger;
+pub mod watch;
 
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
 //! `musher doctor`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use musher_agents::probe::{self, Finding, Verdict};
@@ -215,10 +216,14 @@ fn webhooks(config: &Config, paths: &Paths) -> Option<Check> {
     }
 }
 
+/// The environment that an agent's program is looked for in.
+pub(super) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+}
+
 /// What can be told of an agent without giving it work.
 pub(super) async fn of_agent(spec: &AgentSpec, root: &Path) -> Vec<Check> {
-    let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let findings = probe::probe(spec, root, &variables.collect()).await;
+    let findings = probe::probe(spec, root, &environment()).await;
     findings.into_iter().map(|found| of_finding(&spec.name, found)).collect()
 }
 

@@ -7,6 +7,8 @@ use crate::error::{Exit, Failure, Outcome};
 use crate::output;
 use crate::project;
 
+use musher_agents::probe::{self, Installed};
+use musher_core::config::drivers::{self, Speech};
 use musher_core::workflow::{self, Remark};
 use std::io::Read;
 
@@ -28,12 +30,20 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
     let root = project::root_of(&cx.folder)?;
     let path = root.join("musher.toml");
     let gate = args.gate.clone().or_else(|| guess_gate(&root));
-    let (text, remarks) = match &args.workflow {
-        Some(file) => import(file, gate.as_deref(), cx)?,
-        None => (config(gate.as_deref()), Vec::new()),
+    let (text, remarks, agents) = match &args.workflow {
+        Some(file) => {
+            let (text, remarks) = import(file, gate.as_deref(), cx)?;
+            (text, remarks, Vec::new())
+        }
+        None => {
+            let agents = probe::installed(&root, &super::doctor::environment());
+            (config(gate.as_deref(), &agents), Vec::new(), agents)
+        }
     };
+    let named: Vec<&str> = agents.iter().map(|agent| agent.driver).collect();
     if args.dry_run {
-        let document = serde_json::json!({"config": path, "gate": gate, "toml": text, "remarks": remarks});
+        let document =
+            serde_json::json!({"config": path, "gate": gate, "agents": named, "toml": text, "remarks": remarks});
         return cx.say(&document, || {
             output::line(text.trim_end());
             remarks.iter().for_each(tell);
@@ -53,18 +63,31 @@ pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     let repository = musher_git::Repository::open(&root).map_err(|error| Failure::caused(Exit::Failed, &error))?;
     repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
-    let document = serde_json::json!({"config": path, "gate": gate, "remarks": remarks});
+    let document = serde_json::json!({"config": path, "gate": gate, "agents": named, "remarks": remarks});
     cx.say(&document, || {
         output::line(&format!("wrote {}", path.display()));
         remarks.iter().for_each(tell);
         match &gate {
+            Some(gate) if args.gate.is_some() => output::line(&format!("gate: {gate}")),
             Some(gate) => output::line(&format!("gate: {gate} (guessed from what is here; change it if it is wrong)")),
             None => output::line("no gate: say in it which command proves that the work is good"),
         }
         if args.workflow.is_some() {
             output::line("reviews: none (reviewer_required = false, as in every first file; take it out to have them)");
         }
-        output::line("next: name your agent in it, then `musher doctor`");
+        if named.is_empty() && args.workflow.is_none() {
+            output::line("next: name your agent in it, then `musher doctor`");
+        } else if !named.is_empty() {
+            output::line(&format!(
+                "agents: {} (found on this machine; take out those you do not want)",
+                named.join(", ")
+            ));
+            output::line(
+                "next: `musher doctor`, then `musher run \"PROMPT\"` or `musher mission start plan.toml --wait`",
+            );
+        } else {
+            output::line("next: `musher doctor`");
+        }
     })
 }
 
@@ -115,12 +138,13 @@ fn guess_gate(root: &Path) -> Option<String> {
     Some(gate.to_owned())
 }
 
-fn config(gate: Option<&str>) -> String {
+fn config(gate: Option<&str>, agents: &[Installed]) -> String {
     let gate = match gate {
         // A TOML basic string: quotes and backslashes escaped.
         Some(gate) => format!("gate = \"{}\"", gate.replace('\\', "\\\\").replace('"', "\\\"")),
         None => "# gate = \"make test\"".to_owned(),
     };
+    let agents = if agents.is_empty() { NO_AGENT.to_owned() } else { agents.iter().map(table_of).collect() };
     format!(
         r#"# How musher works on this repository. `musher config schema` and the manual name every key.
 
@@ -133,15 +157,35 @@ fn config(gate: Option<&str>) -> String {
 max_parallel_items = 2
 # Whether implement and test items wait for a review; without a reviewing agent a person is asked.
 reviewer_required = false
+{agents}"#
+    )
+}
 
-# An agent is any command: it runs in a worktree of its own, with the prompt on standard input and in {{prompt_file}}.
+const NO_AGENT: &str = r#"
+# A coding agent that musher knows: claude, codex, opencode, gemini, qwen, copilot, cursor, auggie, aider.
+# [[agents]]
+# name = "claude"
+
+# Or any command: it runs in a worktree of its own, with the prompt on standard input and in {prompt_file}.
 # [[agents]]
 # name = "script"
 # driver = "command"
-# command = ["sh", "{{root}}/agent.sh", "{{prompt_file}}"]
+# command = ["sh", "{root}/agent.sh", "{prompt_file}"]
 # max_load = 1
-"#
-    )
+"#;
+
+/// The table of an agent that was found. Its name is its driver's, which says how it is spoken to.
+fn table_of(agent: &Installed) -> String {
+    let mut table = format!("\n[[agents]]\nname = \"{}\"\n", agent.driver);
+    if !agent.keys.is_empty() {
+        table.push_str("# Nothing else of your environment is passed on.\n");
+        table.push_str(&format!("env = [\"{}\"]\n", agent.keys.join("\", \"")));
+    }
+    let asks = drivers::named(agent.driver).is_some_and(|known| known.speech == Speech::TwoWay);
+    if asks {
+        table.push_str("# allow = [\"shell:make *\"]    # besides reading, and editing in its worktree; you are asked for the rest\n");
+    }
+    table
 }
 
 #[cfg(test)]
@@ -151,9 +195,20 @@ mod tests {
     #[test]
     fn the_first_config_can_be_used_with_and_without_a_gate() {
         for gate in [None, Some("make test"), Some("sh -c \"a\\b\"")] {
-            let text = config(gate);
+            let text = config(gate, &[]);
             let parsed = musher_core::config::parse("musher.toml", text.as_bytes());
             assert!(parsed.is_ok(), "{parsed:?}");
         }
+    }
+
+    #[test]
+    fn every_agent_that_can_be_found_is_written_so_that_it_can_be_used() {
+        let keys = vec!["ONE_KEY", "OTHER_KEY"];
+        let known = drivers::DRIVERS.iter().filter(|known| !known.command.is_empty());
+        let agents: Vec<_> = known.map(|known| Installed { driver: known.name, keys: keys.clone() }).collect();
+        let parsed = musher_core::config::parse("musher.toml", config(None, &agents).as_bytes()).unwrap();
+        let read: Vec<_> = parsed.agents.iter().map(|agent| (&*agent.driver, agent.env.len())).collect();
+        let written: Vec<_> = agents.iter().map(|agent| (agent.driver, 2)).collect();
+        assert_eq!(read, written);
     }
 }

@@ -10,8 +10,8 @@ use musher_server::Client;
 use crate::connect::{Context, answers};
 use crate::daemon::{self, Daemon, Held, Listen};
 use crate::error::{Exit, Failure, Outcome};
-use crate::output;
 use crate::project::Project;
+use crate::{notify, output};
 
 /// Start the daemon of this repository: dispatcher and API
 #[derive(Debug, clap::Args)]
@@ -46,17 +46,11 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
         .init();
     let listen = where_to_listen(args, &project.config.server)?;
     let daemon = Daemon::start_listening(project, listen, if args.wait { Held::Wait } else { Held::Refuse }).await?;
-    let found = daemon.found();
+    let found = output::found(&daemon.found());
     let http = daemon.http().map(|http| format!("; {}", output::http(&http))).unwrap_or_default();
-    let line = format!(
-        "musher is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued{http}",
-        std::process::id(),
-        found.missions,
-        found.runs.saturating_sub(found.lost),
-        found.lost,
-        found.effects
-    );
+    let line = format!("musher is up (pid {}): {found}{http}", std::process::id());
     output::line(&line);
+    notify::ready(&line);
     if args.ready_on_stdout {
         // The starter reads one line and goes; from here on nobody reads what is said.
         let null = std::fs::File::options().write(true).open("/dev/null")?;
@@ -66,7 +60,8 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     Ok(0)
 }
 
-fn set_up(cx: &Context) -> Result<Project, Failure> {
+/// The project, which has to have a configuration.
+pub(super) fn set_up(cx: &Context) -> Result<Project, Failure> {
     let project = cx.project()?;
     if !project.is_set_up() {
         return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix("`musher init` writes a first one"));
@@ -142,7 +137,7 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
 }
 
 /// The daemon's own error and exit code, as if it had been started in the foreground.
-fn why_not(words: &str, code: Option<i32>) -> Failure {
+pub(super) fn why_not(words: &str, code: Option<i32>) -> Failure {
     let exit = code.and_then(Exit::of).unwrap_or(Exit::Failed);
     let lines = format!("\n{words}");
     let Some((_, error)) = lines.rsplit_once("\nerror: ") else {
@@ -163,7 +158,7 @@ fn why_not(words: &str, code: Option<i32>) -> Failure {
 }
 
 /// The end of the log after this place: what the daemon said before it gave up.
-fn last_words(log: &std::path::Path, after: u64) -> String {
+pub(super) fn last_words(log: &std::path::Path, after: u64) -> String {
     const TAIL: u64 = 2_000;
     let mut text = Vec::new();
     if let Ok(mut file) = std::fs::File::open(log) {

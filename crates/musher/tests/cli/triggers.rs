@@ -137,13 +137,16 @@ fn a_trigger_is_added_tried_switched_off_and_on_and_removed() {
     }
     finished(&repo, "echo");
     assert!(repo.musher(&["trigger", "show", "echo"]).ok().out.contains("echo is used up"));
-    let before = repo.musher(&["events", "--json"]).ok().out;
+    // Its mission has an agent, which ends its work meanwhile.
+    let said = || ["mission_weighed", "note_applied", "trigger_fired"].map(|kind| repo.count_said(kind));
+    let before = said();
     let tried = repo.musher(&["trigger", "test", "echo", "--since", "0", "--json"]).ok().json();
     assert_eq!((tried["fires"].as_u64(), tried["tried"].as_array().unwrap().len()), (Some(2), 3), "{tried}");
     assert_eq!(tried["tried"][2]["not"], "it is used up");
     let bounded = repo.musher(&["trigger", "test", "echo", "--since", "0", "--limit", "1"]).ok().out;
     assert!(bounded.contains("1 time(s)") && bounded.contains("there are more events"), "{bounded}");
-    assert_eq!(repo.musher(&["events", "--json"]).ok().out, before, "a trial changes nothing");
+    assert_eq!(said(), before, "a trial changes nothing");
+    assert_eq!(repo.musher(&["trigger", "show", "echo", "--json"]).ok().json()["trigger"]["fires"], 2);
     repo.musher(&["trigger", "enable", "echo"]).ok();
     repo.musher(&["trigger", "disable", "echo"]).ok();
     repo.musher(&["mission", "weight", &mission, "5"]).ok();

@@ -34,7 +34,6 @@ pub(crate) const ROOT: &[Key] = &[
         "",
         "What may be used. 0, or no word, is unlimited. `musher quota` shows what is used and what is left.",
     ),
-    Key::later("triggers"),
     Key::later("relay"),
     Key::later("chat"),
     Key::later("prompts"),

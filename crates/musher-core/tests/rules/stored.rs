@@ -124,7 +124,6 @@ pub(crate) struct Observed {
     pub(crate) agents: Vec<(Agent, u32)>,
     pub(crate) schedules: Vec<(Schedule, Option<Firing>)>,
     pub(crate) triggers: Vec<(Trigger, Vec<Firing>)>,
-    pub(crate) last_seq: Seq,
     pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
     webhooks: Webhooks,
@@ -154,7 +153,6 @@ impl Observed {
                 .map(|row| (row.clone(), row.live.and_then(|id| state.firing(id)).cloned()))
                 .collect(),
             triggers: state.triggers().map(|row| (row.clone(), state.waiting_of(row.id).cloned().collect())).collect(),
-            last_seq: state.last_seq(),
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             webhooks: state.webhooks().clone(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),

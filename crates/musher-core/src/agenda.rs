@@ -29,6 +29,9 @@ pub fn next(state: &mut State) -> Option<Command> {
     if let Some(firing) = state.first_expired() {
         return Some(Command::ExpireFiring(firing));
     }
+    if let Some(trigger) = state.first_trigger_to_tend() {
+        return Some(Command::TendTrigger(trigger));
+    }
     if let Some(schedule) = state.first_to_fire() {
         return Some(Command::FireSchedule(schedule));
     }

@@ -5,6 +5,7 @@ use crate::command::Answer;
 use crate::config::ProjectSettings;
 use crate::effect::Effect;
 use crate::event::Event;
+use crate::firing::Firing;
 use crate::id::{EffectId, ItemId, MissionId, NoteId, RunId, Seq};
 use crate::item::Item;
 use crate::mission::Mission;
@@ -12,9 +13,10 @@ use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota::Account;
 use crate::run::Run;
-use crate::schedule::{Firing, Schedule};
+use crate::schedule::Schedule;
 use crate::sink::Sink;
 use crate::time::Timestamp;
+use crate::trigger::Trigger;
 use crate::watch::Watch;
 use crate::webhook::Webhook;
 
@@ -69,7 +71,9 @@ pub struct Change {
     pub agents: Vec<Agent>,
     /// Schedules, new or changed.
     pub schedules: Vec<Schedule>,
-    /// Firings of schedules, new or changed.
+    /// Triggers, new or changed.
+    pub triggers: Vec<Trigger>,
+    /// Firings of schedules and triggers, new or changed.
     pub firings: Vec<Firing>,
     /// Nodes, new or heard again, or silent.
     pub nodes: Vec<Node>,
@@ -108,6 +112,7 @@ impl Change {
             && self.watches.is_empty()
             && self.agents.is_empty()
             && self.schedules.is_empty()
+            && self.triggers.is_empty()
             && self.firings.is_empty()
             && self.nodes.is_empty()
             && self.sinks.is_empty()
@@ -143,6 +148,7 @@ impl Change {
         self.watches.extend(other.watches);
         self.agents.extend(other.agents);
         self.schedules.extend(other.schedules);
+        self.triggers.extend(other.triggers);
         self.firings.extend(other.firings);
         self.nodes.extend(other.nodes);
         self.sinks.extend(other.sinks);

@@ -6,14 +6,18 @@ use crate::agent::AgentSpec;
 use crate::approval::{Ask, Ruled};
 use crate::config::ProjectSettings;
 use crate::effect::{Stop, When};
+use crate::firing::Prepared;
 use crate::forge::{ForgeAnswer, ForgeFailure, Hint};
-use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RequestId, RunId, ScheduleId, Seq, WatchId};
+use crate::id::{
+    AgentId, EffectId, FiringId, ItemId, MissionId, RequestId, RunId, ScheduleId, Seq, TriggerId, WatchId,
+};
 use crate::message::Message;
 use crate::mission::StartMission;
 use crate::run::{FailureClass, Limit, Outcome, Usage};
-use crate::schedule::{Prepared, ScheduleSpec};
+use crate::schedule::ScheduleSpec;
 use crate::sink::{DeliveryFailure, SinkSpec};
 use crate::tool::ToolUse;
+use crate::trigger::TriggerSpec;
 use crate::watch::{Holds, WatchKind};
 
 /// Who wishes or reports.
@@ -123,7 +127,7 @@ pub enum Report {
     },
     /// The push of the item's branch was tried.
     Pushed(Push),
-    /// What a firing of a schedule asked of the world was answered.
+    /// What a firing of a schedule or a trigger asked of the world was answered.
     FiringPrepared(Prepared),
     /// The forge has answered.
     Forge(ForgeAnswer),
@@ -432,6 +436,17 @@ pub enum Command {
     /// It fires now.
     RunSchedule(ScheduleId),
 
+    /// The triggers of the config, all of them.
+    SyncTriggers(Vec<TriggerSpec>),
+    /// A trigger that an operator adds.
+    AddTrigger(Box<TriggerSpec>),
+    /// It sees events again, from now on.
+    EnableTrigger(TriggerId),
+    /// It sees no events until it is enabled.
+    DisableTrigger(TriggerId),
+    /// It is gone; its history stays.
+    RemoveTrigger(TriggerId),
+
     /// A webhook of the forge, by its id, says what has changed there: whoever watches that looks at once.
     TakeWebhook(Box<str>, Vec<Hint>),
 
@@ -452,6 +467,8 @@ pub enum Command {
     ProbeDriver(AgentId),
     /// From musher to itself: a planned moment of this schedule is due.
     FireSchedule(ScheduleId),
+    /// From musher to itself: a waiting firing of this trigger may begin, or its time is over.
+    TendTrigger(TriggerId),
     /// From musher to itself: this firing has taken too long.
     ExpireFiring(FiringId),
     /// From musher to itself: nothing was heard of this node for too long.
@@ -492,6 +509,8 @@ pub enum Answer {
     Item(ItemId),
     /// The schedule that was made.
     Schedule(ScheduleId),
+    /// The trigger that was made.
+    Trigger(TriggerId),
     /// The watch that was made.
     Watch(WatchId),
     /// The messages that were read.

@@ -158,7 +158,7 @@ impl EffectKind {
 pub struct Effect {
     /// Its id; the driver does the same id once.
     pub id: EffectId,
-    /// The item that it is for; none for the firing of a schedule.
+    /// The item that it is for; none for a firing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<ItemId>,
     /// What to do.

@@ -1,10 +1,12 @@
 //! Events: what happened, for everyone who wants to know. Append-only, numbered, typed.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::approval::{Action, Ruled};
 use crate::effect::{Stop, When};
-use crate::id::{AgentId, FiringId, ItemId, MissionId, RequestId, RunId, Seq};
+use crate::id::{AgentId, FiringId, ItemId, MissionId, RequestId, RunId, Seq, TriggerId};
 use crate::item::Phase;
 use crate::quota::Cap;
 use crate::run::{FailureClass, Limit, Usage, is_default};
@@ -284,12 +286,54 @@ catalogue! {
     ConfigRejected "config_rejected" { why: Box<str> = "what is wrong with it" }
     "The configuration can be used again, and is in force."
     ConfigAccepted "config_accepted" {}
+    "A trigger was defined, or its definition changed."
+    TriggerDefined "trigger_defined" { trigger: Box<str> = "its name" }
+    "A trigger sees events again, from now on."
+    TriggerEnabled "trigger_enabled" { trigger: Box<str> = "its name" }
+    "A trigger sees no events until it is enabled; what waited for it is cancelled."
+    TriggerDisabled "trigger_disabled" { trigger: Box<str> = "its name", why: Box<str> = "why", cancelled: u32 = "how many firings had not begun" }
+    "A trigger fires on an event."
+    TriggerFired "trigger_fired" { trigger: Box<str> = "its name", firing: FiringId = "its id", event: Seq = "the event, by its place", event_kind: Box<str> = "the event's name", fires: u64 = "how often it has fired, with this one" }
+    "A trigger would have fired, but an event that it has caused may not go on for ever."
+    TriggerStopped "trigger_stopped" { trigger: Box<str> = "its name", event: Seq = "the event, by its place", event_kind: Box<str> = "the event's name", chain: Box<[Box<str>]> = "the triggers that led to the event, the first one first", why: Box<str> = "why it ends here" }
+    "A trigger would have fired, but too many of its firings wait already."
+    TriggerSkipped "trigger_skipped" { trigger: Box<str> = "its name", event: Seq = "the event, by its place", event_kind: Box<str> = "the event's name", why: Box<str> = "why" }
+    "The action of a trigger could not begin; it is tried again."
+    TriggerFailed "trigger_failed" { trigger: Box<str> = "its name", firing: FiringId = "its id", error: Box<str> = "why", failures: u32 = "how often in a row", not_before: Timestamp = "when it is tried again" }
+    "A firing of a trigger is over."
+    TriggerFinished "trigger_finished" { trigger: Box<str> = "its name", firing: FiringId = "its id", outcome: Box<str> = "done, failed or cancelled", text: Box<str> = "what came of it" }
+    "A trigger has failed ten times in a row, and does nothing more until it is enabled."
+    TriggerPaused "trigger_paused" { trigger: Box<str> = "its name", why: Box<str> = "why" }
+    "The time of a trigger is over."
+    TriggerExpired "trigger_expired" { trigger: Box<str> = "its name" }
+
     "The project's settings changed."
     SettingsChanged "settings_changed" {}
     "Something that nobody owned was found, at start or while runs were live: processes of a run that is not under way, or a worktree or a branch of no item."
     OrphanSettled "orphan_settled" { sort: crate::orphan::Sort = "process, worktree or branch", name: Box<str> = "its folder, or the branch", outcome: crate::orphan::Settled = "ended, removed, or kept when it holds something that is nowhere else", why: Box<str> = "why it was nobody's, or why it stays" }
     "Musher started and found this."
     DaemonStarted "daemon_started" { missions: u32 = "active missions", attached: u32 = "live runs", effects: u32 = "effects issued again" }
+}
+
+/// A change of the state of an item or a mission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The state before; empty of what is new.
+    pub from: Cow<'static, str>,
+    /// The state after.
+    pub to: Cow<'static, str>,
+}
+
+impl Happened {
+    /// Whether triggers say it of themselves: no trigger sees that, or one that sees everything would see itself.
+    pub fn is_of_triggers(&self) -> bool {
+        is_of_triggers(self.name())
+    }
+}
+
+/// Whether the event of this name is one that triggers say of themselves.
+pub fn is_of_triggers(name: &str) -> bool {
+    name.starts_with("trigger_")
 }
 
 /// An event before it has its number.
@@ -307,6 +351,12 @@ pub struct Event {
     pub agent: Option<AgentId>,
     /// The run that it is about.
     pub run: Option<RunId>,
+    /// The change of state that it tells of; one event tells of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Moved>,
+    /// The triggers that led to it, the first one first.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub chain: Box<[TriggerId]>,
     /// What happened.
     #[serde(flatten)]
     pub happened: Happened,

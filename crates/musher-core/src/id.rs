@@ -81,7 +81,9 @@ ids! {
     RequestId
     /// Names a schedule.
     ScheduleId
-    /// Names one firing of a schedule.
+    /// Names a trigger.
+    TriggerId
+    /// Names one firing of a schedule or a trigger.
     FiringId
     /// Names a watch.
     WatchId

@@ -14,6 +14,7 @@ use crate::run::Run;
 use crate::schedule::Schedule;
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
+use crate::trigger::Trigger;
 use crate::wait::resting;
 
 /// What sort of answer is wanted.
@@ -40,6 +41,8 @@ pub enum Ask {
     Driver,
     /// A schedule has failed too often, and fires no more.
     Schedule,
+    /// A trigger has failed too often, and does nothing more.
+    Trigger,
     /// An item waits for a used up account, and another could take it.
     RateLimit,
     /// A running agent asks before it does something.
@@ -123,6 +126,7 @@ pub fn requests(state: &State) -> Vec<Request> {
         }
     }
     requests.extend(state.schedules().filter_map(paused_schedule));
+    requests.extend(state.triggers().filter_map(paused_trigger));
     requests.extend(paused_drivers(state));
     requests.sort_by_key(|r| r.since);
     requests
@@ -161,19 +165,25 @@ fn held_merges(state: &State) -> impl Iterator<Item = Request> {
 
 fn paused_schedule(row: &Schedule) -> Option<Request> {
     let why = row.paused.as_ref().filter(|_| row.spec.enabled && row.off.is_none() && !row.removed)?;
-    let name = &row.spec.name;
-    Some(Request {
-        ask: Ask::Schedule,
+    Some(paused(Ask::Schedule, "schedule", &row.spec.name, why, row.updated_at))
+}
+
+fn paused_trigger(row: &Trigger) -> Option<Request> {
+    let why = row.paused.as_ref().filter(|_| row.is_on())?;
+    Some(paused(Ask::Trigger, "trigger", &row.spec.name, why, row.updated_at))
+}
+
+/// What has failed too often, and how it goes on.
+fn paused(ask: Ask, noun: &str, name: &str, why: &str, since: Timestamp) -> Request {
+    let (first, rest) = noun.split_at(1);
+    Request {
+        ask,
         mission: None,
         item: None,
-        text: format!("Schedule {name} is paused: {why}"),
-        replies: vec![
-            format!("musher schedule history {name}"),
-            format!("musher schedule enable {name}"),
-            format!("musher schedule disable {name}"),
-        ],
-        since: row.updated_at,
-    })
+        text: format!("{}{rest} {name} is paused: {why}", first.to_uppercase()),
+        replies: ["history", "enable", "disable"].map(|verb| format!("musher {noun} {verb} {name}")).into(),
+        since,
+    }
 }
 
 /// The drivers that rest after the same failure of their agents, each once: what is to be mended, and who waits for it.

@@ -8,6 +8,7 @@
 //! Open [`step`] first (a line a command), then the noun that you want to change: [`item`] and [`mission`] hold the two
 //! state tables, [`dispatch`] the routing, [`retry`] the backoff, [`merge`] the queue, [`wait`] what `explain` says.
 
+pub mod action;
 pub mod agenda;
 pub mod agent;
 pub mod approval;
@@ -18,6 +19,7 @@ pub mod dispatch;
 pub mod effect;
 pub mod entropy;
 pub mod event;
+pub mod firing;
 pub mod forge;
 pub mod help;
 pub mod host;
@@ -47,6 +49,7 @@ pub mod state;
 pub mod step;
 pub mod time;
 pub mod tool;
+pub mod trigger;
 pub mod verify;
 pub mod wait;
 pub mod watch;

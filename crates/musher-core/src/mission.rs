@@ -407,6 +407,9 @@ pub struct Mission {
     /// When it ended; it is archived `done_retention` later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// The event that a trigger made it of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Box<crate::trigger::Cause>>,
 }
 
 impl Mission {

@@ -53,6 +53,8 @@ pub fn note(orphan: &Orphan, cx: &Context) -> Change {
         item: None,
         agent: None,
         run: None,
+        moved: None,
+        chain: Box::default(),
         happened: Happened::OrphanSettled { sort, name, outcome, why },
     };
     Change { events: vec![event], ..Change::default() }

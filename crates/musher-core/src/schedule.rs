@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FiringId, MissionId, ScheduleId};
+use crate::action::Action;
+use crate::id::{FiringId, ScheduleId};
 use crate::mission::Policy;
 use crate::time::Timestamp;
 
@@ -18,17 +19,17 @@ mod fire;
 mod moment;
 mod operate;
 
-pub use fire::{expire, fire, prepared, settle};
+pub(crate) use fire::ended;
+pub use fire::fire;
 pub use moment::{Cron, CronProblem};
 pub use operate::{add, disable, enable, remove, run_now, sync};
+pub(crate) use operate::{check_name, is_name};
 
 /// How late a moment may be and still count as met: what is later was missed, and the misfire policy decides. (Quartz
 /// has the same minute.)
 pub const GRACE: Duration = Duration::from_secs(60);
 /// The most missed moments that `misfire = "all"` makes up for; older ones are counted as skipped.
 pub const MOST_MADE_UP: usize = 1_000;
-/// Failures in a row after which a schedule is paused.
-pub const FAILURES_IN_A_ROW: u32 = 10;
 /// The most firings that wait behind a live one with `overlap = "queue"`; later ones are skipped.
 pub const MOST_QUEUED: usize = 100;
 /// How long a check may take when nothing else is said.
@@ -111,50 +112,6 @@ pub struct Check {
     pub run_on: RunOn,
     /// Seconds that it and all that it started may take.
     pub timeout_secs: u64,
-}
-
-/// Where a plan comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PlanFrom {
-    /// These words.
-    Text(Box<str>),
-    /// This file, as it is when the schedule fires, below the repository's root or absolute.
-    File(Box<str>),
-}
-
-/// What follows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// A mission from a plan.
-    Mission(PlanFrom),
-    /// A mission of one item.
-    Prompt {
-        /// Its prompt.
-        text: Box<str>,
-        /// The only agent that may take it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        agent: Option<Box<str>>,
-    },
-    /// A note on a mission.
-    Note {
-        /// The mission's id, or the beginning of it.
-        mission: Box<str>,
-        /// The words; the first decides what it does.
-        text: Box<str>,
-    },
-}
-
-impl Action {
-    /// The word in the configuration and the API.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Mission(_) => "mission",
-            Self::Prompt { .. } => "prompt",
-            Self::Note { .. } => "note",
-        }
-    }
 }
 
 /// What becomes of a moment that is due while an earlier firing is live.
@@ -258,7 +215,7 @@ pub struct ScheduleSpec {
     pub policy: Policy,
 }
 
-/// Who defined a schedule.
+/// Who defined a schedule or a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -278,7 +235,7 @@ impl Source {
     }
 }
 
-/// Why a schedule is switched off that its definition switches on.
+/// Why a schedule or a trigger is switched off that its definition switches on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Off {
@@ -352,107 +309,4 @@ impl Schedule {
             "armed"
         }
     }
-}
-
-/// Where a firing stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FiringState {
-    /// Its check is asked, its plan is read.
-    Preparing,
-    /// Its mission is at work.
-    Running,
-    /// Its check said that there is nothing to do.
-    Unneeded,
-    /// It did what it was for.
-    Done,
-    /// It did not.
-    Failed,
-    /// It took too long.
-    TimedOut,
-    /// A later one took its place, or a person ended it.
-    Cancelled,
-}
-
-impl FiringState {
-    /// The word in the store and the API.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Preparing => "preparing",
-            Self::Running => "running",
-            Self::Unneeded => "unneeded",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::TimedOut => "timed_out",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether it is not over.
-    pub const fn is_live(self) -> bool {
-        match self {
-            Self::Preparing | Self::Running => true,
-            Self::Unneeded | Self::Done | Self::Failed | Self::TimedOut | Self::Cancelled => false,
-        }
-    }
-
-    /// Whether it counts as a failure of its schedule.
-    pub const fn is_failure(self) -> bool {
-        match self {
-            Self::Failed | Self::TimedOut => true,
-            Self::Preparing | Self::Running | Self::Unneeded | Self::Done | Self::Cancelled => false,
-        }
-    }
-}
-
-/// One firing of a schedule, as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Firing {
-    /// Its id.
-    pub id: FiringId,
-    /// Of which schedule.
-    pub schedule: ScheduleId,
-    /// The planned moment; when a person asked for it, that moment.
-    pub due: Timestamp,
-    /// Earlier moments that it stands for, too.
-    #[serde(default, skip_serializing_if = "crate::run::is_default")]
-    pub missed: u32,
-    /// Where it stands.
-    pub state: FiringState,
-    /// The mission that it made, or that its note was for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mission: Option<MissionId>,
-    /// What came of it, in words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<Box<str>>,
-    /// When it began.
-    pub fired_at: Timestamp,
-    /// When it is ended if it is still live.
-    pub expires_at: Timestamp,
-    /// When it was over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<Timestamp>,
-}
-
-/// What the world answers to a firing.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Prepared {
-    /// The check says that there is nothing to do.
-    Unneeded {
-        /// What it said.
-        text: Box<str>,
-    },
-    /// The action may follow.
-    Go {
-        /// The mission that it makes; none for a note.
-        start: Option<Box<crate::mission::StartMission>>,
-        /// What the check said; empty without one.
-        text: Box<str>,
-    },
-    /// The check could not be run, or the plan cannot be used.
-    Failed {
-        /// What happened and how to mend it.
-        error: Box<str>,
-    },
 }

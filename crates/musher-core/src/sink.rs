@@ -292,6 +292,8 @@ mod tests {
             item: None,
             agent: None,
             run: None,
+            moved: None,
+            chain: Box::default(),
             happened,
         };
         let done = event(Some(id), Happened::MissionCompleted {});

@@ -11,8 +11,9 @@ use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
 use crate::dispatch;
 use crate::effect::Effect;
+use crate::firing::Firing;
 use crate::host::Hosts;
-use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
+use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, TriggerId, WatchId};
 use crate::item::{Item, ItemState, Phase, Priority};
 use crate::merge::{Batch, MergeQueue};
 use crate::mission::{Counts, Mission, OnRateLimit, Share};
@@ -20,9 +21,10 @@ use crate::node::Node;
 use crate::pull::Pull;
 use crate::quota::{Account, Books, Denied, Scope};
 use crate::run::{Run, Usage};
-use crate::schedule::{Firing, Schedule};
+use crate::schedule::Schedule;
 use crate::sink::Sink;
 use crate::time::Timestamp;
+use crate::trigger::Trigger;
 use crate::watch::Watch;
 use crate::webhook::{Webhook, Webhooks};
 
@@ -33,6 +35,7 @@ mod outside;
 mod ready;
 mod roster;
 mod schedules;
+mod triggers;
 
 pub use check::Violation;
 use index::queue_key;
@@ -43,6 +46,7 @@ use ready::{Open, ReadyIndex};
 use roster::Roster;
 pub(crate) use roster::{Place, Squad, Standing, Trade};
 use schedules::Schedules;
+use triggers::Triggers;
 
 /// Hashes ids by their random half: fast, and the same in every process.
 #[derive(Default)]
@@ -80,7 +84,9 @@ pub struct World {
     pub agents: Vec<Agent>,
     /// All schedules, also those that are gone.
     pub schedules: Vec<Schedule>,
-    /// Their live firings.
+    /// All triggers, also those that are gone.
+    pub triggers: Vec<Trigger>,
+    /// The live firings of both.
     pub firings: Vec<Firing>,
     /// All nodes that were ever heard.
     pub nodes: Vec<Node>,
@@ -102,6 +108,8 @@ pub struct World {
     pub gates: Vec<GateRecord>,
     /// The row of the merge queue, if there ever was one.
     pub queue: Option<Box<MergeQueue>>,
+    /// The place of the last event; 0 when there is none.
+    pub last_seq: Seq,
 }
 
 /// How many gate results are remembered; the oldest are forgotten, and then tested again.
@@ -184,6 +192,7 @@ enum Timer {
     Pull(ItemId),
     Watch(WatchId),
     Help(MissionId),
+    Trigger(TriggerId),
 }
 
 /// The active world.
@@ -198,6 +207,9 @@ pub struct State {
     agents: BTreeMap<AgentId, Agent>,
     nodes: Nodes,
     schedules: Schedules,
+    triggers: Triggers,
+    /// The place of the last event.
+    last_seq: Seq,
     sinks: BTreeMap<Box<str>, Sink>,
     cursors: BTreeMap<Box<str>, Seq>,
     webhooks: Webhooks,
@@ -264,7 +276,7 @@ pub struct State {
 impl State {
     /// Builds the world and all its indexes from the rows of the store.
     pub fn from_world(world: World) -> Self {
-        let mut state = Self { dispatch_due: true, ..Self::default() };
+        let mut state = Self { dispatch_due: true, last_seq: world.last_seq, ..Self::default() };
         let mut items = world.items;
         // A store answers in its own order; a mission lists its items in the order of the plan.
         let place = |item: &Item| (item.mission, item.number);
@@ -273,7 +285,7 @@ impl State {
         }
         let change =
             Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
-        let change = Change { schedules: world.schedules, firings: world.firings, ..change };
+        let change = Change { schedules: world.schedules, triggers: world.triggers, firings: world.firings, ..change };
         let change = Change { nodes: world.nodes, sinks: world.sinks, cursors: world.cursors, ..change };
         let change = Change { webhooks: world.webhooks, ..change };
         state.apply(change);
@@ -400,6 +412,11 @@ impl State {
     pub fn status(&self, agent: AgentId) -> Option<AgentStatus> {
         let at_work = self.at_work.get(&agent).copied().unwrap_or(0);
         self.agent(agent).map(|row| row.status(self.is_offline(row), self.load(agent), at_work))
+    }
+
+    /// The place of the last event that was decided; 0 when there is none.
+    pub fn last_seq(&self) -> Seq {
+        self.last_seq
     }
 
     /// A sink, in the config or not.
@@ -591,6 +608,7 @@ impl State {
             // What was over is not over any more.
             self.rearm_quotas();
             self.rearm_all_help();
+            self.rearm_triggers();
         }
         if back || first {
             self.nodes.begin_anew(now, first);
@@ -634,6 +652,10 @@ impl State {
                     self.armed.remove(&timer);
                     self.unjudged.insert(id);
                 }
+                Timer::Trigger(id) => {
+                    self.armed.remove(&timer);
+                    self.triggers.is_due(id);
+                }
                 Timer::Item(id) => {
                     if let Some(item) = self.items.get(&id) {
                         match item.state {
@@ -673,6 +695,7 @@ impl State {
 
     /// Takes over what step decided. The caller has written it.
     pub fn apply(&mut self, change: Change) {
+        self.last_seq.0 += change.events.len() as u64;
         if let Some(settings) = change.settings {
             self.settings = *settings;
             self.configured = true;
@@ -685,6 +708,9 @@ impl State {
         }
         for row in change.schedules {
             self.put_schedule(row);
+        }
+        for row in change.triggers {
+            self.put_trigger(row);
         }
         for row in change.firings {
             self.put_firing(row);

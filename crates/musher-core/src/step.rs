@@ -14,8 +14,8 @@ use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
-    agent, approval, help, host, item, merge, mission, node, note, orphan, pull, quota, review, schedule, sink, tool,
-    verify, watch, webhook,
+    agent, approval, firing, help, host, item, merge, mission, node, note, orphan, pull, quota, review, schedule, sink,
+    tool, trigger, verify, watch, webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -39,6 +39,8 @@ impl Context<'_> {
             item: Some(item.id),
             agent: item.agent,
             run: item.run,
+            moved: None,
+            chain: Box::default(),
             happened,
         }
     }
@@ -67,6 +69,8 @@ impl Context<'_> {
             item: None,
             agent: None,
             run: None,
+            moved: None,
+            chain: Box::default(),
             happened,
         }
     }
@@ -90,7 +94,8 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     agent::settle(state, &mut change, cx);
     host::settle(state, &mut change, cx);
     watch::settle(state, &mut change, cx);
-    schedule::settle(state, &mut change, cx);
+    firing::settle(state, &mut change, cx);
+    trigger::heed(state, command, &mut change, cx);
     Ok(change)
 }
 
@@ -117,6 +122,12 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::DisableSchedule(id) => schedule::disable(state, *id, cx),
         Command::RemoveSchedule(id) => schedule::remove(state, *id, cx),
         Command::RunSchedule(id) => schedule::run_now(state, *id, cx),
+
+        Command::SyncTriggers(specs) => Ok(trigger::sync(state, specs, cx)),
+        Command::AddTrigger(spec) => trigger::add(state, spec, cx),
+        Command::EnableTrigger(id) => trigger::enable(state, *id, cx),
+        Command::DisableTrigger(id) => trigger::disable(state, *id, cx),
+        Command::RemoveTrigger(id) => trigger::remove(state, *id, cx),
 
         Command::SyncSinks(specs, present) => Ok(sink::sync(state, specs, *present, cx)),
         Command::AdvanceSink(name, seq) => sink::advanced(state, name, *seq, cx),
@@ -170,7 +181,8 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::LiftRateLimit(agent) => agent::lift(state, *agent, cx),
         Command::ProbeDriver(agent) => agent::probe(state, *agent, cx),
         Command::FireSchedule(id) => schedule::fire(state, *id, cx),
-        Command::ExpireFiring(id) => schedule::expire(state, *id, cx),
+        Command::TendTrigger(id) => trigger::tend(state, *id, cx),
+        Command::ExpireFiring(id) => firing::expire(state, *id, cx),
         Command::SilenceNode(name) => node::fell_silent(state, name, cx),
         Command::FinishWaiting(id) => review::finish_waiting(state, *id, cx),
         Command::BeginMerge(id) => merge::begin(state, *id, cx),
@@ -289,13 +301,13 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
 
 /// A report on an effect that is no item's.
 fn reported_to_none(state: &State, effect: &Effect, report: &Report, cx: &mut Context) -> Result<Change, Refused> {
-    let EffectKind::PrepareFiring(firing) = effect.kind else {
+    let EffectKind::PrepareFiring(id) = effect.kind else {
         return Ok(Change { closed: vec![effect.id], ..Change::default() });
     };
     let change = match report {
-        Report::FiringPrepared(prepared) => schedule::prepared(state, firing, prepared, cx),
+        Report::FiringPrepared(prepared) => firing::prepared(state, id, prepared, cx),
         Report::DriverFailed { error } => {
-            schedule::prepared(state, firing, &schedule::Prepared::Failed { error: error.clone() }, cx)
+            firing::prepared(state, id, &firing::Prepared::Failed { error: error.clone() }, cx)
         }
         _ => return Err(Refused::Stale { what: "it answers another kind of effect" }),
     };

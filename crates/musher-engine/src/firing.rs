@@ -1,13 +1,15 @@
-//! What the firing of a schedule asks of the world: its check, its plan, and the base branch.
+//! What the firing of a schedule or a trigger asks of the world: its check, its plan, and the base branch.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use musher_core::action::{Action, PlanFrom};
 use musher_core::command::Report;
+use musher_core::firing::{self, Prepared};
 use musher_core::id::{EffectId, FiringId};
 use musher_core::mission::{MissionItem, Policy, StartMission};
 use musher_core::plan::{self, Plan};
-use musher_core::schedule::{Action, PlanFrom, Prepared, RunOn};
+use musher_core::schedule::RunOn;
 use musher_core::state::State;
 
 use crate::driver::Drivers;
@@ -42,8 +44,8 @@ pub struct AskCheck {
 
 /// The job of a firing; nothing when it is over.
 pub(crate) fn job(state: &State, firing: FiringId, effect: EffectId, paths: &Paths) -> Option<FiringJob> {
-    let spec = &state.schedule(state.firing(firing)?.schedule)?.spec;
-    let check = spec.check.as_ref().map(|check| AskCheck {
+    let wish = firing::wish(state, firing)?;
+    let check = wish.check.map(|check| AskCheck {
         script: job::check_script(paths, effect, &check.argv, check.timeout_secs),
         program: check.argv.first().map(ToString::to_string).unwrap_or_default(),
         run_on: check.run_on,
@@ -51,9 +53,9 @@ pub(crate) fn job(state: &State, firing: FiringId, effect: EffectId, paths: &Pat
     Some(FiringJob {
         root: paths.root.clone(),
         check,
-        action: spec.action.clone(),
+        action: wish.action.clone(),
         base: state.settings().base.clone(),
-        policy: spec.policy.clone(),
+        policy: wish.policy.clone(),
     })
 }
 
@@ -140,7 +142,7 @@ fn startable(program: &str, root: &Path) -> Result<(), String> {
     Err(format!("the check's program `{program}` is in no folder of PATH; write its path, such as ./{program}"))
 }
 
-/// The largest plan file that a schedule reads.
+/// The largest plan file that a firing reads.
 const LARGEST_PLAN: u64 = 64 << 20;
 
 async fn read(path: PathBuf) -> Result<Plan, String> {

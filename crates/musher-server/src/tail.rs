@@ -172,7 +172,17 @@ mod tests {
             text => Happened::CommandIgnored { text: text.into() },
         };
         let at = Timestamp::from_micros(i64::try_from(seq).unwrap());
-        let event = Event { at, actor: "ann".into(), mission: None, item: None, agent: None, run: None, happened };
+        let event = Event {
+            at,
+            actor: "ann".into(),
+            mission: None,
+            item: None,
+            agent: None,
+            run: None,
+            moved: None,
+            chain: Box::default(),
+            happened,
+        };
         Logged { seq: Seq(seq), event }
     }
 

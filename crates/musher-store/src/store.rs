@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use musher_core::change::{Change, TextKey};
 use musher_core::event::Logged;
-use musher_core::id::{AgentId, ItemId, MissionId, RunId, ScheduleId, Seq};
+use musher_core::firing::{Firing, FiringOf};
+use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
-use musher_core::schedule::Firing;
 use musher_core::state::World;
 use musher_core::time::Timestamp;
 
@@ -37,7 +37,7 @@ pub const GATES_KEPT: u32 = 1_000;
 /// it, and a crash leaves no trace of it.
 pub trait Store: Send {
     /// Reads the world that decisions are made on: all of the missions that are not archived, their live runs, all
-    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all schedules with their live firings, all nodes,
+    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all schedules and triggers with their live firings, all nodes,
     /// sinks and cursors, the newest webhooks.
     ///
     /// An open batch is dropped. After a failed commit this is the only call that helps.
@@ -124,8 +124,8 @@ pub trait Reader: Send {
     /// A run, live or over.
     fn run(&self, id: RunId) -> Result<Option<Run>, StoreError>;
 
-    /// The newest firings of a schedule, newest first, at most so many.
-    fn firings_of(&self, schedule: ScheduleId, limit: u32) -> Result<Vec<Firing>, StoreError>;
+    /// The newest firings of a schedule or a trigger, newest first, at most so many.
+    fn firings_of(&self, of: FiringOf, limit: u32) -> Result<Vec<Firing>, StoreError>;
 
     /// The missions that what a person typed names (see [`musher_core::id::matches_prefix`]), archived ones too, in the
     /// order of their ids; at most [`MAX_FOUND`].

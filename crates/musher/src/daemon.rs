@@ -297,7 +297,8 @@ async fn listen_on(
 fn first_words(config: &Config) -> Vec<Input> {
     let specs: Vec<AgentSpec> = config.enabled_agents().map(musher_core::config::AgentConfig::spec).collect();
     let schedules = Command::SyncSchedules(config.schedules.clone());
-    [Command::Configure(Box::new(config.project.clone())), Command::SyncAgents(specs), schedules]
+    let triggers = Command::SyncTriggers(config.triggers.clone());
+    [Command::Configure(Box::new(config.project.clone())), Command::SyncAgents(specs), schedules, triggers]
         .map(|command| Input { actor: Actor::Operator("config".into()), command })
         .into()
 }

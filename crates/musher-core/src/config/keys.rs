@@ -17,6 +17,7 @@ pub(crate) const ROOT: &[Key] = &[
     ),
     Key::new("sinks", Shape::Tables(SINK), "", "Who is sent events as they happen, one `[[sinks]]` each."),
     Key::new("schedules", Shape::Tables(SCHEDULE), "", "What happens by itself, one `[[schedules]]` each."),
+    Key::new("triggers", Shape::Tables(TRIGGER), "", "What follows by itself on an event, one `[[triggers]]` each."),
     Key::new("forge", Shape::Table(FORGE), "", "Where issues and pull requests are."),
     Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
     Key::new(
@@ -33,7 +34,6 @@ pub(crate) const ROOT: &[Key] = &[
         "",
         "What may be used. 0, or no word, is unlimited. `musher quota` shows what is used and what is left.",
     ),
-    Key::later("triggers"),
     Key::later("relay"),
     Key::later("chat"),
     Key::later("prompts"),
@@ -370,6 +370,46 @@ pub(crate) const SCHEDULE: &[Key] = &[
         "Which of its firings people are told of, by the event `schedule_reported`.",
     ),
     Key::new("enabled", Shape::Flag, "true", "Whether it fires."),
+];
+
+/// `[[triggers]]`.
+pub(crate) const TRIGGER: &[Key] = &[
+    Key::new("name", Shape::Text, "", "Unique; 1 to 64 of `[a-z0-9_-]`. Its history is kept under it. Required."),
+    Key::new("on", Shape::Table(PREDICATE), "", "Which events it fires on: all that is said must hold. Required."),
+    Key::new("prompt", Shape::Text, "", "What it does: a mission of one item with this prompt."),
+    Key::new("agent", Shape::Text, "", "The only agent that may take the item of `prompt`."),
+    Key::new("plan", Shape::Text, "", "What it does: a mission of this plan, a plan file as a text."),
+    Key::new(
+        "plan_file",
+        Shape::Text,
+        "",
+        "What it does: a mission of this file, as it is then: a plan file or a document, below the folder of \
+         `musher.toml` or absolute.",
+    ),
+    Key::new("note", Shape::Text, "", "What it does: a note on `mission`."),
+    Key::new("mission", Shape::Text, "", "The mission of `note`: its id, or the first 4 digits or more."),
+    Key::new(
+        "mode",
+        Shape::Word(&["once", "persistent"]),
+        "persistent",
+        "`once`: it is used up by its first event. `persistent`: it fires on each.",
+    ),
+    Key::new("max_fires", Shape::Whole(1, 1_000_000_000), "no limit", "After how many events it is used up."),
+    Key::new("cooldown", Shape::Duration(0), "0s", "How long after it has fired it leaves events out."),
+    Key::new("expires", Shape::Moment, "never", "From when on it fires on nothing."),
+    Key::new("enabled", Shape::Flag, "true", "Whether it fires."),
+];
+
+/// `[triggers.on]`.
+pub(crate) const PREDICATE: &[Key] = &[
+    Key::new("kinds", Shape::Texts, "all", "Names of events; `*` stands for any part of a name, as in `item_*`."),
+    Key::new("mission", Shape::Text, "any", "A mission by its id or the first 4 digits or more."),
+    Key::new("item", Shape::Text, "any", "An item by its key, or by its id or the first 4 digits or more."),
+    Key::new("agent", Shape::Text, "any", "An agent by its name."),
+    Key::new("from_state", Shape::Text, "any", "The state that the event says an item or a mission has left."),
+    Key::new("to_state", Shape::Text, "any", "The state that the event says an item or a mission is in now."),
+    Key::new("label", Shape::Text, "any", "A label of the item."),
+    Key::new("text", Shape::Text, "any", "Part of one of the event's texts, letter by letter."),
 ];
 
 /// `[[sinks]]`.

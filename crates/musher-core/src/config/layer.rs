@@ -15,11 +15,13 @@ use super::reader::{self, Fields, clipped};
 use super::schedules;
 use super::secret::{self, SecretRef};
 use super::sinks::{self, SinkConfig};
+use super::triggers;
 use crate::plan::{PolicyPatch, read_policy};
 use crate::price::Price;
 use crate::problem::{Problems, Report, decode};
 use crate::quota::Quotas;
 use crate::schedule::ScheduleSpec;
+use crate::trigger::TriggerSpec;
 
 /// What one source says; everything may be left open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub struct Layer {
     pub sinks: Vec<SinkConfig>,
     /// `[[schedules]]`, in the order of the file.
     pub schedules: Vec<ScheduleSpec>,
+    /// `[[triggers]]`, in the order of the file.
+    pub triggers: Vec<TriggerSpec>,
     /// `[prices]`, by model.
     pub prices: BTreeMap<String, Price>,
     /// `[quota]`.
@@ -75,6 +79,7 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         secrets: secret::read(root, report),
         sinks: sinks::read(root, report),
         schedules: schedules::read(root, report),
+        triggers: triggers::read(root, report),
         prices: price::read(root, report),
         quota: root.table("quota", report).map(|t| quota::read(&t, report)).unwrap_or_default(),
         forge: root.table("forge", report).map(|t| forge::read(&t, report)).unwrap_or_default(),

@@ -5,6 +5,7 @@
 //! says gets its default. The keys, their defaults and their meaning stand in one table (`keys.rs`), from which the
 //! reader, the nearest-name hints, [`reference()`] and [`schema()`] are made.
 
+mod actions;
 mod agents;
 pub mod drivers;
 mod environment;
@@ -26,6 +27,7 @@ mod secret;
 mod settings;
 mod show;
 mod sinks;
+mod triggers;
 
 pub use agents::{AgentConfig, AgentLimits};
 pub use environment::environment;

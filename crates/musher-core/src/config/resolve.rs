@@ -14,6 +14,7 @@ use crate::mission::Policy;
 use crate::plan::PolicyPatch;
 use crate::price::Prices;
 use crate::schedule::ScheduleSpec;
+use crate::trigger::TriggerSpec;
 
 /// The configuration that holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// What happens by itself; each name once.
     pub schedules: Vec<ScheduleSpec>,
+    /// What follows on events; each name once.
+    pub triggers: Vec<TriggerSpec>,
     /// Where issues and pull requests are.
     pub forge: ForgeConfig,
     /// The daemon's HTTP side.
@@ -54,8 +57,8 @@ impl Default for ServerSettings {
 }
 
 impl Layer {
-    /// This layer with everything that `over` says in its place. An agent, a sink, a schedule, a secret or a price of `over` replaces
-    /// the one of the same name as a whole.
+    /// This layer with everything that `over` says in its place. An agent, a sink, a schedule, a trigger, a secret or a price of
+    /// `over` replaces the one of the same name as a whole.
     #[must_use]
     pub fn merge(self, over: Self) -> Self {
         let mut agents = self.agents;
@@ -79,6 +82,13 @@ impl Layer {
                 None => schedules.push(schedule),
             }
         }
+        let mut triggers = self.triggers;
+        for trigger in over.triggers {
+            match triggers.iter_mut().find(|known| known.name == trigger.name) {
+                Some(known) => *known = trigger,
+                None => triggers.push(trigger),
+            }
+        }
         let mut secrets = self.secrets;
         secrets.extend(over.secrets);
         let mut prices = self.prices;
@@ -90,6 +100,7 @@ impl Layer {
             secrets,
             sinks,
             schedules,
+            triggers,
             prices,
             quota: self.quota.merge(over.quota),
             forge: self.forge.merge(over.forge),
@@ -109,8 +120,10 @@ impl Config {
         let server = ServerSettings::default();
         let policy = policy(&layer.policy);
         let with_policy = |spec: ScheduleSpec| ScheduleSpec { policy: policy.clone(), ..spec };
+        let of_policy = |spec: TriggerSpec| TriggerSpec { policy: policy.clone(), ..spec };
         Self {
             schedules: layer.schedules.into_iter().map(with_policy).collect(),
+            triggers: layer.triggers.into_iter().map(of_policy).collect(),
             project: ProjectSettings {
                 prices: Prices(layer.prices),
                 quota: layer.quota,

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{Fields, clipped};
+use super::actions::{self, check_name, one_of};
+use super::reader::Fields;
 use crate::mission::Policy;
-use crate::plan;
 use crate::plan::plain;
 use crate::problem::Report;
 use crate::schedule::{
-    Action, Check, Cron, LONGEST_NAME, Misfire, Notify, Overlap, PlanFrom, RunOn, ScheduleSpec, USUAL_CHECK_SECS,
-    USUAL_TIMEOUT_SECS, When,
+    Check, Cron, Misfire, Notify, Overlap, RunOn, ScheduleSpec, USUAL_CHECK_SECS, USUAL_TIMEOUT_SECS, When,
 };
 
 /// Reads all `[[schedules]]`.
@@ -41,10 +40,10 @@ fn read_one(fields: &Fields, report: &mut Report) -> Option<ScheduleSpec> {
     fields.require("name", "the schedule", "add a short name of [a-z0-9_-], such as name = \"nightly\"", report);
     let name = fields.text("name", report);
     if let Some(name) = name {
-        check_name(name, fields.place("name"), report);
+        check_name("schedule", name, fields.place("name"), report);
     }
     let when = read_when(fields, report);
-    let action = read_action(fields, report);
+    let action = actions::read("the schedule", fields, report);
     let check = read_check(fields, report);
     let overlap = fields.word("overlap", &[Overlap::Skip, Overlap::Queue, Overlap::Replace], Overlap::name, report);
     let misfire = fields.word("misfire", &[Misfire::Once, Misfire::All, Misfire::None], Misfire::name, report);
@@ -66,34 +65,9 @@ fn read_one(fields: &Fields, report: &mut Report) -> Option<ScheduleSpec> {
     })
 }
 
-fn check_name(name: &str, at: usize, report: &mut Report) {
-    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if !name.chars().all(good) || name.len() > LONGEST_NAME {
-        let what = format!("the schedule's name `{}` is not 1 to {LONGEST_NAME} of [a-z0-9_-]", clipped(name));
-        report.add_with_fix(at, what, "shorten it to such characters");
-    }
-}
-
-/// The one of these keys that is there; reports when there is none, or more than one.
-fn one_of<'k>(keys: &[&'k str], what: &str, fix: &str, fields: &Fields, report: &mut Report) -> Option<&'k str> {
-    let there: Vec<&str> = keys.iter().copied().filter(|key| fields.has(key)).collect();
-    match there[..] {
-        [one] => Some(one),
-        [] => {
-            report.add_with_fix(fields.at(), format!("the schedule says not {what}"), fix.to_owned());
-            None
-        }
-        [first, second, ..] => {
-            let said = format!("the schedule says {what} twice: by `{first}` and by `{second}`");
-            report.add_with_fix(fields.place(second), said, "take one of them out");
-            None
-        }
-    }
-}
-
 fn read_when(fields: &Fields, report: &mut Report) -> Option<When> {
     let fix = "write cron = \"0 9 * * *\", every = \"15m\", or at = \"2026-01-31T09:00:00Z\"";
-    let key = one_of(&["cron", "every", "at"], "when it is due", fix, fields, report);
+    let key = one_of(&["cron", "every", "at"], "the schedule", "when it is due", fix, fields, report);
     let tz = fields.text("tz", report).unwrap_or_default();
     if fields.has("tz") && !fields.has("cron") {
         report.add_with_fix(fields.place("tz"), "`tz` is the zone of `cron`, and there is none", "take it out");
@@ -115,47 +89,6 @@ fn read_when(fields: &Fields, report: &mut Report) -> Option<When> {
         "cron" => cron,
         "every" => every,
         _ => at,
-    }
-}
-
-fn read_action(fields: &Fields, report: &mut Report) -> Option<Action> {
-    let fix = "write prompt = \"…\", plan_file = \"PATH\", plan = \"\"\"…\"\"\", or note = \"…\" with mission = \"ID\"";
-    let key = one_of(&["prompt", "plan", "plan_file", "note"], "what it does", fix, fields, report);
-    for (of, keys) in [("prompt", ["agent"]), ("note", ["mission"])] {
-        for extra in keys.iter().filter(|extra| fields.has(extra) && key.is_some_and(|key| key != of)) {
-            let what = format!("`{extra}` belongs to `{of}`, and there is none");
-            report.add_with_fix(fields.place(extra), what, "take it out");
-        }
-    }
-    let agent = fields.text("agent", report);
-    let mission = fields.text("mission", report);
-    let prompt = fields.text("prompt", report).filter(|text| {
-        let problem = plan::parse_text("the prompt", text).err();
-        let told =
-            problem.map(|problem| report.add_with_fix(fields.place("prompt"), problem.to_string(), "shorten it"));
-        told.is_none()
-    });
-    let plan = fields.text("plan", report).filter(|text| {
-        let problem = plan::parse("plan.toml", text.as_bytes()).err();
-        let fix = "`musher plan check FILE` tries a plan; this is one within a text";
-        let told = problem.map(|problem| report.add_with_fix(fields.place("plan"), problem.to_string(), fix));
-        told.is_none()
-    });
-    let file = fields.text("plan_file", report);
-    let note = fields.text("note", report);
-    match key? {
-        "prompt" => Some(Action::Prompt { text: prompt?.into(), agent: agent.map(Into::into) }),
-        "plan" => Some(Action::Mission(PlanFrom::Text(plan?.into()))),
-        "plan_file" => Some(Action::Mission(PlanFrom::File(file?.into()))),
-        _ => {
-            fields.require(
-                "mission",
-                "the note",
-                "write the mission's id, or the first 4 digits or more of it",
-                report,
-            );
-            Some(Action::Note { mission: mission?.into(), text: note?.into() })
-        }
     }
 }
 

@@ -10,12 +10,14 @@ use super::resolve::Config;
 use super::secret::SecretRef;
 use super::settings::ProjectSettings;
 use super::sinks::{SinkConfig, SinkTo};
+use crate::action::{Action, PlanFrom};
 use crate::approval::Approvals;
 use crate::mission::Policy;
 use crate::plan::{toml_array, toml_string};
 use crate::price::Price;
 use crate::quota::{Quotas, Rules, Unit};
-use crate::schedule::{Action, PlanFrom, ScheduleSpec, When};
+use crate::schedule::{ScheduleSpec, When};
+use crate::trigger::TriggerSpec;
 
 impl Config {
     /// A `musher.toml` that means just this configuration, every default written out. Secrets stay references.
@@ -40,6 +42,9 @@ impl Config {
         }
         for schedule in &self.schedules {
             file.schedule(schedule);
+        }
+        for trigger in &self.triggers {
+            file.trigger(trigger);
         }
         for sink in &self.sinks {
             file.sink(sink);
@@ -165,7 +170,42 @@ impl File {
             self.text("run_on", Some(check.run_on.name()));
             self.text("check_timeout", Some(&show_seconds(check.timeout_secs)));
         }
-        match &schedule.action {
+        self.action(&schedule.action);
+        self.text("overlap", Some(schedule.overlap.name()));
+        self.text("misfire", Some(schedule.misfire.name()));
+        self.text("timeout", Some(&show_seconds(schedule.timeout_secs)));
+        self.text("notify", Some(schedule.notify.name()));
+        self.line("enabled", schedule.enabled);
+    }
+
+    fn trigger(&mut self, trigger: &TriggerSpec) {
+        self.section("[[triggers]]");
+        self.text("name", Some(&trigger.name));
+        self.action(&trigger.action);
+        self.text("mode", Some(trigger.mode.name()));
+        if let Some(most) = trigger.max_fires {
+            self.line("max_fires", most);
+        }
+        self.text("cooldown", Some(&show_seconds(trigger.cooldown_secs)));
+        self.text("expires", trigger.expires.map(|at| at.to_string()).as_deref());
+        self.line("enabled", trigger.enabled);
+        self.section("[triggers.on]");
+        let on = &trigger.on;
+        if !on.kinds.is_empty() {
+            let kinds: Vec<String> = on.kinds.iter().map(ToString::to_string).collect();
+            self.line("kinds", toml_array(&kinds));
+        }
+        self.text("mission", on.mission.as_deref());
+        self.text("item", on.item.as_deref());
+        self.text("agent", on.agent.as_deref());
+        self.text("from_state", on.from_state.as_deref());
+        self.text("to_state", on.to_state.as_deref());
+        self.text("label", on.label.as_deref());
+        self.text("text", on.text.as_deref());
+    }
+
+    fn action(&mut self, action: &Action) {
+        match action {
             Action::Prompt { text, agent } => {
                 self.text("prompt", Some(text));
                 self.text("agent", agent.as_deref());
@@ -177,11 +217,6 @@ impl File {
                 self.text("mission", Some(mission));
             }
         }
-        self.text("overlap", Some(schedule.overlap.name()));
-        self.text("misfire", Some(schedule.misfire.name()));
-        self.text("timeout", Some(&show_seconds(schedule.timeout_secs)));
-        self.text("notify", Some(schedule.notify.name()));
-        self.line("enabled", schedule.enabled);
     }
 
     fn quota(&mut self, quota: &Quotas) {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::key::{Key, Shape};
-use super::keys::{AGENT, FORGE, LIMITS, PRICE, PROJECT, ROOT, SERVER, SINK};
+use super::keys::{AGENT, FORGE, LIMITS, PREDICATE, PRICE, PROJECT, ROOT, SERVER, SINK, TRIGGER};
 use super::*;
 use crate::item::Qa;
 use crate::mission::{Delivery, Policy};
@@ -288,7 +288,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `forge`, `server`, `prices`, `quota`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `triggers`, `forge`, `server`, `prices`, `quota`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",
@@ -296,9 +296,9 @@ const REFUSED: &[(&str, &str)] = &[
       4:1: unknown key `max_retry` (did you mean `max_retries`?)",
     ),
     (
-        "[quota.repo]\ndaily_issues=3\n[[triggers]]\nname='x'",
+        "[quota.repo]\ndaily_issues=3\n[chat]\nname='x'",
         "2:1: `daily_issues` is not in this version of musher (leave it out)\n\
-      3:3: `triggers` is not in this version of musher (leave it out)",
+      3:2: `chat` is not in this version of musher (leave it out)",
     ),
     (
         "[project]\nrequire_checks='no'\nci_fix_attempts=-1",
@@ -492,6 +492,18 @@ const REFUSED: &[(&str, &str)] = &[
       28:9: unknown overlap `never` (one of `skip`, `queue`, `replace`)",
     ),
     (
+        "[[triggers]]\nname='a'\non={kinds=['item_done','item_faild']}\nprompt='p'\n[[triggers]]\nname='b'\non={}\nnote='n'\n\
+         [[triggers]]\nname='c c'\non={to_state='gone'}\nmode='twice'\nmax_fires=0\n",
+        "3:24: no event is named `item_faild` (did you mean `item_failed`?)\n\
+      5:1: the note has no `mission` (write the mission's id, or the first 4 digits or more of it)\n\
+      7:4: a trigger without a condition would fire on every event (say one of kinds, mission, item, agent, from_state, to_state, label and text)\n\
+      9:1: the trigger says not what it does (write prompt = \"…\", plan_file = \"PATH\", plan = \"\"\"…\"\"\", or note = \"…\" with mission = \"ID\")\n\
+      10:6: the trigger's name `c c` is not 1 to 64 of [a-z0-9_-] (shorten it to such characters)\n\
+      11:4: no item or mission is ever `gone` (did you mean `done`?)\n\
+      12:6: unknown mode `twice` (one of `once`, `persistent`)\n\
+      13:11: `max_fires` must be a whole number from 1 to 1000000000, but it is 0",
+    ),
+    (
         "[server]\nlisten='7787'\nhttp=1",
         "2:8: `7787` is no address with a port (write one such as \"127.0.0.1:7787\" or \"[::1]:7787\")\n\
       3:6: `http` must be true or false, but it is an integer",
@@ -579,7 +591,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_reader_looks_at_every_key_of_its_table() {
-    let sections: [(&str, &[Key]); 9] = [
+    let sections: [(&str, &[Key]); 11] = [
         ("", ROOT),
         ("[project]\n", PROJECT),
         ("[policy]\n", POLICY),
@@ -589,6 +601,8 @@ fn the_reader_looks_at_every_key_of_its_table() {
         ("[prices.a]\n", PRICE),
         ("[[sinks]]\n", SINK),
         ("[forge]\n", FORGE),
+        ("[[triggers]]\n", TRIGGER),
+        ("[[triggers]]\n[triggers.on]\n", PREDICATE),
     ];
     for (section, keys) in sections {
         for key in keys {

@@ -106,6 +106,7 @@ pub fn start(state: &State, wish: &StartMission, cx: &mut Context) -> Result<Cha
         created_at: cx.now,
         updated_at: cx.now,
         ended_at: None,
+        cause: None,
     };
     let mut change = Change { answer: Answer::Mission(mission), ..Change::default() };
     let count = u32::try_from(wish.items.len()).unwrap_or(u32::MAX);

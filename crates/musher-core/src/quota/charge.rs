@@ -282,7 +282,17 @@ impl<'a> Desk<'a> {
             Scope::Workspace | Scope::Repo | Scope::Model(_) => (None, None),
         };
         let actor = self.actor.clone();
-        self.events.push(Event { at: self.at, actor, mission, item: None, agent, run: None, happened });
+        self.events.push(Event {
+            at: self.at,
+            actor,
+            mission,
+            item: None,
+            agent,
+            run: None,
+            moved: None,
+            chain: Box::default(),
+            happened,
+        });
     }
 
     /// An event about a run.
@@ -294,6 +304,8 @@ impl<'a> Desk<'a> {
             item: Some(run.item),
             agent: Some(run.agent),
             run: Some(run.id),
+            moved: None,
+            chain: Box::default(),
             happened,
         });
     }

@@ -1,9 +1,10 @@
 //! What the configuration and operators do to schedules.
 
-use super::{FiringState, LONGEST_NAME, Off, Schedule, ScheduleSpec, Source, When, fire};
+use super::{LONGEST_NAME, Off, Schedule, ScheduleSpec, Source, When, fire};
 use crate::change::Change;
 use crate::command::{Answer, Refused};
 use crate::event::Happened;
+use crate::firing::FiringState;
 use crate::id::ScheduleId;
 use crate::state::State;
 use crate::step::Context;
@@ -104,16 +105,25 @@ pub fn add(state: &State, spec: &ScheduleSpec, cx: &mut Context) -> Result<Chang
     Ok(Change { answer: Answer::Schedule(row.id), schedules: vec![row], events, ..Change::default() })
 }
 
+/// What no name of a schedule or a trigger may be.
+pub(crate) fn check_name(of: &str, name: &str) -> Result<(), Refused> {
+    if is_name(name) {
+        return Ok(());
+    }
+    let what = format!("the name of a {of} is 1 to {LONGEST_NAME} of [a-z0-9_-]");
+    Err(Refused::Invalid { what, fix: "shorten it to such characters".to_owned() })
+}
+
+/// Whether a schedule or a trigger can have this name.
+pub(crate) fn is_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(good)
+}
+
 /// What no schedule may be, whoever defines it.
 fn check(spec: &ScheduleSpec, now: Timestamp) -> Result<(), Refused> {
     let invalid = |what: String, fix: &str| Err(Refused::Invalid { what, fix: fix.to_owned() });
-    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if spec.name.is_empty() || spec.name.len() > LONGEST_NAME || !spec.name.chars().all(good) {
-        return invalid(
-            format!("the name of a schedule is 1 to {LONGEST_NAME} of [a-z0-9_-]"),
-            "shorten it to such characters",
-        );
-    }
+    check_name("schedule", &spec.name)?;
     match &spec.when {
         When::Cron { expression, tz } => {
             if let Err(problem) = Cron::parse(expression, tz) {

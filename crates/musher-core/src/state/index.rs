@@ -30,6 +30,7 @@ impl State {
 
     pub(super) fn put_mission(&mut self, row: Mission) {
         let id = row.id;
+        self.index_cause(&row);
         let due = row.due(self.retention());
         if let Some(at) = self.missions.get(&id).and_then(|old| old.row.due(self.retention())) {
             self.timers.remove(&(at, Timer::Mission(id)));
@@ -442,6 +443,7 @@ impl State {
 
     pub(super) fn forget_mission(&mut self, id: MissionId) {
         let Some(entry) = self.missions.remove(&id) else { return };
+        self.triggers.forget_mission(id);
         self.books.forget_mission(id);
         if let Some(at) = entry.row.due(self.retention()) {
             self.timers.remove(&(at, Timer::Mission(id)));

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{State, Timer};
 use crate::effect::EffectKind;
+use crate::firing::Firing;
 use crate::id::{EffectId, FiringId, MissionId, ScheduleId};
-use crate::schedule::{Firing, Schedule};
+use crate::schedule::Schedule;
 use crate::time::Timestamp;
 
 /// The rows, and what is due of them.
@@ -87,19 +88,25 @@ impl State {
         let id = row.id;
         self.schedules.over.remove(&id);
         if let Some(old) = self.schedules.live.remove(&id) {
-            self.timers.remove(&(old.expires_at, Timer::Firing(id)));
+            if let Some(at) = old.expires_at {
+                self.timers.remove(&(at, Timer::Firing(id)));
+            }
             if let Some(mission) = old.mission {
                 self.schedules.of_mission.remove(&mission);
             }
         }
         if !row.state.is_live() {
+            self.index_firing(&row);
             return;
         }
-        self.arm_or_begin(row.expires_at, Timer::Firing(id));
+        if let Some(at) = row.expires_at {
+            self.arm_or_begin(at, Timer::Firing(id));
+        }
         if let Some(mission) = row.mission {
             self.schedules.of_mission.insert(mission, id);
         }
-        self.schedules.live.insert(id, row);
+        self.schedules.live.insert(id, row.clone());
+        self.index_firing(&row);
     }
 
     /// What is due already enters the work list at once: the timers are looked at once a pass, and more may follow in it.
@@ -118,6 +125,7 @@ impl State {
             | Timer::Driver(_)
             | Timer::Pull(_)
             | Timer::Watch(_)
+            | Timer::Trigger(_)
             | Timer::Help(_) => {}
         }
     }

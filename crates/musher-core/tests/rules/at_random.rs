@@ -8,6 +8,7 @@ use musher_core::approval::{Action, Approvals, Ask, Ruled};
 use musher_core::command::{Command, Cut, GateVerdict, Inspection, Lacking, Landing, Push, Rebase, Refused, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind, Stop, When};
+use musher_core::firing::Prepared;
 use musher_core::forge::{
     Check, Conclusion, Finding, ForgeAnswer, ForgeFailure, ForgeWork, Hint, PullMerge, PullSeen, PullState, Review,
     ReviewVerdict,
@@ -16,7 +17,6 @@ use musher_core::id::{EffectId, Fence, ItemId, MissionId};
 use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wants};
 use musher_core::mission::{Delivery, MissionItem, MissionState, OnRateLimit, Policy};
 use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
-use musher_core::schedule::Prepared;
 use musher_core::watch::{Holds, WatchKind};
 use proptest::prelude::*;
 

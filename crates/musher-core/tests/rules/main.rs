@@ -44,6 +44,8 @@ mod sinks;
 mod sinks_at_random;
 mod superseding;
 mod tools;
+mod triggers;
+mod triggers_at_random;
 mod verification;
 mod watches;
 mod webhooks;

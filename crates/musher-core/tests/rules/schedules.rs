@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
+use musher_core::action::{Action, PlanFrom};
 use musher_core::command::{Answer, Command, Refused, Report};
 use musher_core::event::Happened;
+use musher_core::firing::{FAILURES_IN_A_ROW, FiringState, Prepared};
 use musher_core::id::ScheduleId;
 use musher_core::mission::{MissionState, Policy};
 use musher_core::schedule::{
-    Action, Check, Cron, CronProblem, FAILURES_IN_A_ROW, FiringState, MOST_MADE_UP, Misfire, Notify, Overlap, PlanFrom,
-    Prepared, RunOn, ScheduleSpec, When,
+    Check, Cron, CronProblem, MOST_MADE_UP, Misfire, Notify, Overlap, RunOn, ScheduleSpec, When,
 };
 use musher_core::time::Timestamp;
 
@@ -281,7 +282,7 @@ fn a_firing_that_takes_too_long_is_ended_with_its_mission() {
     let live = w.state.schedule(id).unwrap().live.unwrap();
     let firing = w.state.firing(live).unwrap().clone();
     w.restart();
-    at(&mut w, firing.expires_at);
+    at(&mut w, firing.expires_at.unwrap());
     assert_eq!(w.state.mission(firing.mission.unwrap()).unwrap().row.state, MissionState::Cancelled);
     assert_eq!(said(&w), ["fired", "timed_out", "told: timed out: it was not over after 30m"]);
     assert_eq!(w.state.schedule(id).unwrap().failures, 1);

@@ -6,7 +6,8 @@ use musher_core::agent::Agent;
 use musher_core::change::{Change, GateRecord};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
-use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
+use musher_core::firing::Firing;
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, TriggerId, WatchId};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -14,10 +15,11 @@ use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::{Run, Usage};
-use musher_core::schedule::{Firing, Schedule};
+use musher_core::schedule::Schedule;
 use musher_core::sink::{Sink, cursor_of};
 use musher_core::state::{State, World};
 use musher_core::time::Timestamp;
+use musher_core::trigger::Trigger;
 use musher_core::watch::Watch;
 use musher_core::webhook::{Webhook, Webhooks};
 
@@ -31,6 +33,8 @@ pub(crate) struct Stored {
     pub(crate) runs: BTreeMap<RunId, Run>,
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     pub(crate) schedules: BTreeMap<ScheduleId, Schedule>,
+    pub(crate) triggers: BTreeMap<TriggerId, Trigger>,
+    pub(crate) last_seq: Seq,
     pub(crate) firings: BTreeMap<FiringId, Firing>,
     pub(crate) nodes: BTreeMap<Box<str>, Node>,
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
@@ -53,6 +57,8 @@ impl Stored {
         self.runs.extend(change.runs.iter().map(|row| (row.id, row.clone())));
         self.agents.extend(change.agents.iter().map(|row| (row.id, row.clone())));
         self.schedules.extend(change.schedules.iter().map(|row| (row.id, row.clone())));
+        self.triggers.extend(change.triggers.iter().map(|row| (row.id, row.clone())));
+        self.last_seq.0 += change.events.len() as u64;
         self.firings.extend(change.firings.iter().map(|row| (row.id, row.clone())));
         self.nodes.extend(change.nodes.iter().map(|row| (row.name.clone(), row.clone())));
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
@@ -88,6 +94,8 @@ impl Stored {
             runs: self.runs.values().filter(|r| r.is_live()).cloned().collect(),
             agents: self.agents.values().cloned().collect(),
             schedules: self.schedules.values().cloned().collect(),
+            triggers: self.triggers.values().cloned().collect(),
+            last_seq: self.last_seq,
             firings: self.firings.values().filter(|f| f.state.is_live()).cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
@@ -115,6 +123,7 @@ pub(crate) struct Observed {
     pub(crate) runs: Vec<Run>,
     pub(crate) agents: Vec<(Agent, u32)>,
     pub(crate) schedules: Vec<(Schedule, Option<Firing>)>,
+    pub(crate) triggers: Vec<(Trigger, Vec<Firing>)>,
     pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
     webhooks: Webhooks,
@@ -143,6 +152,7 @@ impl Observed {
                 .schedules()
                 .map(|row| (row.clone(), row.live.and_then(|id| state.firing(id)).cloned()))
                 .collect(),
+            triggers: state.triggers().map(|row| (row.clone(), state.waiting_of(row.id).cloned().collect())).collect(),
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             webhooks: state.webhooks().clone(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use musher_core::action::Action;
 use musher_core::agenda;
 use musher_core::agent::AgentSpec;
 use musher_core::approval::Approvals;
@@ -15,13 +16,13 @@ use musher_core::config::ProjectSettings;
 use musher_core::effect::{Effect, EffectKind};
 use musher_core::entropy::Entropy;
 use musher_core::event::Event;
+use musher_core::firing::{self, Prepared};
 use musher_core::forge::{ForgeAnswer, ForgeWork, Hint, PullMerge, PullSeen, PullState};
 use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId};
 use musher_core::item::{Item, ItemState, MergeStage, Phase, Waiting};
 use musher_core::merge::Link;
 use musher_core::mission::{MissionItem, MissionState, Policy, StartMission};
 use musher_core::run::{FailureClass, Outcome, Purpose, Run, Usage, Verdict};
-use musher_core::schedule::{Action, Prepared};
 use musher_core::state::State;
 use musher_core::step::{Context, step};
 use musher_core::time::Timestamp;
@@ -470,8 +471,7 @@ impl World {
 
     /// What the world answers to a firing when all goes well: a mission of one item, unless it has a note for one.
     fn happy_firing(&self, firing: FiringId) -> Prepared {
-        let spec = self.state.firing(firing).and_then(|f| self.state.schedule(f.schedule)).map(|row| &row.spec);
-        let start = match spec.map(|spec| &spec.action) {
+        let start = match firing::wish(&self.state, firing).map(|wish| wish.action) {
             Some(Action::Note { .. }) | None => None,
             Some(Action::Mission(_) | Action::Prompt { .. }) => Some(Box::new(StartMission {
                 goal: "what is due".into(),

@@ -27,6 +27,15 @@ pub struct Event {
     /// The run that it is about.
     #[schema(value_type = Option<String>, format = "uuid")]
     pub run: Option<RunId>,
+    /// The state that an item or a mission was in before what it tells of; empty of a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_state: Option<String>,
+    /// The state that it is in now. One event tells of each change of state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_state: Option<String>,
+    /// The ids of the triggers that led to it, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
     /// Who brought it about: an operator's name, `musher`, or `run:` and a run's short id.
     pub actor: String,
     /// Its particulars; which there are depends on its name.

@@ -15,6 +15,7 @@ mod quota;
 mod run;
 mod schedule;
 mod sink;
+mod trigger;
 mod watch;
 mod webhook;
 
@@ -38,5 +39,6 @@ pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaW
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
 pub use schedule::{Firing, FiringQuery, Firings, NewSchedule, Schedule, ScheduleDocument, Schedules};
 pub use sink::{Sink, SinkTested, Sinks};
+pub use trigger::{NewTrigger, Predicate, Trial, TrialQuery, Tried, Trigger, TriggerDocument, Triggers};
 pub use watch::{NewWatch, SnoozeWish, Watch, WatchDocument, WatchQuery, Watches};
 pub use webhook::WebhookHeard;

@@ -93,17 +93,17 @@ pub struct NewSchedule {
     pub policy: Option<CorePolicy>,
 }
 
-/// One firing of a schedule.
+/// One firing of a schedule or a trigger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Firing {
     /// Its id.
     pub id: String,
-    /// The planned moment.
+    /// The planned moment; of a trigger that of the event.
     #[schema(value_type = String, format = "date-time")]
     pub due: Timestamp,
     /// Earlier moments that it stands for, too.
     pub missed: u32,
-    /// `preparing`, `running`, `unneeded`, `done`, `failed`, `timed_out` or `cancelled`.
+    /// `waiting`, `preparing`, `running`, `unneeded`, `done`, `failed`, `timed_out` or `cancelled`.
     pub outcome: String,
     /// The mission that it made, or that its note was for.
     pub mission: Option<String>,
@@ -115,6 +115,12 @@ pub struct Firing {
     /// When it was over.
     #[schema(value_type = Option<String>, format = "date-time")]
     pub finished_at: Option<Timestamp>,
+    /// The event that a trigger fired on, by its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+    /// The event's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_kind: Option<String>,
 }
 
 /// All schedules, by name.

@@ -13,9 +13,9 @@ use crate::api::{
     Agent, AgentDocument, AgentNode, AgentNodeDocument, AgentNodes, Agents, Answered, BackupDone, BackupWish, Cost,
     Diff, Event, EventQuery, Explanation, Firings, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow,
     Items, LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, NewSchedule,
-    NewWatch, Note, NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run,
-    RunDocument, ScheduleDocument, Schedules, SinkTested, Sinks, SnoozeWish, StartMission, Status, StopWish, Stopping,
-    Successor, WatchDocument, Watches, WeightWish, Words,
+    NewTrigger, NewWatch, Note, NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied,
+    Run, RunDocument, ScheduleDocument, Schedules, SinkTested, Sinks, SnoozeWish, StartMission, Status, StopWish,
+    Stopping, Successor, Trial, TriggerDocument, Triggers, WatchDocument, Watches, WeightWish, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -400,6 +400,42 @@ impl Client {
     /// Says that a node is there.
     pub async fn heartbeat(&self, name: &str) -> Done<AgentNode> {
         self.wish::<AgentNodeDocument>(path(&["nodes", name, "heartbeat"])).await.map(|d| d.node)
+    }
+
+    /// The triggers.
+    pub async fn triggers(&self) -> Done<Triggers> {
+        self.get("/v1/triggers".to_owned()).await
+    }
+
+    /// A trigger.
+    pub async fn trigger(&self, name: &str) -> Done<TriggerDocument> {
+        self.get(path(&["triggers", name])).await
+    }
+
+    /// Adds a trigger.
+    pub async fn add_trigger(&self, wish: &NewTrigger) -> Done<TriggerDocument> {
+        self.post("/v1/triggers".to_owned(), wish).await
+    }
+
+    /// What a trigger would have done on the events after this place.
+    pub async fn test_trigger(&self, name: &str, since: u64, limit: u32) -> Done<Trial> {
+        let asked = [("since", Some(since.to_string())), ("limit", Some(limit.to_string()))];
+        self.get(query(&path(&["triggers", name, "test"]), &asked)).await
+    }
+
+    /// Switches a trigger by `enable` or `disable`.
+    pub async fn tell_trigger(&self, name: &str, verb: &str) -> Done<TriggerDocument> {
+        self.wish(path(&["triggers", name, verb])).await
+    }
+
+    /// Removes a trigger; answers with those that are left.
+    pub async fn remove_trigger(&self, name: &str) -> Done<Triggers> {
+        self.ask::<Nothing>("DELETE", path(&["triggers", name]), None).await?.whole().await
+    }
+
+    /// The newest firings of a trigger.
+    pub async fn firings_of_trigger(&self, name: &str, limit: u32) -> Done<Firings> {
+        self.get(query(&path(&["triggers", name, "firings"]), &[("limit", Some(limit.to_string()))])).await
     }
 
     /// The schedules.

@@ -59,6 +59,7 @@ async fn start(
         | Answer::Help(_)
         | Answer::Item(_)
         | Answer::Schedule(_)
+        | Answer::Trigger(_)
         | Answer::Watch(_)
         | Answer::Messages(_)
         | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission")),
@@ -191,6 +192,7 @@ async fn note(State(app): State<App>, caller: Caller, Name(typed): Name, Json(no
         | Answer::Help(_)
         | Answer::Item(_)
         | Answer::Schedule(_)
+        | Answer::Trigger(_)
         | Answer::Watch(_)
         | Answer::Messages(_)
         | Answer::Webhook(_) => "noted".to_owned(),

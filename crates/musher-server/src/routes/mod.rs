@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::api::Problem;
 use crate::app::App;
 
+mod actions;
 mod agents;
 mod check;
 mod daemon;
@@ -27,6 +28,7 @@ mod requests;
 mod runs;
 mod schedules;
 mod sinks;
+mod triggers;
 mod watches;
 mod webhook;
 
@@ -62,6 +64,7 @@ fn guarded() -> OpenApiRouter<App> {
         .merge(agents::routes())
         .merge(nodes::routes())
         .merge(schedules::routes())
+        .merge(triggers::routes())
         .merge(runs::routes())
         .merge(quotas::routes())
         .merge(requests::routes())

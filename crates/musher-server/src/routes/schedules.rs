@@ -3,23 +3,23 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use musher_core::command::Command;
+use musher_core::firing::FiringOf;
 use musher_core::id::ScheduleId;
 use musher_core::nearest::nearest;
-use musher_core::plan;
-use musher_core::schedule::{
-    Action, Check, PlanFrom, Schedule, ScheduleSpec, USUAL_CHECK_SECS, USUAL_TIMEOUT_SECS, When,
-};
+use musher_core::schedule::{Check, Schedule, ScheduleSpec, USUAL_CHECK_SECS, USUAL_TIMEOUT_SECS, When};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::actions::{action_of, invalid, one_of};
 use crate::api::{FiringQuery, Firings, NewSchedule, Problem, ScheduleDocument, Schedules};
 use crate::app::App;
 use crate::caller::Caller;
 use crate::extract::{Asked, Json, Name};
 use crate::view;
+use crate::view::action::ActionWish;
 
 /// The most firings that one question is answered with.
-const MOST_FIRINGS: u32 = 1_000;
+pub(super) const MOST_FIRINGS: u32 = 1_000;
 
 type Answered<T> = Result<axum::Json<T>, Problem>;
 
@@ -70,7 +70,7 @@ async fn show(State(app): State<App>, Name(typed): Name) -> Answered<ScheduleDoc
 async fn history(State(app): State<App>, Name(typed): Name, Asked(query): Asked<FiringQuery>) -> Answered<Firings> {
     let (id, _) = find(&app, &typed).await?;
     let limit = query.limit.clamp(1, MOST_FIRINGS);
-    let rows = app.readers().ask(move |reader| reader.firings_of(id, limit)).await?;
+    let rows = app.readers().ask(move |reader| reader.firings_of(FiringOf::Schedule(id), limit)).await?;
     Ok(axum::Json(Firings { firings: rows.iter().map(view::schedule::firing).collect() }))
 }
 
@@ -137,34 +137,10 @@ async fn find(app: &App, typed: &str) -> Result<(ScheduleId, ScheduleDocument), 
     })
 }
 
-fn invalid(what: impl Into<String>, fix: &str) -> Problem {
-    Problem::new(422, "invalid", what.into()).fix(fix)
-}
-
-/// The one of these that is said.
-fn one_of<T>(said: Vec<(&str, Option<T>)>, what: &str) -> Result<T, Problem> {
-    let names: Vec<&str> = said.iter().map(|(name, _)| *name).collect();
-    let fix = format!("say one of {}", names.join(", "));
-    let mut there = said.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    match (there.next(), there.next()) {
-        (Some((_, one)), None) => Ok(one),
-        (None, _) => Err(invalid(format!("the schedule does not say {what}"), &fix)),
-        (Some((first, _)), Some((second, _))) => {
-            Err(invalid(format!("the schedule says {what} twice: by `{first}` and by `{second}`"), &fix))
-        }
-    }
-}
-
 /// What was asked for, checked as far as it needs no state.
 fn spec_of(wish: NewSchedule) -> Result<ScheduleSpec, Problem> {
     if wish.tz.is_some() && wish.cron.is_none() {
         return Err(invalid("`tz` is the zone of `cron`, and there is none", "leave it out"));
-    }
-    if wish.agent.is_some() && wish.prompt.is_none() {
-        return Err(invalid("`agent` belongs to `prompt`, and there is none", "leave it out"));
-    }
-    if wish.mission.is_some() != wish.note.is_some() {
-        return Err(invalid("`note` and `mission` belong together", "say both, or none"));
     }
     let tz: Box<str> = wish.tz.unwrap_or_default().into();
     let when = one_of(
@@ -173,27 +149,18 @@ fn spec_of(wish: NewSchedule) -> Result<ScheduleSpec, Problem> {
             ("every", wish.every_secs.map(|secs| When::Every { secs })),
             ("at", wish.at.map(When::At)),
         ],
+        "the schedule",
         "when it is due",
     )?;
-    let agent = wish.agent.map(Into::into);
-    let mission: Box<str> = wish.mission.unwrap_or_default().into();
-    let action = one_of(
-        vec![
-            ("prompt", wish.prompt.map(|text| Action::Prompt { text: text.into(), agent })),
-            ("plan", wish.plan.map(|text| Action::Mission(PlanFrom::Text(text.into())))),
-            ("plan_file", wish.plan_file.map(|path| Action::Mission(PlanFrom::File(path.into())))),
-            ("note", wish.note.map(|text| Action::Note { mission, text: text.into() })),
-        ],
-        "what it does",
-    )?;
-    let problems = match &action {
-        Action::Prompt { text, .. } => plan::parse_text("the prompt", text).err(),
-        Action::Mission(PlanFrom::Text(text)) => plan::parse("plan.toml", text.as_bytes()).err(),
-        Action::Mission(PlanFrom::File(_)) | Action::Note { .. } => None,
+    let does = ActionWish {
+        prompt: wish.prompt,
+        agent: wish.agent,
+        plan: wish.plan,
+        plan_file: wish.plan_file,
+        note: wish.note,
+        mission: wish.mission,
     };
-    if let Some(problems) = problems {
-        return Err(invalid(problems.to_string(), "`musher plan check FILE` lists every problem of a plan"));
-    }
+    let action = action_of("the schedule", does)?;
     let check = wish.check.map(|argv| Check {
         argv: argv.into_iter().map(Into::into).collect(),
         run_on: wish.run_on.unwrap_or_default(),

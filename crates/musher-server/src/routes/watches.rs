@@ -60,6 +60,7 @@ async fn add(
         | Answer::Help(_)
         | Answer::Item(_)
         | Answer::Schedule(_)
+        | Answer::Trigger(_)
         | Answer::Messages(_)
         | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a defect of musher: an addition that made no watch")),
     }

@@ -249,6 +249,9 @@ impl Sinks {
             item: None,
             agent: None,
             run: None,
+            from_state: None,
+            to_state: None,
+            chain: Vec::new(),
             actor: actor.to_owned(),
             body: serde_json::json!({}),
         };

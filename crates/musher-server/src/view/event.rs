@@ -16,6 +16,9 @@ pub fn event(logged: Logged) -> api::Event {
         item: event.item,
         agent: event.agent,
         run: event.run,
+        from_state: event.moved.as_ref().map(|moved| moved.from.to_string()),
+        to_state: event.moved.map(|moved| moved.to.to_string()),
+        chain: event.chain.iter().map(ToString::to_string).collect(),
         actor: event.actor.into(),
         body: happened.get_mut("body").map(serde_json::Value::take).unwrap_or_default(),
     }

@@ -1,5 +1,6 @@
 //! How documents are made: pure functions from rows and state to the types of [`crate::api`].
 
+pub mod action;
 pub mod agent;
 pub mod event;
 pub mod item;
@@ -10,6 +11,7 @@ pub mod quota;
 pub mod run;
 pub mod schedule;
 pub mod status;
+pub mod trigger;
 pub mod watch;
 
 use std::collections::HashMap;

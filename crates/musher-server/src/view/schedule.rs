@@ -1,8 +1,10 @@
 //! Schedules as documents.
 
-use musher_core::schedule::{Action, Firing, PlanFrom, Schedule, ScheduleSpec, When};
+use musher_core::firing::Firing;
+use musher_core::schedule::{Schedule, ScheduleSpec, When};
 use musher_core::state::State;
 
+use super::action;
 use crate::api;
 
 /// Those that are there, by name.
@@ -54,19 +56,16 @@ fn spec(spec: &ScheduleSpec) -> api::NewSchedule {
         When::Every { secs } => new.every_secs = Some(*secs),
         When::At(at) => new.at = Some(*at),
     }
-    match &spec.action {
-        Action::Mission(PlanFrom::Text(plan)) => new.plan = text(plan),
-        Action::Mission(PlanFrom::File(path)) => new.plan_file = text(path),
-        Action::Prompt { text: prompt, agent } => {
-            new.prompt = text(prompt);
-            new.agent = agent.as_deref().map(str::to_owned);
-        }
-        Action::Note { mission, text: note } => {
-            new.mission = text(mission);
-            new.note = text(note);
-        }
+    let does = action::wish(&spec.action);
+    api::NewSchedule {
+        prompt: does.prompt,
+        agent: does.agent,
+        plan: does.plan,
+        plan_file: does.plan_file,
+        note: does.note,
+        mission: does.mission,
+        ..new
     }
-    new
 }
 
 /// A firing.
@@ -80,5 +79,7 @@ pub fn firing(row: &Firing) -> api::Firing {
         text: row.text.as_deref().map(str::to_owned),
         fired_at: row.fired_at,
         finished_at: row.finished_at,
+        event: row.cause.as_ref().map(|cause| cause.event.0),
+        event_kind: row.cause.as_ref().map(|cause| cause.kind.to_string()),
     }
 }

@@ -332,6 +332,14 @@ const ROUTES: &str = "
     post /v1/schedules/{name}/run
     post /v1/schedules/{name}/enable
     post /v1/schedules/{name}/disable
+    get /v1/triggers
+    post /v1/triggers
+    get /v1/triggers/{name}
+    delete /v1/triggers/{name}
+    get /v1/triggers/{name}/firings
+    get /v1/triggers/{name}/test
+    post /v1/triggers/{name}/enable
+    post /v1/triggers/{name}/disable
     get /v1/watches
     get /v1/watches/{id}
     post /v1/watches/{id}/snooze

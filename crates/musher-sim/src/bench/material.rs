@@ -133,6 +133,8 @@ pub(super) fn mission(
             item: Some(item.id),
             agent: None,
             run: None,
+            moved: None,
+            chain: Box::default(),
             happened: Happened::ItemDone { commit: None },
         };
         change.events.extend(change.items.iter().map(done));

@@ -2,11 +2,11 @@
 
 use musher_core::change::Change;
 use musher_core::config::ProjectSettings;
+use musher_core::firing::{Firing, FiringOf, FiringState};
 use musher_core::id::Seq;
 use musher_core::item::ItemState;
 use musher_core::pull::Pull;
 use musher_core::run::Usage;
-use musher_core::schedule::{Firing, FiringState};
 use musher_core::state::World;
 use musher_core::watch::{Watch, WatchStatus};
 use musher_core::webhook::REMEMBERED;
@@ -44,6 +44,8 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         effects: vec![sample::effect(1, 1), sample::effect(2, 2)],
         gates: vec![sample::gate(1), sample::gate(2)],
         schedules: vec![sample::schedule(1), sample::schedule(2)],
+        triggers: vec![sample::trigger(1), sample::trigger(2)],
+        last_seq: Seq(4),
         firings: vec![sample::firing(1), sample::firing(2)],
         nodes: vec![sample::node(1), sample::node(2)],
         queue: queued(8),
@@ -95,9 +97,9 @@ pub(super) fn a_firing_that_is_over_is_history(fixture: &dyn Fixture) {
     let mut store = fixture.reopen(store);
     assert_eq!(store.load().unwrap().firings, [sample::firing(2), newer.clone()]);
     let reader = store.reader().unwrap();
-    assert_eq!(reader.firings_of(over.schedule, 10).unwrap(), [newer.clone(), over.clone()]);
-    assert_eq!(reader.firings_of(over.schedule, 1).unwrap(), [newer]);
-    assert!(reader.firings_of(sample::schedule(9).id, 10).unwrap().is_empty());
+    assert_eq!(reader.firings_of(over.of, 10).unwrap(), [newer.clone(), over.clone()]);
+    assert_eq!(reader.firings_of(over.of, 1).unwrap(), [newer]);
+    assert!(reader.firings_of(FiringOf::Trigger(sample::trigger(9).id), 10).unwrap().is_empty());
 }
 
 pub(super) fn a_run_that_is_over_is_not_loaded(fixture: &dyn Fixture) {

@@ -1,10 +1,14 @@
 //! Rows to write: small, whole, and the same for the same number.
 
+use musher_core::action::Action;
 use musher_core::agent::{Agent, AgentSpec};
 use musher_core::change::{Change, GateRecord};
 use musher_core::effect::{Effect, EffectKind};
-use musher_core::event::{Event, Happened};
-use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, WatchId};
+use musher_core::event::{Event, Happened, Moved};
+use musher_core::firing::{Firing, FiringOf, FiringState};
+use musher_core::id::{
+    AgentId, EffectId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, TriggerId, WatchId,
+};
 use musher_core::item::Item;
 use musher_core::merge::{Batch, Ejected, Link, MergeQueue, Overlap};
 use musher_core::mission::{Mission, Policy};
@@ -12,9 +16,10 @@ use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Cap, Scope};
 use musher_core::run::{Run, RunState, Usage};
-use musher_core::schedule::{Action, Firing, FiringState, Misfire, Notify, Schedule, ScheduleSpec, When};
+use musher_core::schedule::{Misfire, Notify, Schedule, ScheduleSpec, When};
 use musher_core::sink::{Sink, SinkKind, Trouble};
 use musher_core::time::Timestamp;
+use musher_core::trigger::{Cause, Mode, Predicate, Trigger, TriggerSpec};
 use musher_core::watch::{Holds, Looks, Seen, Watch, WatchKind, WatchStatus};
 use musher_core::webhook::Webhook;
 
@@ -208,19 +213,66 @@ pub fn schedule(n: u32) -> Schedule {
     }
 }
 
-/// The n-th firing, of the n-th schedule, which is live.
+/// The n-th trigger.
+pub fn trigger(n: u32) -> Trigger {
+    let spec = TriggerSpec {
+        name: format!("on-red-{n}").into(),
+        on: Predicate { kinds: ["item_*".into()].into(), text: Some("世界".into()), ..Predicate::default() },
+        action: Action::Note { mission: "abcd".into(), text: "pause".into() },
+        mode: Mode::Persistent,
+        max_fires: Some(7),
+        cooldown_secs: 60,
+        expires: Some(NOW),
+        enabled: true,
+        policy: Policy::default(),
+    };
+    Trigger {
+        id: TriggerId::from_bytes(id_bytes(n)),
+        spec,
+        source: musher_core::schedule::Source::Config,
+        off: None,
+        seen: Seq(u64::from(n)),
+        fires: u64::from(n),
+        fired_at: Some(NOW),
+        over: None,
+        failures: n,
+        not_before: Some(NOW),
+        paused: None,
+        removed: false,
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+/// The n-th firing, which is live: of the n-th schedule, or of the n-th trigger when n is even.
 pub fn firing(n: u32) -> Firing {
     Firing {
         id: FiringId::from_bytes(id_bytes(n)),
-        schedule: ScheduleId::from_bytes(id_bytes(n)),
+        of: if n.is_multiple_of(2) {
+            FiringOf::Trigger(TriggerId::from_bytes(id_bytes(n)))
+        } else {
+            FiringOf::Schedule(ScheduleId::from_bytes(id_bytes(n)))
+        },
         due: NOW,
         missed: n,
         state: FiringState::Running,
         mission: Some(mission_id(n)),
         text: Some("exit 1".into()),
         fired_at: NOW,
-        expires_at: NOW,
+        expires_at: (!n.is_multiple_of(2)).then_some(NOW),
         finished_at: None,
+        cause: n.is_multiple_of(2).then(|| Box::new(cause(n))),
+    }
+}
+
+/// What the n-th trigger fired on.
+fn cause(n: u32) -> Cause {
+    Cause {
+        trigger: format!("on-red-{n}").into(),
+        event: Seq(u64::from(n)),
+        kind: "item_done".into(),
+        chain: [TriggerId::from_bytes(id_bytes(n))].into(),
+        text: "item_done 世界".into(),
     }
 }
 
@@ -254,6 +306,8 @@ pub fn event(happened: Happened, mission: u32, item: Option<u32>) -> Event {
         item: item.map(item_id),
         agent: None,
         run: None,
+        moved: item.map(|_| Moved { from: "".into(), to: "ready".into() }),
+        chain: item.map(|n| TriggerId::from_bytes(id_bytes(n))).into_iter().collect(),
         happened,
     }
 }
@@ -264,7 +318,7 @@ pub(crate) fn webhook(n: u32) -> Webhook {
 }
 
 /// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; schedule
-/// n with its live firing, node n, and sink n with its cursor.
+/// and trigger n, a live firing, node n, and sink n with its cursor.
 pub fn everything(n: u32) -> Change {
     Change {
         missions: vec![mission(n)],
@@ -281,6 +335,7 @@ pub fn everything(n: u32) -> Change {
         ],
         effects: vec![effect(n, n)],
         schedules: vec![schedule(n)],
+        triggers: vec![trigger(n)],
         firings: vec![firing(n)],
         nodes: vec![node(n)],
         sinks: vec![sink(n)],

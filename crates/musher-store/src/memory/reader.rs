@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use musher_core::change::TextKey;
 use musher_core::event::{Happened, Logged};
-use musher_core::id::{ItemId, MissionId, RunId, ScheduleId, Seq, matches_prefix};
+use musher_core::firing::{Firing, FiringOf};
+use musher_core::id::{ItemId, MissionId, RunId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
-use musher_core::schedule::Firing;
 use musher_core::time::Timestamp;
 
 use super::MemoryDisk;
@@ -82,9 +82,9 @@ impl Reader for MemoryReader {
         Ok(self.0.tables().runs.get(&id).cloned())
     }
 
-    fn firings_of(&self, schedule: ScheduleId, limit: u32) -> Result<Vec<Firing>, StoreError> {
+    fn firings_of(&self, of: FiringOf, limit: u32) -> Result<Vec<Firing>, StoreError> {
         let tables = self.0.tables();
-        let of_it = tables.firings.values().rev().filter(|firing| firing.schedule == schedule);
+        let of_it = tables.firings.values().rev().filter(|firing| firing.of == of);
         Ok(of_it.take(limit as usize).cloned().collect())
     }
 

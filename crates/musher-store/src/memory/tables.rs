@@ -7,7 +7,8 @@ use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::event::Logged;
-use musher_core::id::{AgentId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, WatchId};
+use musher_core::firing::Firing;
+use musher_core::id::{AgentId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, TriggerId, WatchId};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -15,9 +16,10 @@ use musher_core::node::Node;
 use musher_core::pull::Pull;
 use musher_core::quota::{Account, Scope};
 use musher_core::run::Run;
-use musher_core::schedule::{Firing, Schedule};
+use musher_core::schedule::Schedule;
 use musher_core::sink::Sink;
 use musher_core::state::World;
+use musher_core::trigger::Trigger;
 use musher_core::watch::Watch;
 use musher_core::webhook::{REMEMBERED, Webhook};
 
@@ -46,6 +48,7 @@ pub(super) struct Tables {
     /// Oldest first.
     pub(super) effects: Vec<Effect>,
     pub(super) schedules: BTreeMap<ScheduleId, Schedule>,
+    pub(super) triggers: BTreeMap<TriggerId, Trigger>,
     pub(super) firings: BTreeMap<FiringId, Firing>,
     pub(super) nodes: BTreeMap<Box<str>, Node>,
     pub(super) sinks: BTreeMap<Box<str>, Sink>,
@@ -87,6 +90,7 @@ impl Tables {
         }
         self.archived.extend(change.archived);
         self.schedules.extend(change.schedules.into_iter().map(|row| (row.id, row)));
+        self.triggers.extend(change.triggers.into_iter().map(|row| (row.id, row)));
         self.firings.extend(change.firings.into_iter().map(|row| (row.id, row)));
         self.nodes.extend(change.nodes.into_iter().map(|row| (row.name.clone(), row)));
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
@@ -125,6 +129,8 @@ impl Tables {
             pulls: self.pulls.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
             watches: self.watches.values().filter(|row| self.is_active(row.mission)).cloned().collect(),
             schedules: self.schedules.values().cloned().collect(),
+            triggers: self.triggers.values().cloned().collect(),
+            last_seq: self.last_seq(),
             firings: self.firings.values().filter(|row| row.state.is_live()).cloned().collect(),
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),

@@ -2,7 +2,8 @@
 
 use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::event::{Event, Happened};
-use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
+use musher_core::firing::FiringOf;
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, TriggerId, WatchId};
 use musher_core::time::Timestamp;
 use musher_core::webhook::Webhook;
 use serde::Serialize;
@@ -50,6 +51,9 @@ pub(super) struct EventRow {
     pub(super) agent: Option<AgentId>,
     pub(super) run: Option<RunId>,
     pub(super) body: Span,
+    /// The states before and after.
+    pub(super) moved: Option<(Span, Span)>,
+    pub(super) chain: Option<Span>,
 }
 
 /// Rows in the order in which they were given; of one key the last counts.
@@ -76,8 +80,10 @@ pub(super) struct Batch {
     pub(super) archived: Vec<MissionId>,
     /// With the name.
     pub(super) schedules: Vec<Row<ScheduleId, Span>>,
-    /// With the schedule, and whether it is live.
-    pub(super) firings: Vec<Row<FiringId, (ScheduleId, bool)>>,
+    /// With the name.
+    pub(super) triggers: Vec<Row<TriggerId, Span>>,
+    /// With what has fired, and whether it is live.
+    pub(super) firings: Vec<Row<FiringId, (FiringOf, bool)>>,
     pub(super) nodes: Vec<(Span, Span)>,
     pub(super) sinks: Vec<(Span, Span)>,
     pub(super) cursors: Vec<(Box<str>, Seq)>,
@@ -103,6 +109,7 @@ struct Mark {
     events: usize,
     effects: usize,
     schedules: usize,
+    triggers: usize,
     firings: usize,
     nodes: usize,
     sinks: usize,
@@ -158,6 +165,7 @@ impl Batch {
             && self.closed.is_empty()
             && self.archived.is_empty()
             && self.schedules.is_empty()
+            && self.triggers.is_empty()
             && self.firings.is_empty()
             && self.nodes.is_empty()
             && self.sinks.is_empty()
@@ -186,6 +194,7 @@ impl Batch {
         empty(&mut self.closed);
         self.archived.clear();
         self.schedules.clear();
+        self.triggers.clear();
         self.firings.clear();
         self.nodes.clear();
         self.sinks.clear();
@@ -252,9 +261,13 @@ impl Batch {
             let (column, body) = (self.plain("a schedule", &row.spec.name)?, self.json("a schedule", row)?);
             self.schedules.push(Row { key: row.id, column, body });
         }
+        for row in &change.triggers {
+            let (column, body) = (self.plain("a trigger", &row.spec.name)?, self.json("a trigger", row)?);
+            self.triggers.push(Row { key: row.id, column, body });
+        }
         for row in &change.firings {
             let body = self.json("a firing", row)?;
-            self.firings.push(Row { key: row.id, column: (row.schedule, row.state.is_live()), body });
+            self.firings.push(Row { key: row.id, column: (row.of, row.state.is_live()), body });
         }
         for row in &change.nodes {
             let (name, body) = (self.plain("a node", &row.name)?, self.json("a node", row)?);
@@ -282,6 +295,11 @@ impl Batch {
     fn add_event(&mut self, event: &Event) -> Result<(), StoreError> {
         let actor = self.plain("an event", &event.actor)?;
         let body = self.happened(&event.happened)?;
+        let moved = match &event.moved {
+            Some(moved) => Some((self.plain("an event", &moved.from)?, self.plain("an event", &moved.to)?)),
+            None => None,
+        };
+        let chain = if event.chain.is_empty() { None } else { Some(self.json("an event", &event.chain)?) };
         self.events.push(EventRow {
             at: event.at,
             kind: event.happened.name(),
@@ -291,6 +309,8 @@ impl Batch {
             agent: event.agent,
             run: event.run,
             body,
+            moved,
+            chain,
         });
         Ok(())
     }
@@ -353,6 +373,7 @@ impl Batch {
             events: self.events.len(),
             effects: self.effects.len(),
             schedules: self.schedules.len(),
+            triggers: self.triggers.len(),
             firings: self.firings.len(),
             nodes: self.nodes.len(),
             sinks: self.sinks.len(),
@@ -375,6 +396,7 @@ impl Batch {
         self.events.truncate(mark.events);
         self.effects.truncate(mark.effects);
         self.schedules.truncate(mark.schedules);
+        self.triggers.truncate(mark.triggers);
         self.firings.truncate(mark.firings);
         self.nodes.truncate(mark.nodes);
         self.sinks.truncate(mark.sinks);

@@ -29,6 +29,7 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     effects(conn, batch, next_effect)?;
     archive(conn, batch)?;
     schedules(conn, batch)?;
+    triggers(conn, batch)?;
     firings(conn, batch)?;
     nodes(conn, batch)?;
     sinks(conn, batch)?;
@@ -45,6 +46,7 @@ fn sort(batch: &mut Batch) {
     batch.pulls.sort_by_key(|row| row.key);
     batch.watches.sort_by_key(|row| row.key);
     batch.schedules.sort_by_key(|row| row.key);
+    batch.triggers.sort_by_key(|row| row.key);
     batch.firings.sort_by_key(|row| row.key);
     batch.closed.sort_unstable();
 }
@@ -292,8 +294,8 @@ fn events(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut put = conn.prepare_cached(
-        "INSERT INTO events (seq, at, kind, actor, mission, item, agent, run, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO events (seq, at, kind, actor, mission, item, agent, run, body, from_state, to_state, chain)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?;
     for (seq, row) in (signed(batch.seq_before()) + 1..).zip(&batch.events) {
         Bind::to(&mut put)
@@ -306,6 +308,9 @@ fn events(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
             .with(row.agent.as_ref().map(|id| id.as_bytes()))?
             .with(row.run.as_ref().map(|id| id.as_bytes()))?
             .with(batch.utf8(row.body))?
+            .with(row.moved.map(|(from, _)| batch.utf8(from)))?
+            .with(row.moved.map(|(_, to)| batch.utf8(to)))?
+            .with(row.chain.map(|chain| batch.utf8(chain)))?
             .run()?;
     }
     Ok(())
@@ -365,19 +370,33 @@ fn schedules(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn triggers(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
+    if batch.triggers.is_empty() {
+        return Ok(());
+    }
+    let mut put = conn.prepare_cached(
+        "INSERT INTO triggers (id, name, body) VALUES (?1, ?2, ?3)
+         ON CONFLICT (id) DO UPDATE SET name = excluded.name, body = excluded.body",
+    )?;
+    for row in newest(&batch.triggers) {
+        Bind::to(&mut put).with(row.key.as_bytes())?.with(batch.utf8(row.column))?.with(batch.utf8(row.body))?.run()?;
+    }
+    Ok(())
+}
+
 fn firings(conn: &Connection, batch: &Batch) -> Result<(), StoreError> {
     if batch.firings.is_empty() {
         return Ok(());
     }
     let mut put = conn.prepare_cached(
-        "INSERT INTO firings (id, schedule, live, body) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO firings (id, owner, live, body) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (id) DO UPDATE SET live = excluded.live, body = excluded.body",
     )?;
     for row in newest(&batch.firings) {
-        let (schedule, live) = row.column;
+        let (owner, live) = row.column;
         Bind::to(&mut put)
             .with(row.key.as_bytes())?
-            .with(schedule.as_bytes())?
+            .with(owner.as_bytes())?
             .with(live)?
             .with(batch.utf8(row.body))?
             .run()?;

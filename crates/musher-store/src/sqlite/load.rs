@@ -27,12 +27,14 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         quotas: all(&snapshot, "quota", "SELECT body FROM quotas ORDER BY scope", ())?,
         gates: gates(&snapshot)?,
         schedules: all(&snapshot, "schedule", "SELECT body FROM schedules ORDER BY id", ())?,
+        triggers: all(&snapshot, "trigger", "SELECT body FROM triggers ORDER BY id", ())?,
         firings: all(&snapshot, "firing", "SELECT body FROM firings WHERE live = 1 ORDER BY id", ())?,
         nodes: all(&snapshot, "node", "SELECT body FROM nodes ORDER BY name", ())?,
         queue: all(&snapshot, "the merge queue", "SELECT body FROM merge_queue", ())?.pop(),
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
         cursors: cursors(&snapshot)?,
         webhooks: webhooks(&snapshot)?,
+        last_seq: last_seq(&snapshot)?,
         ..World::default()
     };
     for (id, row) in missions {

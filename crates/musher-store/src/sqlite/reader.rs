@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use musher_core::change::TextKey;
-use musher_core::event::{Event, Happened, Logged};
-use musher_core::id::{AgentId, ItemId, MissionId, RunId, ScheduleId, Seq, matches_prefix};
+use musher_core::event::{Event, Happened, Logged, Moved};
+use musher_core::firing::{Firing, FiringOf};
+use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
-use musher_core::schedule::Firing;
 use musher_core::time::Timestamp;
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
@@ -157,9 +157,9 @@ impl Reader for SqliteReader {
         self.one("run", "SELECT body FROM runs WHERE id = ?1", id.as_bytes())
     }
 
-    fn firings_of(&self, schedule: ScheduleId, limit: u32) -> Result<Vec<Firing>, StoreError> {
-        let sql = "SELECT body FROM firings WHERE schedule = ?1 ORDER BY id DESC LIMIT ?2";
-        load::all(&self.conn, "firing", sql, (schedule.as_bytes(), limit))
+    fn firings_of(&self, of: FiringOf, limit: u32) -> Result<Vec<Firing>, StoreError> {
+        let sql = "SELECT body FROM firings WHERE owner = ?1 ORDER BY id DESC LIMIT ?2";
+        load::all(&self.conn, "firing", sql, (of.as_bytes(), limit))
     }
 
     fn find_missions(&self, typed: &str) -> Result<Vec<MissionId>, StoreError> {
@@ -241,7 +241,7 @@ impl Question {
         let way = if in_tail || mission.is_none() { "NOT INDEXED" } else { "INDEXED BY events_by_mission" };
         // The places first: sorting a mission's events then moves numbers, not bodies.
         let sql = format!(
-            "SELECT seq, at, kind, actor, mission, item, agent, run, body FROM events WHERE seq IN
+            "SELECT seq, at, kind, actor, mission, item, agent, run, body, from_state, to_state, chain FROM events WHERE seq IN
              (SELECT seq FROM events {way} WHERE {wanted} ORDER BY seq LIMIT ?2) ORDER BY seq"
         );
         Self { sql, params }
@@ -257,6 +257,12 @@ fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
     let id = |column| row.get::<_, Option<[u8; 16]>>(column);
     let (kind, body) = (text(2)?, text(8)?);
     let happened: Happened = serde_json::from_str(&format!(r#"{{"kind":"{kind}","body":{body}}}"#)).map_err(undone)?;
+    let moved = match (row.get::<_, Option<String>>(9)?, row.get::<_, Option<String>>(10)?) {
+        (Some(from), Some(to)) => Some(Moved { from: from.into(), to: to.into() }),
+        (Some(_) | None, _) => None,
+    };
+    let chain: Option<String> = row.get(11)?;
+    let chain = chain.map(|chain| serde_json::from_str(&chain)).transpose().map_err(undone)?;
     Ok(Logged {
         seq: load::place(row.get(0)?),
         event: Event {
@@ -266,6 +272,8 @@ fn logged(row: &Row<'_>) -> Result<Logged, StoreError> {
             item: id(5)?.map(ItemId::from_bytes),
             agent: id(6)?.map(AgentId::from_bytes),
             run: id(7)?.map(RunId::from_bytes),
+            moved,
+            chain: chain.unwrap_or_default(),
             happened,
         },
     })

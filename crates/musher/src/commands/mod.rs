@@ -37,6 +37,7 @@ pub(crate) mod send;
 pub(crate) mod service;
 pub(crate) mod sink;
 pub(crate) mod status;
+pub(crate) mod trigger;
 pub(crate) mod up;
 pub(crate) mod watch;
 
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Agent(command) => agent::run(&command, &cx).await,
         Command::Node(command) => node::run(&command, &cx).await,
         Command::Schedule(command) => schedule::run(&command, &cx).await,
+        Command::Trigger(command) => trigger::run(&command, &cx).await,
         Command::Watch(command) => watch::run(&command, &cx).await,
         Command::Service(command) => service::run(&command, &cx).await,
         Command::Logs(args) => logs::run(&args, &cx).await,

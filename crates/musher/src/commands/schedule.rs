@@ -1,7 +1,7 @@
 //! `musher schedule`.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use musher_core::config::{seconds, show_seconds};
 use musher_core::schedule::{Misfire, Notify, Overlap, RunOn};
@@ -122,7 +122,7 @@ pub(super) fn span(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "write a span of at least 1s, such as 90s, 15m or 4h".to_owned())
 }
 
-fn word<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
+pub(super) fn word<T: Copy>(text: &str, all: &[T], name: impl Fn(T) -> &'static str) -> Result<T, String> {
     let words: Vec<&str> = all.iter().map(|value| name(*value)).collect();
     all.iter().copied().find(|value| name(*value) == text).ok_or_else(|| format!("one of {}", words.join(", ")))
 }
@@ -194,17 +194,6 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
 
 fn wish(add: &Add, cx: &Context) -> Result<NewSchedule, Failure> {
     let project = cx.project()?;
-    let plan = match &add.plan {
-        None => None,
-        Some(path) if path.as_os_str() == "-" => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            Some(text)
-        }
-        Some(path) => Some(std::fs::read_to_string(path).map_err(|error| {
-            Failure::usage(format!("the plan `{}` cannot be read", path.display())).why(error.to_string())
-        })?),
-    };
     Ok(NewSchedule {
         name: add.name.clone(),
         cron: add.cron.clone(),
@@ -216,7 +205,7 @@ fn wish(add: &Add, cx: &Context) -> Result<NewSchedule, Failure> {
         check_timeout_secs: add.check_timeout,
         prompt: add.prompt.clone(),
         agent: add.agent.clone(),
-        plan,
+        plan: plan(add.plan.as_deref())?,
         plan_file: add.plan_file.clone(),
         note: add.note.clone(),
         mission: add.mission.clone(),
@@ -227,6 +216,19 @@ fn wish(add: &Add, cx: &Context) -> Result<NewSchedule, Failure> {
         enabled: Some(!add.disabled),
         policy: Some(project.config.policy),
     })
+}
+
+/// The text of a plan that is read now; `-` is standard input.
+pub(super) fn plan(path: Option<&Path>) -> Result<Option<String>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(Some(text));
+    }
+    std::fs::read_to_string(path)
+        .map(Some)
+        .map_err(|error| Failure::usage(format!("the plan `{}` cannot be read", path.display())).why(error.to_string()))
 }
 
 fn row(schedule: &Schedule) -> Vec<(String, Tone)> {

@@ -203,9 +203,34 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::ScheduleDisabled { schedule, why } => {
             plain(format!("schedule {schedule} is disabled: {}", one_line(why, WIDE)))
         }
+        Happened::TriggerFired { trigger, event, event_kind, .. } => {
+            plain(format!("trigger {trigger} fires on {event_kind} (event {})", event.0))
+        }
+        Happened::TriggerStopped { trigger, why, .. } => {
+            quiet(format!("trigger {trigger} is stopped: {}", one_line(why, WIDE)))
+        }
+        Happened::TriggerSkipped { trigger, why, .. } => {
+            bad(format!("trigger {trigger} leaves an event out: {}", one_line(why, WIDE)))
+        }
+        Happened::TriggerFailed { trigger, error, failures, .. } => {
+            bad(format!("trigger {trigger} failed ({failures} in a row), and tries again: {}", one_line(error, WIDE)))
+        }
+        Happened::TriggerFinished { trigger, outcome, text, .. } => {
+            let said = format!("trigger {trigger}: {outcome}: {}", one_line(text, WIDE));
+            if &**outcome == "failed" { bad(said) } else { plain(said) }
+        }
+        Happened::TriggerPaused { trigger, why } => {
+            bad(format!("trigger {trigger} is paused: {}", one_line(why, WIDE)))
+        }
+        Happened::TriggerEnabled { trigger } => plain(format!("trigger {trigger} is enabled")),
+        Happened::TriggerDisabled { trigger, why, .. } => {
+            plain(format!("trigger {trigger} is disabled: {}", one_line(why, WIDE)))
+        }
+        Happened::TriggerExpired { trigger } => plain(format!("trigger {trigger} has expired")),
         Happened::AgentOnline { name } => plain(format!("agent {name} takes work")),
         Happened::ItemMerging {}
         | Happened::ScheduleDefined { .. }
+        | Happened::TriggerDefined { .. }
         | Happened::ScheduleReported { .. }
         | Happened::RunStarted { .. }
         | Happened::ApprovalWithdrawn { .. }

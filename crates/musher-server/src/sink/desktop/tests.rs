@@ -52,7 +52,17 @@ impl Stage {
     fn happened(&mut self, mission: MissionId, run: Option<RunId>, happened: Happened) -> Logged {
         self.seq += 1;
         let (at, actor) = (Timestamp::from_micros(1), "musher".into());
-        let event = Event { at, actor, mission: Some(mission), item: None, agent: None, run, happened };
+        let event = Event {
+            at,
+            actor,
+            mission: Some(mission),
+            item: None,
+            agent: None,
+            run,
+            moved: None,
+            chain: Box::default(),
+            happened,
+        };
         Logged { seq: Seq(self.seq), event }
     }
 

@@ -58,7 +58,7 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
         let before = bytes();
         assert_eq!(before[1].as_ref().is_some_and(|log| !log.is_empty()), in_log);
         let error = refused(&folder);
-        assert!(matches!(error, OpenError::Newer { found: 99, known: 9, .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Newer { found: 99, known: 10, .. }), "{error:?}");
         assert!(error.fix().contains("newer version of musher"));
         assert!(before == bytes());
         drop(kept);
@@ -130,7 +130,8 @@ fn a_database_of_version_1_opens_with_all_it_holds() {
     assert_eq!((world.missions.len(), world.items.len(), world.runs.len()), (1, 1, 1));
     assert_eq!((world.agents.len(), world.effects.len(), world.gates.len()), (2, 1, 2));
     assert!(world.quotas.is_empty() && world.nodes.is_empty() && world.pulls.is_empty() && world.watches.is_empty());
-    assert!(world.schedules.is_empty() && world.firings.is_empty());
+    assert!(world.schedules.is_empty() && world.triggers.is_empty() && world.firings.is_empty());
+    assert_eq!(world.last_seq.0, 4);
     let reader = store.reader().unwrap();
     assert_eq!(reader.events(&EventFilter::default()).unwrap().len(), 4);
     assert_eq!(reader.items_of(sample::mission_id(1)).unwrap().len(), 1);
@@ -189,6 +190,8 @@ fn a_person_can_read_the_tables() {
     let schedule = shell("SELECT name || ' ' || enabled || ' ' || failures FROM schedules_v");
     assert_eq!(schedule, "nightly-7 1 7");
     assert_eq!(shell("SELECT schedule || ' ' || state FROM firings_v"), "nightly-7 running");
+    assert_eq!(shell("SELECT name || ' ' || fires || ' ' || seen FROM triggers_v"), "on-red-7 7 7");
+    assert_eq!(shell("SELECT to_state FROM events_v WHERE kind = 'item_assigned'"), "ready");
     assert_eq!(shell("SELECT item FROM effects_v"), sample::item_id(7).to_string());
     let id = sample::mission_id(7).to_string().replace('-', "");
     assert_eq!(shell("SELECT id FROM missions_v"), id);

@@ -8,14 +8,31 @@ use serde_json::{Value, json};
 use crate::git;
 
 /// All that there is. Ids are unique in it.
-#[derive(Default)]
 pub struct World {
     /// By `owner/name`.
     pub repositories: BTreeMap<String, Repo>,
     /// Whom the token belongs to.
     pub me: Person,
+    /// Whom the other token belongs to.
+    pub reviewer: Person,
+    /// Whether the request that is being answered came with the other token.
+    pub(crate) by_reviewer: bool,
     pub(crate) events: Vec<(String, Value)>,
     next_id: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let reviewer = Person { login: "review-bot".to_owned(), association: "COLLABORATOR" };
+        Self {
+            repositories: BTreeMap::new(),
+            me: Person::default(),
+            reviewer,
+            by_reviewer: false,
+            events: Vec::new(),
+            next_id: 0,
+        }
+    }
 }
 
 impl std::fmt::Debug for World {
@@ -141,6 +158,10 @@ pub struct Pull {
     pub conflicts: bool,
     /// The head and base for which it was found out: the first who asks is told that it is not known yet.
     pub(crate) computed: Option<(String, String)>,
+    /// Who has opened it.
+    pub author: Person,
+    /// Every head that it has had.
+    pub(crate) heads: Vec<String>,
     pub(crate) later: bool,
     pub(crate) queued: bool,
     pub(crate) pushes: u64,
@@ -231,8 +252,15 @@ impl World {
         let id = self.id();
         let mut repo = Repo { name: name.to_owned(), id, default_branch: "main".to_owned(), ..Repo::default() };
         repo.branches.insert("main".to_owned(), made_up(name, 0));
-        repo.people.insert(self.me.login.clone(), "write".to_owned());
+        for person in [&self.me, &self.reviewer] {
+            repo.people.insert(person.login.clone(), "write".to_owned());
+        }
         self.repositories.entry(name.to_owned()).or_insert(repo)
+    }
+
+    /// Who asks.
+    pub(crate) fn asking(&self) -> &Person {
+        if self.by_reviewer { &self.reviewer } else { &self.me }
     }
 
     /// A repository.
@@ -272,9 +300,22 @@ impl World {
 
     /// Somebody judges a pull request at its present head.
     pub fn add_review(&mut self, repo: &str, number: u64, author: Person, state: &'static str, body: &str) {
+        let Some(pull) = self.repository(repo).pulls.get(&number) else { return };
+        let head = pull.head.clone();
+        self.add_review_of(repo, number, (author, head), state, body);
+    }
+
+    /// The same, of a commit.
+    pub(crate) fn add_review_of(
+        &mut self,
+        repo: &str,
+        number: u64,
+        (author, head): (Person, String),
+        state: &'static str,
+        body: &str,
+    ) {
         let id = self.id();
         let Some(pull) = self.repository(repo).pulls.get_mut(&number) else { return };
-        let head = pull.head.clone();
         pull.reviews.push(Review { id, author, state, body: body.to_owned(), head });
         self.emit(repo, "pull_request_review", "submitted", json!({ "pull_request": { "number": number } }));
     }
@@ -347,6 +388,7 @@ impl World {
             let Some(tip) = repo.branches.get(&pull.branch) else { continue };
             if *tip != pull.head {
                 pull.head = tip.clone();
+                pull.heads.push(tip.clone());
                 pull.pushes += 1;
                 moved.push((
                     *number,

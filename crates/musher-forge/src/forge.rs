@@ -40,6 +40,10 @@ pub trait Forge: Send + Sync {
     fn mark_ready<'a>(&'a self, pull: &'a Pull) -> Reply<'a, ()>;
     /// Everything that the watches of a pull request need, read once.
     fn look<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Look>;
+    /// The reviews of a pull request, oldest first.
+    fn reviews<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Vec<Review>>;
+    /// Reviews a pull request.
+    fn review<'a>(&'a self, repo: &'a RepositoryName, number: u64, new: &'a NewReview) -> Reply<'a, Review>;
     /// Runs the failed jobs of a commit again, those that have run only once.
     fn rerun<'a>(&'a self, repo: &'a RepositoryName, commit: &'a str) -> Reply<'a, Rerun>;
     /// The end of a job's log, at most so many bytes, as text.
@@ -264,6 +268,17 @@ pub struct Review {
     pub commit: String,
     /// Where a person reads it.
     pub url: String,
+}
+
+/// A review to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReview {
+    /// What it decides; anything but a yes or a no is words only.
+    pub verdict: Verdict,
+    /// What it says.
+    pub body: String,
+    /// The commit that it is about, which must be one of the pull request; none is its present head.
+    pub commit: Option<String>,
 }
 
 /// What a review decides.

@@ -508,6 +508,7 @@ impl World {
             ForgeWork::RerunChecks { .. } => ForgeAnswer::ChecksRerun { started: true },
             ForgeWork::FetchLog { .. } => ForgeAnswer::LogFetched { tail: "it broke".into() },
             ForgeWork::MergePull { .. } => ForgeAnswer::PullMerged(PullMerge::Queued),
+            ForgeWork::ReviewPull { .. } => ForgeAnswer::PullReviewed { own: false },
             ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. } => {
                 ForgeAnswer::Commented { id: 1 }
             }

@@ -11,6 +11,7 @@ mod check;
 mod look;
 mod merge;
 mod pull;
+mod review;
 mod talk;
 mod wire;
 
@@ -18,8 +19,8 @@ use hyper::Method as Verb;
 
 use crate::client::{Client, Clock, Spent};
 use crate::forge::{
-    Comment, Forge, Issue, Look, Merge, MergeHow, NewPull, Permission, Pull, PullChange, Reply, Repository, Rerun,
-    Rules,
+    Comment, Forge, Issue, Look, Merge, MergeHow, NewPull, NewReview, Permission, Pull, PullChange, Reply, Repository,
+    Rerun, Review, Rules,
 };
 use crate::repository::{ApiBase, RepositoryName, encoded};
 use crate::token::Token;
@@ -104,6 +105,14 @@ impl Forge for GitHub {
 
     fn look<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Look> {
         Box::pin(look::look(&self.client, repo, number))
+    }
+
+    fn reviews<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Vec<Review>> {
+        Box::pin(review::list(&self.client, repo, number))
+    }
+
+    fn review<'a>(&'a self, repo: &'a RepositoryName, number: u64, new: &'a NewReview) -> Reply<'a, Review> {
+        Box::pin(review::write(&self.client, repo, number, new))
     }
 
     fn rerun<'a>(&'a self, repo: &'a RepositoryName, commit: &'a str) -> Reply<'a, Rerun> {

@@ -84,6 +84,7 @@ env = ["MUSHER_TEST_OUTSIDE"]
     fn environment(&self) -> Vec<(&str, String)> {
         vec![
             ("MUSHER_TEST_FORGE_TOKEN", self.fake.token().to_owned()),
+            ("MUSHER_TEST_REVIEW_TOKEN", self.fake.review_token().to_owned()),
             ("MUSHER_TEST_WEBHOOK", self.fake.secret()),
             ("MUSHER_TEST_OUTSIDE", self.repo.file("outside").display().to_string()),
         ]
@@ -492,6 +493,44 @@ fn changes_that_are_wanted_of_a_ready_pull_request_are_made_and_its_reviewer_is_
     bench.fake.world(|world| world.land(REPO, 2, "squash", "schema")).unwrap();
     events.until("mission_completed");
     bench.honest();
+    daemon.kill();
+}
+
+#[test]
+fn what_a_reviewing_agent_says_is_posted_under_an_account_of_its_own_and_satisfies_the_rules_of_the_forge() {
+    let bench = Bench::new("review_token = \"env:MUSHER_TEST_REVIEW_TOKEN\"");
+    bench.fake.world(|world| {
+        world.add_issue(REPO, "schema", "", person("octo", "OWNER"));
+        let repo = world.repository(REPO);
+        repo.ci = Some(Box::new(|_: &Push| vec![("build".to_owned(), "success".to_owned())]));
+        repo.approvals = 1;
+    });
+    let config = bench.repo.read("musher.toml").replace("reviewer_required = false", "reviewer_required = true");
+    let judge = "[[agents]]\nname = \"judge\"\ndriver = \"command\"\nroles = [\"reviewer\"]\nmax_load = 0\n\
+                 command = [\"sh\", \"-c\", \"echo 'approved: it is sound'\"]\n";
+    bench.repo.write("musher.toml", &format!("{config}{judge}"));
+    let mut daemon = bench.up();
+    bench.musher(&[&START[..], &["--auto-merge"]].concat()).ok();
+    let mut events = bench.repo.follow(0);
+    events.until("pull_opened");
+    // What it asks now waits here while it dies, and is done when nobody is left to hear of it.
+    bench.fake.world(|_| daemon.kill());
+    daemon = bench.up();
+    let mut events = bench.repo.follow(events.seq);
+    let reviewed = events.until("pull_reviewed");
+    assert_eq!((&reviewed["body"]["verdict"], &reviewed["body"]["own"]), (&"approve".into(), &false.into()));
+    events.until("mission_completed");
+    bench.honest();
+    bench.fake.world(|world| {
+        let pull = &world.repository(REPO).pulls[&2];
+        let reviews: Vec<_> = pull.reviews.iter().map(|r| (r.author.login.as_str(), r.state, &r.head)).collect();
+        assert_eq!(reviews, [("review-bot", "APPROVED", &pull.head)]);
+        assert!(pull.reviews[0].body.contains("it is sound"), "{:?}", pull.reviews);
+        assert_eq!(pull.author.login, "musher-bot");
+    });
+    let seen = bench.fake.take_seen();
+    assert_eq!(Bench::done(&seen, "PUT", "/merge"), 1);
+    assert!(!seen.iter().any(|s| s.method == "PUT" && s.status >= 400), "it is asked to merge what is approved");
     daemon.kill();
 }
 

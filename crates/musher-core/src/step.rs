@@ -1,5 +1,7 @@
 //! The one place where a decision is made: a command and the state in, a change out. A line a command.
 
+use std::time::Duration;
+
 use crate::change::Change;
 use crate::command::{Actor, Command, Refused, Report};
 use crate::effect::{Effect, EffectKind};
@@ -123,9 +125,12 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::StartMission(start) => mission::start(state, start, cx),
         Command::ApproveMission(id) => mission::approve(state, *id, cx),
         Command::PauseMission(id, stop, why) => mission::pause(state, *id, *stop, why, cx),
-        Command::ResumeMission(id) => mission::resume(state, *id, cx),
+        Command::ResumeMission(id) => note::resume(state, *id, cx),
         Command::StopMission(id, stop) => mission::stop(state, *id, *stop, cx),
         Command::WeighMission(id, weight) => mission::weigh(state, *id, *weight, cx),
+        Command::AddWatch(id, kind, holds) => watch::add(state, *id, kind, *holds, cx),
+        Command::SnoozeWatch(id, secs) => watch::snooze(state, *id, Duration::from_secs(*secs), cx),
+        Command::CloseWatch(id) => watch::close(state, *id, cx),
         Command::NoteMission(id, text) => note::apply(state, *id, text, cx),
 
         Command::RetryItem(id) => item::retry(state, *id, cx),

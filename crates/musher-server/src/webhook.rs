@@ -132,6 +132,7 @@ impl Webhooks {
             | Answer::Help(_)
             | Answer::Item(_)
             | Answer::Schedule(_)
+            | Answer::Watch(_)
             | Answer::Messages(_) => Heard::Unwatched,
         };
         Ok(WebhookHeard { delivery: sent.delivery.into(), result: heard.name().to_owned(), why: None })

@@ -252,7 +252,7 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
         // pushed. It is as good as no answer.
         let ours = pull.pushed.as_deref().unwrap_or_default();
         let why = format!("{} is at {}, and musher has pushed {ours}", pull.name(), seen.head);
-        return failed(state, id, &ForgeFailure::Unavailable(why.into()), cx);
+        return failed(state, id, &ForgeFailure::Strange(why.into()), cx);
     }
     let mut row = pull.clone();
     row.draft = seen.draft;

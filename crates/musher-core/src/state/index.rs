@@ -8,7 +8,7 @@ use crate::change::GateRecord;
 use crate::host;
 use crate::id::{AgentId, ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
-use crate::mission::{Counts, Mission};
+use crate::mission::{Counts, Mission, STUCK_AFTER};
 use crate::quota;
 use crate::quota::{Account, Scope};
 use crate::run::{Run, RunState, Usage};
@@ -158,6 +158,7 @@ impl State {
         let satisfied_now = row.satisfies() && !old.as_deref().is_some_and(Item::satisfies);
         self.count(old.as_deref(), &row);
         let is_pending = row.phase() == Phase::Pending;
+        let frees = old.as_deref().is_some_and(|old| old.takes_slot() && !row.takes_slot() && claims(old));
         self.index(&row);
         self.items.insert(id, row);
         if is_pending && old.is_some() {
@@ -168,7 +169,19 @@ impl State {
             self.unlock_dependents(id);
         }
         self.unjudged.insert(mission);
+        if frees {
+            self.judge_the_quiet();
+        }
         self.refresh_mission(mission);
+    }
+
+    /// Files that were changed by an item at work are free. What waited for them waits for an agent now, in other missions
+    /// too, and one of which nothing was heard for long may have to ask for one.
+    fn judge_the_quiet(&mut self) {
+        let quiet = self.missions.iter().filter(|(_, entry)| {
+            entry.count(Phase::Ready) > 0 && entry.last_progress_at.after(STUCK_AFTER) <= self.looked_at
+        });
+        self.unjudged.extend(quiet.map(|(id, _)| *id));
     }
 
     /// What an item depends on may have changed.
@@ -445,6 +458,12 @@ impl State {
         self.turns.remove(&(entry.last_turn, id));
     }
 }
+
+/// Whether an item at work keeps others from its files.
+fn claims(item: &Item) -> bool {
+    !item.touches.is_empty() || !item.clashes.is_empty()
+}
+
 pub(super) fn queue_key(item: &Item) -> (Priority, Timestamp, ItemId) {
     (item.priority, item.queued_at.unwrap_or(item.updated_at), item.id)
 }

@@ -183,8 +183,12 @@ impl<'a> Book<'a> {
             let heard = self.state.nodes().find(|(node, _)| *node == &**name).and_then(|(_, row)| row);
             heard.is_some_and(|row| !row.silent)
         });
+        // Local ones by the hosts of their runs: with none that answers they take nothing.
+        let mut hosts = self.state.runs().into_iter().filter(|run| run.agent == agent.id && run.is_live()).peekable();
+        let local = agent.spec.node.is_none();
+        let is_silent = local && hosts.peek().is_some() && hosts.all(|run| run.silent_host.is_some());
         let is_tried = agent.suspended.as_ref().is_some_and(|s| s.until.is_some() || s.canary.is_some());
-        has_room && !stands && is_heard && !is_tried && self.ledger.allows(self.state, agent)
+        has_room && !stands && is_heard && !is_silent && !is_tried && self.ledger.allows(self.state, agent)
     }
 }
 

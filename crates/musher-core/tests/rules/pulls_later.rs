@@ -309,3 +309,26 @@ fn a_branch_that_is_out_of_date_is_rebased_and_a_base_that_moved_in_that_moment_
     let request = asked(&w).unwrap();
     assert!(request.text.contains("somebody has to bring the branch up to its base"), "{}", request.text);
 }
+
+#[test]
+fn a_repository_in_which_no_check_comes_is_said_after_ten_minutes_and_goes_on_when_one_does() {
+    let mut w = opened_by(policy());
+    let none = seen(&w, &[]);
+    look(&mut w, none.clone());
+    for minute in [3, 6, 9] {
+        w.pass(INTERVAL);
+        look(&mut w, none.clone());
+        assert_eq!((wishes(&w), rests(&w)), (&[][..], false), "after {minute} minutes");
+    }
+    w.pass(INTERVAL);
+    look(&mut w, none.clone());
+    assert_eq!((wishes(&w), rests(&w)), (&[Wish::Check][..], true));
+    let request = asked(&w).unwrap();
+    assert!(request.text.contains("`require_checks = false` under `[project]`"), "{}", request.text);
+    assert!(wait::of_item(&w.state, w.id("a"))[0].text.contains("no check has come"));
+    w.restart_and_compare();
+    w.pass(INTERVAL);
+    let begun = seen(&w, &["pending"]);
+    look(&mut w, begun);
+    assert_eq!((wishes(&w), rests(&w), asked(&w).is_none()), (&[][..], false, true));
+}

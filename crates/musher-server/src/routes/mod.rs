@@ -27,6 +27,7 @@ mod requests;
 mod runs;
 mod schedules;
 mod sinks;
+mod watches;
 mod webhook;
 
 /// The most bytes of a body; a mission's graph may have [`MISSION_BODY`].
@@ -66,6 +67,7 @@ fn guarded() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(events::routes())
         .merge(sinks::routes())
+        .merge(watches::routes())
 }
 
 fn all() -> OpenApiRouter<App> {

@@ -173,7 +173,7 @@ impl Judge {
             Happened::ItemDeadLettered { .. } => self.dead(event),
             Happened::AgentRateLimited { until } => self.rests(event, *until),
             Happened::AgentRateLimitLifted {} => self.lifted(event),
-            Happened::ItemBlocked { reason } => self.blocks(event, &reason.to_string()),
+            Happened::ItemBlocked { reason } => self.blocks(event, reason.as_ref()),
             Happened::ItemRetried {} => self.retried(event),
             // Nobody gives up an item here.
             Happened::ItemCancelled { reason } => {

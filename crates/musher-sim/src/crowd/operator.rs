@@ -214,7 +214,9 @@ impl Crowd {
         let spent = self.judge.books.is_spent(mission);
         let cap = if self.chance.one_in(2) { Cap::Usd } else { Cap::Tokens };
         let used = self.judge.books.used(&scope, cap);
-        let more = self.stage.limit(&mut self.chance, &scope, cap) / 2;
+        // For a good part of its items, however many it has.
+        let items = self.stage.missions.iter().map(|scheduled| scheduled.mission.items.len()).max().unwrap_or(0);
+        let more = self.stage.limit(&mut self.chance, &scope, cap) / 2 * (items as u64 / 30).max(1);
         let value = match self.chance.below(6) {
             0 => None,
             1 => Some(0),

@@ -26,6 +26,7 @@ mod service;
 mod sinks;
 mod spoken;
 mod tools;
+mod watches;
 mod webhooks;
 mod weights;
 mod workflow;

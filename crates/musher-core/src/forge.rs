@@ -79,13 +79,6 @@ pub enum ForgeWork {
         /// The words.
         text: Box<str>,
     },
-    /// Say something else in a comment of ours. → `Commented`
-    EditComment {
-        /// The comment.
-        comment: u64,
-        /// The words.
-        text: Box<str>,
-    },
     /// Show that a comment was read, without words. → `Commented`
     React {
         /// The comment.
@@ -112,7 +105,6 @@ impl ForgeWork {
             Self::MergePull { .. } => "merge_pull",
             Self::ReviewPull { .. } => "review_pull",
             Self::CommentPull { .. } => "comment_pull",
-            Self::EditComment { .. } => "edit_comment",
             Self::React { .. } => "react",
             Self::LookAtIssue { .. } => "look_at_issue",
         }

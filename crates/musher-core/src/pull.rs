@@ -151,7 +151,6 @@ pub(crate) const fn is_its_work(kind: &EffectKind) -> bool {
             | ForgeWork::MergePull { .. } => true,
             ForgeWork::ReviewPull { .. }
             | ForgeWork::CommentPull { .. }
-            | ForgeWork::EditComment { .. }
             | ForgeWork::React { .. }
             | ForgeWork::LookAtIssue { .. } => false,
         },

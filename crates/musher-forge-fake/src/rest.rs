@@ -451,7 +451,7 @@ pub(crate) fn graph(world: &mut World, name: &str, arguments: &Value) -> Result<
                 let threads: Vec<Value> = pull.threads.iter().map(|thread| show::thread(thread, 20)).collect();
                 (
                     n.to_string(),
-                    json!({ "number": n, "id": show::node(repo, *n), "isDraft": pull.draft, "reviewThreads": threads }),
+                    json!({ "number": n, "id": show::node(repo, *n), "isDraft": pull.draft, "isInMergeQueue": pull.open && pull.queued, "reviewThreads": threads }),
                 )
             });
             Ok(json!({ "pulls": pulls.collect::<serde_json::Map<_, _>>(), "nameWithOwner": full }))

@@ -93,6 +93,8 @@ pub struct Repo {
     pub approvals: u64,
     /// Whether merges go through the queue.
     pub merge_queue: bool,
+    /// Whether the queue's own checks go on: nothing leaves it.
+    pub queue_waits: bool,
     /// What people may do: `admin`, `write`, `read`.
     pub people: BTreeMap<String, String>,
     /// How checks end.
@@ -163,7 +165,8 @@ pub struct Pull {
     /// Every head that it has had.
     pub(crate) heads: Vec<String>,
     pub(crate) later: bool,
-    pub(crate) queued: bool,
+    /// Whether it is in the merge queue.
+    pub queued: bool,
     pub(crate) pushes: u64,
 }
 
@@ -447,7 +450,7 @@ impl World {
 
     fn merge_by_itself(&mut self, name: &str) {
         let Some(repo) = self.repositories.get(name) else { return };
-        let waits = |(_, pull): &(&u64, &Pull)| pull.open && (pull.later || pull.queued);
+        let waits = |(_, pull): &(&u64, &Pull)| pull.open && (pull.later || (pull.queued && !repo.queue_waits));
         let waiting: Vec<u64> = repo.pulls.iter().filter(waits).map(|(number, _)| *number).collect();
         for number in waiting {
             if self.repositories.get(name).is_some_and(|repo| repo.obstacle(number).is_none()) {

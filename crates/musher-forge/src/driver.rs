@@ -97,10 +97,6 @@ impl ForgeDriver {
                 };
                 Ok(ForgeAnswer::Commented { id })
             }
-            ForgeWork::EditComment { comment, text } => {
-                let body = format!("{text}\n\n{}", mark(job.effect));
-                Ok(ForgeAnswer::Commented { id: forge.edit_comment(repo, *comment, &body).await?.id })
-            }
             ForgeWork::React { comment } => {
                 forge.react(repo, *comment).await?;
                 Ok(ForgeAnswer::Commented { id: *comment })
@@ -279,7 +275,7 @@ impl ForgeDriver {
             },
             draft: pull.draft,
             mergeable: pull.mergeable,
-            queued: pull.auto_merge,
+            queued: pull.auto_merge || look.queued,
             checks: look.checks.into_iter().map(check).collect(),
             reviews,
             findings,

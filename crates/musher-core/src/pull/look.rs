@@ -47,10 +47,9 @@ pub(crate) fn answered(
         (ForgeWork::ReviewPull { number, judgement, .. }, ForgeAnswer::PullReviewed { own }) => {
             Ok(verdict::posted(state, id, (*number, *judgement), *own, cx))
         }
-        (
-            ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. },
-            ForgeAnswer::Commented { .. },
-        ) => Ok(Change::default()),
+        (ForgeWork::CommentPull { .. } | ForgeWork::React { .. }, ForgeAnswer::Commented { .. }) => {
+            Ok(Change::default())
+        }
         (
             ForgeWork::OpenPull { .. }
             | ForgeWork::LookAtPull { .. }
@@ -60,7 +59,6 @@ pub(crate) fn answered(
             | ForgeWork::MergePull { .. }
             | ForgeWork::ReviewPull { .. }
             | ForgeWork::CommentPull { .. }
-            | ForgeWork::EditComment { .. }
             | ForgeWork::React { .. }
             | ForgeWork::LookAtIssue { .. },
             _,
@@ -93,12 +91,11 @@ pub(crate) fn refused(
         | ForgeWork::RerunChecks { .. }
         | ForgeWork::FetchLog { .. }
         | ForgeWork::MergePull { .. } => failed(state, id, failure, cx),
-        ForgeWork::ReviewPull { number, run, .. } => verdict::not_posted(state, id, (*number, *run), failure, cx),
+        ForgeWork::ReviewPull { number, run, .. } => Ok(verdict::not_posted(state, id, (*number, *run), failure, cx)),
         // What is said there is said once, or not at all: nothing depends on it.
-        ForgeWork::CommentPull { .. }
-        | ForgeWork::EditComment { .. }
-        | ForgeWork::React { .. }
-        | ForgeWork::LookAtIssue { .. } => Ok(Change::default()),
+        ForgeWork::CommentPull { .. } | ForgeWork::React { .. } | ForgeWork::LookAtIssue { .. } => {
+            Ok(Change::default())
+        }
     }
 }
 
@@ -263,7 +260,10 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
     let mut change = Change::default();
     comment::read(item, &mut row, seen, &mut change, cx);
     let found = watched(state, item, seen, &mut change, cx);
-    row.wishes = wish::after(state, item, pull, seen, cx.now);
+    if pull.queued && !seen.queued {
+        refusal::let_go(&mut row, cx.now);
+    }
+    row.wishes = wish::after(state, item, &row, seen, cx.now);
     row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
     (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);

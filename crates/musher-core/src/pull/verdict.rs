@@ -7,7 +7,6 @@
 use super::Pull;
 use super::tend::followed;
 use crate::change::Change;
-use crate::command::Refused;
 use crate::effect::EffectKind;
 use crate::event::Happened;
 use crate::forge::{ForgeFailure, ForgeWork, Judgement, PullSeen, PullState};
@@ -101,21 +100,16 @@ pub(super) fn not_posted(
     (number, run): (u64, RunId),
     failure: &ForgeFailure,
     cx: &Context,
-) -> Result<Change, Refused> {
-    match failure {
-        ForgeFailure::Limited { .. } | ForgeFailure::Unavailable(_) => {
-            let Ok((_, pull)) = followed(state, id) else { return Ok(Change::default()) };
-            let mut row = pull.clone();
-            row.reviewed = row.reviewed.filter(|posted| *posted != run);
-            Ok(Change { pulls: vec![row], ..Change::default() })
-        }
-        ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
-            let Some(item) = state.item(id) else { return Ok(Change::default()) };
-            let error = failure.to_string().into();
-            let event = cx.about(item, Happened::PullNotReviewed { number, error });
-            Ok(Change { events: vec![event], pulls: hurried(state, id, cx), ..Change::default() })
-        }
+) -> Change {
+    if failure.counts() {
+        let Some(item) = state.item(id) else { return Change::default() };
+        let event = cx.about(item, Happened::PullNotReviewed { number, error: failure.to_string().into() });
+        return Change { events: vec![event], pulls: hurried(state, id, cx), ..Change::default() };
     }
+    let Ok((_, pull)) = followed(state, id) else { return Change::default() };
+    let mut row = pull.clone();
+    row.reviewed = row.reviewed.filter(|posted| *posted != run);
+    Change { pulls: vec![row], ..Change::default() }
 }
 
 fn hurried(state: &State, id: ItemId, cx: &Context) -> Vec<Pull> {

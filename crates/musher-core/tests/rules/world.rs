@@ -509,9 +509,7 @@ impl World {
             ForgeWork::FetchLog { .. } => ForgeAnswer::LogFetched { tail: "it broke".into() },
             ForgeWork::MergePull { .. } => ForgeAnswer::PullMerged(PullMerge::Queued),
             ForgeWork::ReviewPull { .. } => ForgeAnswer::PullReviewed { own: false },
-            ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. } => {
-                ForgeAnswer::Commented { id: 1 }
-            }
+            ForgeWork::CommentPull { .. } | ForgeWork::React { .. } => ForgeAnswer::Commented { id: 1 },
             ForgeWork::LookAtIssue { .. } => ForgeAnswer::IssueLooked { closed: true, title: "an issue".into() },
         }
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{at, check, pull, review, talk};
+use super::{at, check, merge, pull, review, talk};
 use crate::client::Client;
 use crate::error::ForgeError;
 use crate::forge::{Author, Comment, Look, PullState, Thread};
@@ -14,7 +14,8 @@ use crate::repository::RepositoryName;
 pub(super) async fn look(client: &Client, repo: &RepositoryName, number: u64) -> Result<Look, ForgeError> {
     let pull = pull::get(client, repo, number).await?;
     if pull.state != PullState::Open {
-        return Ok(Look { pull, checks: Vec::new(), reviews: Vec::new(), threads: Vec::new(), comments: Vec::new() });
+        let (checks, reviews, threads, comments) = Default::default();
+        return Ok(Look { pull, queued: false, checks, reviews, threads, comments });
     }
     let checks = check::of(client, repo, &pull.head).await?;
     let reviews = review::list(client, repo, number).await?;
@@ -22,7 +23,8 @@ pub(super) async fn look(client: &Client, repo: &RepositoryName, number: u64) ->
     let threads =
         if has_threads(client, repo, number).await? { threads(client, repo, number).await? } else { Vec::new() };
     let comments = talk::comments(client, repo, number).await?;
-    Ok(Look { pull, checks, reviews, threads, comments })
+    let queued = merge::is_queued(client, repo, &pull).await?;
+    Ok(Look { pull, queued, checks, reviews, threads, comments })
 }
 
 async fn has_threads(client: &Client, repo: &RepositoryName, number: u64) -> Result<bool, ForgeError> {

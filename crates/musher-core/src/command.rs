@@ -303,6 +303,8 @@ pub enum Push {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
+    /// The configuration cannot be used, for this reason, or can be used again.
+    NoteConfig(Option<Box<str>>),
     /// Musher started: so many active missions, live runs, effects issued again.
     NoteStart {
         /// Missions that have not ended.

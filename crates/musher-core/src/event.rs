@@ -284,6 +284,10 @@ catalogue! {
     "A schedule has failed ten times in a row, and fires no more until it is enabled."
     SchedulePaused "schedule_paused" { schedule: Box<str> = "its name", why: Box<str> = "why" }
 
+    "The configuration has become one that cannot be used; the last good one stays in force."
+    ConfigRejected "config_rejected" { why: Box<str> = "what is wrong with it" }
+    "The configuration can be used again, and is in force."
+    ConfigAccepted "config_accepted" {}
     "The project's settings changed."
     SettingsChanged "settings_changed" {}
     "Something that nobody owned was found, at start or while runs were live: processes of a run that is not under way, or a worktree or a branch of no item."

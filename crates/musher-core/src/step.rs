@@ -97,6 +97,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
 fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, Refused> {
     match command {
         Command::Configure(settings) => Ok(configure(state, settings, cx)),
+        Command::NoteConfig(rejected) => Ok(noted(rejected.as_deref(), cx)),
         Command::NoteStart { missions, attached, effects } => Ok(started(*missions, *attached, *effects, cx)),
         Command::NoteOrphan(found) => Ok(orphan::note(found, cx)),
         Command::NoteIgnored(id, text) => Ok(note::ignored(*id, text, cx)),
@@ -311,6 +312,14 @@ fn reported_to_none(state: &State, effect: &Effect, report: &Report, cx: &mut Co
 fn started(missions: u32, attached: u32, effects: u32, cx: &Context) -> Change {
     let event = cx.event(Happened::DaemonStarted { missions, attached, effects });
     Change { events: vec![event], ..Change::default() }
+}
+
+fn noted(rejected: Option<&str>, cx: &Context) -> Change {
+    let happened = match rejected {
+        Some(why) => Happened::ConfigRejected { why: why.into() },
+        None => Happened::ConfigAccepted {},
+    };
+    Change { events: vec![cx.event(happened)], ..Change::default() }
 }
 
 fn configure(state: &State, settings: &crate::config::ProjectSettings, cx: &mut Context) -> Change {

@@ -93,7 +93,8 @@ pub struct BatchMember {
     pub head: ObjectId,
     /// Its commit's message; with [`MergeStyle::Rebase`] only the trailers are used.
     pub message: Message,
-    /// Its commit is kept under `refs/musher/merge/` by this name.
+    /// If it is the last that merges cleanly, its commit, and with it the whole chain, is kept under `refs/musher/merge/`
+    /// by this name.
     pub name: String,
 }
 
@@ -204,7 +205,7 @@ impl Repository {
     }
 
     /// Prepares merges one on another, from the target's present tip on: the longest prefix of the members that merges
-    /// cleanly. Nothing but objects and refs of our own is written; done twice, it makes the same commits.
+    /// cleanly. Nothing but objects and a ref of our own is written; done twice, it makes the same commits.
     ///
     /// # Errors
     /// When the target is gone, or the first member's history is unrelated, or git fails on it. A later member on which
@@ -218,7 +219,7 @@ impl Repository {
         }
         let [base, base_tree] = if answer.success() { answer.ids()? } else { return Err(answer.failure()) };
         let mut batch = PreparedBatch { base: (base.clone(), base_tree.clone()), links: Vec::new(), cut: None };
-        let mut kept = String::new();
+        let mut kept = None;
         let (mut tip, mut tree) = (base, base_tree);
         let stamp = Stamp { identity: &request.identity, time: format!("@{} +0000", request.time_s) };
         let mut commits = Commits::new(self.git(), self.common_dir(), &stamp, request.members.len());
@@ -230,7 +231,7 @@ impl Repository {
                     if let Some(unions) = &mut unions {
                         unions.moved(&link.0, &member.head, request.style);
                     }
-                    kept.push_str(&format!("update {} {}\n", kept_as(&member.name)?, link.0));
+                    kept = Some((kept_as(&member.name)?, link.0.clone()));
                     (tip, tree) = link.clone();
                     batch.links.push(link);
                 }
@@ -246,9 +247,9 @@ impl Repository {
                 }
             }
         }
-        // All at once: starting a git costs more than what it does here.
-        if !kept.is_empty() {
-            self.git().call(["update-ref", "-m", "musher", "--stdin"]).input(kept).ok()?;
+        // The last reaches all the others; a ref for each would have the disk waited for as often.
+        if let Some((name, commit)) = kept {
+            self.move_ref(&name, &commit, None)?;
         }
         Ok(batch)
     }

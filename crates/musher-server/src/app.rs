@@ -14,6 +14,7 @@ use crate::caller::Caller;
 use crate::http::Http;
 use crate::problem;
 use crate::readers::Readers;
+use crate::rejected::Rejected;
 use crate::sink::Sinks;
 use crate::tail::Tail;
 use crate::webhook::Webhooks;
@@ -59,6 +60,7 @@ struct Inner {
     sinks: Sinks,
     tail: Tail,
     webhooks: Webhooks,
+    rejected: Rejected,
     http: Http,
     about: About,
     started: Instant,
@@ -76,6 +78,7 @@ impl App {
             sinks: Sinks::new(engine.clone(), readers.clone()),
             tail: Tail::new(engine.clone(), readers.clone()),
             webhooks: Webhooks::default(),
+            rejected: Rejected::default(),
             http: Http::default(),
             readers,
             engine,
@@ -110,6 +113,11 @@ impl App {
         &self.inner.webhooks
     }
 
+    /// What is wrong with the configuration.
+    pub(crate) fn rejected(&self) -> &Rejected {
+        &self.inner.rejected
+    }
+
     /// How the address for TCP stands.
     pub(crate) fn http(&self) -> &Http {
         &self.inner.http
@@ -126,6 +134,7 @@ impl App {
             http: self.http().get(),
             webhooks: self.webhooks().open_for(),
             found: Some(found.into()),
+            config_error: self.rejected().get(),
         }
     }
 

@@ -16,6 +16,7 @@ mod extract;
 mod http;
 mod problem;
 mod readers;
+mod rejected;
 mod resolve;
 mod retention;
 pub mod routes;
@@ -32,6 +33,7 @@ mod webhook;
 
 pub use app::About;
 pub use client::{Client, ClientError};
+pub use rejected::Rejected;
 pub use serve::{ServeError, Server};
 pub use sink::{Notifier, Rest, SinkSetup, Sinks};
 pub use tools::{RelayError, relay};

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::app::{About, App};
 use crate::http::Door;
+use crate::rejected::Rejected;
 use crate::sink::Sinks;
 use crate::webhook::Webhooks;
 use crate::{api, caller, routes, sys, tools};
@@ -118,6 +119,11 @@ impl Server {
     /// The door for webhooks of the forge; it is closed until their secret is set.
     pub fn webhooks(&self) -> Webhooks {
         self.app.webhooks().clone()
+    }
+
+    /// What is wrong with the configuration; nothing until it is set.
+    pub fn rejected(&self) -> Rejected {
+        self.app.rejected().clone()
     }
 
     /// Trims transcripts past their retention, now and as time passes, until the daemon stops.

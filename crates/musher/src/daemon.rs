@@ -14,7 +14,7 @@ use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartRepo
 use musher_git::Pool;
 use musher_git::driver::{GitDriver, KeepWarm};
 use musher_server::api::{Found, Http};
-use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver, Webhooks};
+use musher_server::{About, Client, Rejected, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::{OpenError, SqliteStore};
 use tracing::{debug, info, warn};
 
@@ -105,7 +105,12 @@ impl Daemon {
         server.keep_retention();
         keep_warm(&git, &config, &paths);
         tokio::spawn(look_for_programs(engine.clone()));
-        let told = Told { engine: engine.clone(), sinks: server.sinks(), webhooks: server.webhooks() };
+        let told = Told {
+            engine: engine.clone(),
+            sinks: server.sinks(),
+            webhooks: server.webhooks(),
+            rejected: server.rejected(),
+        };
         watch_config(told, paths.clone(), git);
         Ok(Self { engine, server, found, paths })
     }
@@ -312,10 +317,11 @@ struct Told {
     engine: Engine,
     sinks: Sinks,
     webhooks: Webhooks,
+    rejected: Rejected,
 }
 
 /// Tells everybody what the configuration says. What cannot be used is found before anybody is told.
-async fn configure(Told { engine, sinks, webhooks }: &Told, config: &Config, paths: &Paths) -> Result<(), Failure> {
+async fn configure(Told { engine, sinks, webhooks, .. }: &Told, config: &Config, paths: &Paths) -> Result<(), Failure> {
     let setups = sink_setups(config, &paths.root)?;
     let setup = webhook_setup(config, &paths.root)?;
     let say = async |command| {
@@ -383,22 +389,35 @@ fn watch_config(told: Told, paths: Paths, git: GitDriver) {
             tokio::time::sleep(SETTLE).await;
             // A branch without the file was checked out, or an editor is writing it: nobody is sent home for that.
             if !paths.config().exists() {
-                warn!("`musher.toml` is gone; the last good config stays in force");
+                say_rejected(&told, Some("`musher.toml` is gone".to_owned())).await;
                 continue;
             }
-            match project::read_config(&paths) {
-                Ok(config) => match configure(&told, &config, &paths).await {
-                    Ok(()) => {
-                        keep_warm(&git, &config, &paths);
-                        look_for_programs(told.engine.clone()).await;
-                        info!("the config was read anew");
-                    }
-                    Err(failure) => warn!("{}; the new config was refused", words(&failure)),
-                },
-                Err(failure) => warn!("{}; the last good config stays in force", words(&failure)),
+            let taken = match project::read_config(&paths) {
+                Ok(config) => configure(&told, &config, &paths).await.map(|()| config),
+                Err(failure) => Err(failure),
+            };
+            say_rejected(&told, taken.as_ref().err().map(words)).await;
+            if let Ok(config) = taken {
+                keep_warm(&git, &config, &paths);
+                look_for_programs(told.engine.clone()).await;
+                info!("the config was read anew");
             }
         }
     });
+}
+
+/// Says why the configuration is not in force, or that it is again: in the log each time, to everybody else once.
+#[cfg(target_os = "linux")]
+async fn say_rejected(told: &Told, why: Option<String>) {
+    if let Some(why) = &why {
+        warn!("{why}; the last good config stays in force");
+    }
+    if told.rejected.set(why.clone()) {
+        let command = Command::NoteConfig(why.map(Into::into));
+        if let Err(error) = told.engine.send(Actor::Musher, command).await {
+            debug!(%error, "how the config stands was not written down");
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]

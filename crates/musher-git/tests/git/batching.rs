@@ -80,6 +80,26 @@ fn a_batch_makes_the_commits_that_its_members_would_become_one_at_a_time() {
 }
 
 #[test]
+fn a_batch_is_kept_whole_by_its_last_member() {
+    for style in [MergeStyle::Squash, MergeStyle::Merge, MergeStyle::Rebase] {
+        let sandbox = Sandbox::new();
+        let works = ["i", "j", "k"].map(|name| (name, sandbox.finished(name, &format!("{name}.txt"), "new\n")));
+        let heads: Vec<_> = works.iter().map(|(name, work)| (*name, &work.head)).collect();
+        let batch = sandbox.repository.prepare_batch(&request(&heads, style)).unwrap();
+        sandbox.git(["-c", "gc.reflogExpire=now", "gc", "-q", "--prune=now"]);
+        for (commit, tree) in &batch.links {
+            sandbox.git(["cat-file", "-e", commit.as_str()]);
+            sandbox.git(["cat-file", "-e", tree.as_str()]);
+        }
+        assert_eq!(land(&sandbox, &batch.base.0, &batch.links[0].0), Landed::Landed, "{style:?}");
+        for name in ["i", "j", "k"] {
+            sandbox.repository.forget_prepared(&format!("m/{name}")).unwrap();
+        }
+        assert_eq!(sandbox.git(["for-each-ref", "refs/musher"]), "", "{style:?}");
+    }
+}
+
+#[test]
 fn a_batch_is_the_longest_prefix_that_merges_cleanly() {
     let sandbox = Sandbox::new();
     let first = sandbox.finished("i", "a.txt", "one\nfirst\nthree\n");

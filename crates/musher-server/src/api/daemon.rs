@@ -96,6 +96,9 @@ pub struct Daemon {
     /// What it found when it started, and went on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,
+    /// Why `musher.toml` as it is now is not in force, and the last good one is; nothing when it is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_error: Option<String>,
 }
 
 /// What a daemon found when it started.

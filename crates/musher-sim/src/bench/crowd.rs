@@ -17,14 +17,20 @@ const EACH: u32 = 1_000;
 pub(super) fn measure(options: &Options, figures: &mut Vec<Figure>) -> Result<(), BenchError> {
     let (agents, items) = if options.quick { (1_000, 10_000) } else { (10_000, 1_000_000) };
     // The mission has room for one item: the agents have nothing to do, though items wait.
-    let few = dispatch(options, Stage { agents: 10, items: EACH, parallel: 1 }, "agents idle: 10", figures)?;
-    let many = Stage { agents, items: EACH, parallel: 1 };
-    let many = dispatch(options, many, &format!("agents idle: {agents}"), figures)?;
+    let idle = |agents| Stage { agents, items: EACH, parallel: 1, skill: false };
+    let few = dispatch(options, idle(10), "agents idle: 10", figures)?;
+    let many = dispatch(options, idle(agents), &format!("agents idle: {agents}"), figures)?;
     figures.push(Figure::at_most("… the many to the few", many / few, "×", 1.5));
     // The missions have room for all: the one agent has not.
-    let few = dispatch(options, Stage { agents: 1, items: EACH, parallel: EACH }, "items waiting: 1000", figures)?;
-    let many = Stage { agents: 1, items, parallel: EACH };
-    let many = dispatch(options, many, &format!("items waiting: {items}"), figures)?;
+    let waiting = |items| Stage { agents: 1, items, parallel: EACH, skill: false };
+    let few = dispatch(options, waiting(EACH), "items waiting: 1000", figures)?;
+    let many = dispatch(options, waiting(items), &format!("items waiting: {items}"), figures)?;
+    figures.push(Figure::at_most("… the many to the few", many / few, "×", 1.5));
+    // Both at once: all items want what only one agent can, and the others have nothing to do.
+    let both = |agents, items| Stage { agents, items, parallel: EACH, skill: true };
+    let few = dispatch(options, both(10, EACH), "idle and waiting: 10, 1000", figures)?;
+    let name = format!("idle and waiting: {agents}, {items}");
+    let many = dispatch(options, both(agents, items), &name, figures)?;
     figures.push(Figure::at_most("… the many to the few", many / few, "×", 1.5));
     Ok(())
 }
@@ -34,6 +40,8 @@ struct Stage {
     agents: u32,
     items: u32,
     parallel: u32,
+    /// Whether the items want what only one more agent can.
+    skill: bool,
 }
 
 /// The median of a batch in which one item is dispatched, in seconds, commit included.
@@ -43,10 +51,16 @@ fn dispatch(options: &Options, stage: Stage, name: &str, figures: &mut Vec<Figur
         let mut entropy = Entropy::from_seed(6);
         let mut store = open(&folder)?;
         store.load()?;
-        let agents = material::agents(stage.agents, 1, &mut entropy)?;
+        let agents = match stage.skill {
+            true => material::one_skilled(stage.agents, &mut entropy)?,
+            false => material::agents(stage.agents, 1, &mut entropy)?,
+        };
         material::write(&mut store, &[agents])?;
         for _ in 0..stage.items / EACH {
-            let (_, change) = material::mission(EACH, stage.parallel, Stand::ReadyWithWorktree, &mut entropy)?;
+            let (_, mut change) = material::mission(EACH, stage.parallel, Stand::ReadyWithWorktree, &mut entropy)?;
+            if stage.skill {
+                material::want_skill(&mut change);
+            }
             material::write(&mut store, &[change])?;
         }
     }

@@ -49,6 +49,26 @@ pub(super) fn agents(count: u32, max_load: u32, entropy: &mut Entropy) -> Result
     decide(&Command::SyncAgents((1..=count).map(named).collect()), entropy)
 }
 
+/// What the items of a skilled mission want of their agents.
+const SKILL: &str = "measuring";
+
+/// One agent with the skill, and so many without.
+pub(super) fn one_skilled(others: u32, entropy: &mut Entropy) -> Result<Change, BenchError> {
+    let named = |n: u32| AgentSpec {
+        name: format!("worker-{n}").into(),
+        driver: "command".into(),
+        max_load: 1,
+        capabilities: if n == 0 { [SKILL.into()].into() } else { [].into() },
+        ..AgentSpec::default()
+    };
+    decide(&Command::SyncAgents((0..=others).map(named).collect()), entropy)
+}
+
+/// The items of a mission on file want the skill.
+pub(super) fn want_skill(change: &mut Change) {
+    change.items.iter_mut().for_each(|item| item.labels = [SKILL.into()].into());
+}
+
 /// How the items of a mission on file stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stand {

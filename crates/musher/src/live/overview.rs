@@ -29,6 +29,11 @@ pub(crate) fn overview(status: &Status, now: Timestamp, (width, height): (usize,
         paint(&one_line(&output::http(http), room), tone)
     });
     lines.extend(section("http", http.into_iter().collect()));
+    let rejected = daemon.config_error.as_deref().map(|why| {
+        let text = format!("the last good one is in force: {why}");
+        paint(&one_line(&text, room), Tone::Bad)
+    });
+    lines.extend(section("config", rejected.into_iter().collect()));
     // A start that found nothing in the middle of something is no news.
     let found = daemon.found.filter(|found| found.attached + found.lost + found.effects + found.swept > 0);
     let found = found.map(|found| paint(&one_line(&output::found(&found), room), Tone::Quiet));

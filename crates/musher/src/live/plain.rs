@@ -227,6 +227,8 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         | Happened::MergeStarted {}
         | Happened::AgentDefined { .. }
         | Happened::SettingsChanged {}
+        | Happened::ConfigRejected { .. }
+        | Happened::ConfigAccepted {}
         | Happened::DaemonStarted { .. } => None,
     }
 }

@@ -269,3 +269,27 @@ fn a_wish_that_a_missions_state_refuses_leaves_an_event() {
     assert!(events.contains("ignored resume from") && events.contains("while mission was completed"), "{events}");
     daemon.kill();
 }
+
+#[test]
+fn a_broken_configuration_is_seen_where_a_person_looks_until_it_is_mended() {
+    let repo = Repo::with(&config("", ""), "");
+    let daemon = repo.up();
+    let mut events = repo.follow(0);
+    let good = repo.read("musher.toml");
+    repo.write("musher.toml", &good.replace("[project]", "[project]\ngaet = \"true\""));
+    let rejected = events.until("config_rejected");
+    assert!(rejected["body"]["why"].as_str().unwrap().contains("gaet"), "{rejected}");
+    let status = repo.musher(&["status", "--json"]).ok().json();
+    assert_eq!(status["daemon"]["config_error"], rejected["body"]["why"]);
+    let said = repo.musher(&["status"]).ok().out;
+    assert!(said.contains("config    the last good one is in force: "), "{said}");
+    // The same again is no news, another error is.
+    repo.write("musher.toml", &good.replace("[project]", "[project]\ngaet = \"false\""));
+    std::fs::remove_file(repo.file("musher.toml")).unwrap();
+    assert_eq!(events.until("config_rejected")["body"]["why"], "`musher.toml` is gone");
+    repo.write("musher.toml", &good);
+    events.until("config_accepted");
+    assert_eq!(repo.musher(&["status", "--json"]).ok().json()["daemon"]["config_error"], serde_json::Value::Null);
+    assert!(!repo.musher(&["status"]).ok().out.contains("the last good one"));
+    daemon.kill();
+}

@@ -230,6 +230,10 @@ catalogue! {
     PullWaits "pull_waits" { number: u64 = "its number", text: Box<str> = "what is to be done" }
     "The forge merges the pull request when its own rules are satisfied."
     PullQueued "pull_queued" { number: u64 = "its number" }
+    "What a reviewing agent has said is posted on the pull request."
+    PullReviewed "pull_reviewed" { number: u64 = "its number", verdict: Box<str> = "approve, request_changes or comment", own: bool = "whether it is a plain comment, for the forge takes no review of one's own pull request" }
+    "What a reviewing agent has said could not be posted on the pull request; it goes on without."
+    PullNotReviewed "pull_not_reviewed" { number: u64 = "its number", error: Box<str> = "why" }
     "The pull request is merged."
     PullMerged "pull_merged" { number: u64 = "its number", commit: Box<str> = "the commit in the base" }
     "Somebody closed the pull request without a merge."

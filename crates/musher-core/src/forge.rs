@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::MergeStyle;
-use crate::id::WatchId;
+use crate::id::{RunId, WatchId};
 use crate::time::Timestamp;
 
 mod check;
@@ -59,17 +59,23 @@ pub enum ForgeWork {
         /// How it becomes commits of the base.
         style: MergeStyle,
     },
+    /// Say what a reviewing agent thinks of a commit, under the reviewers' account. → `PullReviewed`
+    ReviewPull {
+        /// Its number.
+        number: u64,
+        /// The commit that was reviewed.
+        head: Box<str>,
+        /// The run that has reviewed it: it is said once for each.
+        run: RunId,
+        /// What it thinks.
+        judgement: Judgement,
+        /// The words.
+        text: Box<str>,
+    },
     /// Say something on the pull request. → `Commented`
     CommentPull {
         /// Its number.
         number: u64,
-        /// The words.
-        text: Box<str>,
-    },
-    /// Say something else in a comment of ours. → `Commented`
-    EditComment {
-        /// The comment.
-        comment: u64,
         /// The words.
         text: Box<str>,
     },
@@ -97,8 +103,8 @@ impl ForgeWork {
             Self::RerunChecks { .. } => "rerun_checks",
             Self::FetchLog { .. } => "fetch_log",
             Self::MergePull { .. } => "merge_pull",
+            Self::ReviewPull { .. } => "review_pull",
             Self::CommentPull { .. } => "comment_pull",
-            Self::EditComment { .. } => "edit_comment",
             Self::React { .. } => "react",
             Self::LookAtIssue { .. } => "look_at_issue",
         }
@@ -137,6 +143,11 @@ pub enum ForgeAnswer {
     },
     /// What came of the merge.
     PullMerged(PullMerge),
+    /// The review is there.
+    PullReviewed {
+        /// Whether it is a comment, for the forge takes no review by the one who has opened it.
+        own: bool,
+    },
     /// The words are there.
     Commented {
         /// The comment.
@@ -315,6 +326,29 @@ pub enum ReviewVerdict {
     Dismissed,
     /// It is not sent yet, or the forge has a word that musher does not know.
     Unknown,
+}
+
+/// What a reviewing agent thinks of a commit, as it is posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// It may be merged.
+    Approve,
+    /// Not until something is changed.
+    RequestChanges,
+    /// Words only: the forge does not have that commit.
+    Comment,
+}
+
+impl Judgement {
+    /// The word in events.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::RequestChanges => "request_changes",
+            Self::Comment => "comment",
+        }
+    }
 }
 
 /// Something that somebody found in a change: a review thread, or what a bot has said.

@@ -368,6 +368,15 @@ impl Fix {
     }
 }
 
+/// A reviewing agent's yes, as its pull request shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posted {
+    /// The run that said it.
+    pub run: RunId,
+    /// The words.
+    pub text: Box<str>,
+}
+
 /// A yes that the next new commit clears.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -375,6 +384,9 @@ pub struct Approval {
     pub by: Box<str>,
     /// The commit that it was said about.
     pub head: Box<str>,
+    /// What is posted of it on the item's pull request, where an agent has said it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posted: Option<Posted>,
 }
 
 /// An item whose agent's account, or whose reviewer's, is used up for now.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::EffectKind;
 use crate::forge::{ForgeWork, PullState};
-use crate::id::{ItemId, MissionId};
+use crate::id::{ItemId, MissionId, RunId};
 use crate::item::Item;
 use crate::time::Timestamp;
 use crate::watch::Looks;
@@ -14,6 +14,7 @@ mod look;
 mod mend;
 mod refusal;
 mod tend;
+mod verdict;
 mod wish;
 
 pub(crate) use comment::heed;
@@ -22,6 +23,7 @@ pub(crate) use look::{answered, refused};
 pub use mend::{CI_FIXES_OF_ITEM, rebased};
 pub use refusal::{Asked, Lack};
 pub(crate) use tend::{deliver, failed, hinted, pushed, tend};
+pub(crate) use verdict::{approval, rejected};
 pub(crate) use wish::request;
 pub use wish::{Wish, awaited};
 
@@ -83,6 +85,9 @@ pub struct Pull {
     /// When the forge was last asked to merge it, and what it said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+    /// The run whose yes to the present head is posted, or on its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<RunId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -144,8 +149,8 @@ pub(crate) const fn is_its_work(kind: &EffectKind) -> bool {
             | ForgeWork::RerunChecks { .. }
             | ForgeWork::FetchLog { .. }
             | ForgeWork::MergePull { .. } => true,
-            ForgeWork::CommentPull { .. }
-            | ForgeWork::EditComment { .. }
+            ForgeWork::ReviewPull { .. }
+            | ForgeWork::CommentPull { .. }
             | ForgeWork::React { .. }
             | ForgeWork::LookAtIssue { .. } => false,
         },

@@ -6,8 +6,9 @@ use crate::dispatch;
 use crate::effect::{EffectKind, Stop};
 use crate::event::Happened;
 use crate::id::{AgentId, ItemId, RunId};
-use crate::item::{self, Approval, Cancelled, Fix, Item, ItemEvent, ItemState, MergeStage, Qa, Waiting, Wants};
+use crate::item::{self, Approval, Cancelled, Fix, Item, ItemEvent, ItemState, MergeStage, Posted, Qa, Waiting, Wants};
 use crate::mission::Delivery;
+use crate::pull;
 use crate::retry;
 use crate::run::{FailureClass, Outcome, Purpose, Verdict};
 use crate::state::State;
@@ -106,8 +107,16 @@ pub fn run_finished(
     };
     let by: Box<str> = Actor::Run(id).text().into();
     match verdict {
-        Verdict::Approved(text) => approved(row, &by, text, cx),
-        Verdict::Rejected(text) => rejected(state, row, Some(id), text, cx),
+        Verdict::Approved(text) => {
+            let posted = pull::approval(state, &row, id, text);
+            approved(row, (&by, posted), text, cx)
+        }
+        Verdict::Rejected(text) => {
+            let posted = pull::rejected(state, &row, id, text, cx);
+            let mut change = rejected(state, row, Some(id), text, cx)?;
+            change.extend(posted);
+            Ok(change)
+        }
     }
 }
 
@@ -132,7 +141,7 @@ fn unjudged(state: &State, id: RunId, outcome: &Outcome, cx: &mut Context) -> Op
 pub fn approve(state: &State, id: ItemId, text: &str, cx: &mut Context) -> Result<Change, Refused> {
     let item = waiting(state, id, "approve")?;
     let by: Box<str> = cx.actor.text().into();
-    let mut change = approved(item.clone(), &by, text, cx)?;
+    let mut change = approved(item.clone(), (&by, None), text, cx)?;
     change.extend(stop_review(state, item, cx));
     Ok(change)
 }
@@ -180,8 +189,13 @@ fn stop_review(state: &State, item: &Item, cx: &mut Context) -> Change {
     }
 }
 
-fn approved(mut row: Item, by: &str, text: &str, cx: &mut Context) -> Result<Change, Refused> {
-    row.approval = Some(Approval { by: by.into(), head: row.head.clone().unwrap_or_default() });
+fn approved(
+    mut row: Item,
+    (by, posted): (&str, Option<Posted>),
+    text: &str,
+    cx: &mut Context,
+) -> Result<Change, Refused> {
+    row.approval = Some(Approval { by: by.into(), head: row.head.clone().unwrap_or_default(), posted });
     row.state = ItemState::Waiting(Waiting::Clear);
     row.updated_at = cx.now;
     row.limited = None;
@@ -225,7 +239,7 @@ pub fn finish_waiting(state: &State, id: ItemId, cx: &mut Context) -> Result<Cha
     let mut row = item.clone();
     let mut change = Change::default();
     if !row.no_merge && state.mission(row.mission).is_some_and(|m| m.row.delivery == Delivery::Pr) {
-        return Ok(crate::pull::deliver(state, row, cx));
+        return Ok(pull::deliver(state, row, cx));
     }
     if row.no_merge {
         item::go(&mut row, ItemEvent::Accept, ItemState::Done, cx)?;

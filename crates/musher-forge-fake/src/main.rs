@@ -32,7 +32,7 @@ async fn serve() -> Result<(), String> {
         let (name, path) = argument.split_once('=').ok_or(format!("`{argument}` is not owner/name=PATH.git"))?;
         fake.world(|world| world.add_repository(name).git = Some(path.into()));
     }
-    println!("MUSHER_FORGE_API={} GITHUB_TOKEN={}", fake.api(), fake.token());
+    println!("MUSHER_FORGE_API={} GITHUB_TOKEN={} REVIEW_TOKEN={}", fake.api(), fake.token(), fake.review_token());
     let lines = fake.clone();
     let reading = tokio::task::spawn_blocking(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {

@@ -243,7 +243,7 @@ fn rules(repo: &Repo) -> Vec<Value> {
 }
 
 fn write(world: &mut World, full: &str, rest: &[&str], request: &In) -> Out {
-    let me = world.me.clone();
+    let me = world.asking().clone();
     match (request.method, rest) {
         ("post", ["issues", n, "comments"]) => {
             let (n, body) = (number(n), request.text("body").unwrap_or_default());
@@ -276,6 +276,7 @@ fn write(world: &mut World, full: &str, rest: &[&str], request: &In) -> Out {
             Out::One(if there { 200 } else { 201 }, shown)
         }
         ("post", ["pulls"]) => open_pull(world, full, request),
+        ("post", ["pulls", n, "reviews"]) => review(world, full, number(n), request),
         ("patch", ["pulls", n]) => {
             let repo = world.repository(full);
             let Some(pull) = repo.pulls.get_mut(&number(n)) else { return refusal(404, "Not Found") };
@@ -316,6 +317,7 @@ fn invalid(message: &str) -> Out {
 
 fn open_pull(world: &mut World, full: &str, request: &In) -> Out {
     let [title, body, head, base] = ["title", "body", "head", "base"].map(|key| request.text(key).unwrap_or_default());
+    let author = world.asking().clone();
     let repo = world.repository(full);
     let branch = head.rsplit(':').next().unwrap_or_default().to_owned();
     let (Some(tip), Some(onto)) = (repo.branches.get(&branch), repo.branches.get(&base)) else {
@@ -344,6 +346,8 @@ fn open_pull(world: &mut World, full: &str, request: &In) -> Out {
         threads: Vec::new(),
         conflicts: false,
         computed: None,
+        author,
+        heads: Vec::new(),
         later: false,
         queued: false,
         pushes: 0,
@@ -354,6 +358,35 @@ fn open_pull(world: &mut World, full: &str, request: &In) -> Out {
     match read_pull(world, full, n, request.base) {
         Out::One(_, shown) => Out::One(201, shown),
         other => other,
+    }
+}
+
+/// GitHub takes neither a yes nor a no from the one who has opened the pull request, and nothing of a commit that is not of it.
+fn review(world: &mut World, full: &str, n: u64, request: &In) -> Out {
+    let (me, text) = (world.asking().clone(), request.text("body").unwrap_or_default());
+    let Some(pull) = world.repository(full).pulls.get(&n) else { return refusal(404, "Not Found") };
+    let unprocessable = |why: &str| Out::One(422, json!({ "message": "Unprocessable Entity", "errors": [why] }));
+    let head = request.text("commit_id").unwrap_or_else(|| pull.head.clone());
+    let is_own = me.login == pull.author.login;
+    let state = match request.text("event").as_deref() {
+        Some("APPROVE") if is_own => return unprocessable("Review Can not approve your own pull request"),
+        Some("REQUEST_CHANGES") if is_own => {
+            return unprocessable("Review Can not request changes on your own pull request");
+        }
+        Some("REQUEST_CHANGES" | "COMMENT") if text.is_empty() => return unprocessable("Body can't be blank"),
+        Some("APPROVE") => "APPROVED",
+        Some("REQUEST_CHANGES") => "CHANGES_REQUESTED",
+        Some("COMMENT") => "COMMENTED",
+        _ => return unprocessable("the fake takes no review that is not sent at once"),
+    };
+    if !pull.heads.contains(&head) {
+        return unprocessable("Commit is not part of the pull request");
+    }
+    world.add_review_of(full, n, (me, head), state, &text);
+    let repo = &*world.repository(full);
+    match repo.pulls.get(&n).and_then(|pull| pull.reviews.last()) {
+        Some(review) => Out::One(200, show::review(repo, n, review, request.base)),
+        None => refusal(404, "Not Found"),
     }
 }
 
@@ -418,7 +451,7 @@ pub(crate) fn graph(world: &mut World, name: &str, arguments: &Value) -> Result<
                 let threads: Vec<Value> = pull.threads.iter().map(|thread| show::thread(thread, 20)).collect();
                 (
                     n.to_string(),
-                    json!({ "number": n, "id": show::node(repo, *n), "isDraft": pull.draft, "reviewThreads": threads }),
+                    json!({ "number": n, "id": show::node(repo, *n), "isDraft": pull.draft, "isInMergeQueue": pull.open && pull.queued, "reviewThreads": threads }),
                 )
             });
             Ok(json!({ "pulls": pulls.collect::<serde_json::Map<_, _>>(), "nameWithOwner": full }))

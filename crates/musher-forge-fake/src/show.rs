@@ -101,7 +101,7 @@ pub(crate) fn pull_in_list(repo: &Repo, number: u64, pull: &Pull, base: &str) ->
         "body": pull.body, "draft": pull.draft, "state": if pull.open { "open" } else { "closed" },
         "head": end(&pull.branch, &pull.head), "base": end(&pull.base, &tip),
         "merge_commit_sha": pull.merged, "merged_at": merged_at, "closed_at": closed_at, "auto_merge": later,
-        "user": person(&Person::default()), "author_association": "COLLABORATOR", "created_at": MOMENT,
+        "user": person(&pull.author), "author_association": pull.author.association, "created_at": MOMENT,
         "updated_at": MOMENT, "html_url": format!("{base}/{}/pull/{number}", repo.name),
     })
 }

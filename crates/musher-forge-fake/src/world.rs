@@ -8,14 +8,31 @@ use serde_json::{Value, json};
 use crate::git;
 
 /// All that there is. Ids are unique in it.
-#[derive(Default)]
 pub struct World {
     /// By `owner/name`.
     pub repositories: BTreeMap<String, Repo>,
     /// Whom the token belongs to.
     pub me: Person,
+    /// Whom the other token belongs to.
+    pub reviewer: Person,
+    /// Whether the request that is being answered came with the other token.
+    pub(crate) by_reviewer: bool,
     pub(crate) events: Vec<(String, Value)>,
     next_id: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let reviewer = Person { login: "review-bot".to_owned(), association: "COLLABORATOR" };
+        Self {
+            repositories: BTreeMap::new(),
+            me: Person::default(),
+            reviewer,
+            by_reviewer: false,
+            events: Vec::new(),
+            next_id: 0,
+        }
+    }
 }
 
 impl std::fmt::Debug for World {
@@ -76,6 +93,8 @@ pub struct Repo {
     pub approvals: u64,
     /// Whether merges go through the queue.
     pub merge_queue: bool,
+    /// Whether the queue's own checks go on: nothing leaves it.
+    pub queue_waits: bool,
     /// What people may do: `admin`, `write`, `read`.
     pub people: BTreeMap<String, String>,
     /// How checks end.
@@ -141,8 +160,13 @@ pub struct Pull {
     pub conflicts: bool,
     /// The head and base for which it was found out: the first who asks is told that it is not known yet.
     pub(crate) computed: Option<(String, String)>,
+    /// Who has opened it.
+    pub author: Person,
+    /// Every head that it has had.
+    pub(crate) heads: Vec<String>,
     pub(crate) later: bool,
-    pub(crate) queued: bool,
+    /// Whether it is in the merge queue.
+    pub queued: bool,
     pub(crate) pushes: u64,
 }
 
@@ -231,8 +255,15 @@ impl World {
         let id = self.id();
         let mut repo = Repo { name: name.to_owned(), id, default_branch: "main".to_owned(), ..Repo::default() };
         repo.branches.insert("main".to_owned(), made_up(name, 0));
-        repo.people.insert(self.me.login.clone(), "write".to_owned());
+        for person in [&self.me, &self.reviewer] {
+            repo.people.insert(person.login.clone(), "write".to_owned());
+        }
         self.repositories.entry(name.to_owned()).or_insert(repo)
+    }
+
+    /// Who asks.
+    pub(crate) fn asking(&self) -> &Person {
+        if self.by_reviewer { &self.reviewer } else { &self.me }
     }
 
     /// A repository.
@@ -272,9 +303,22 @@ impl World {
 
     /// Somebody judges a pull request at its present head.
     pub fn add_review(&mut self, repo: &str, number: u64, author: Person, state: &'static str, body: &str) {
+        let Some(pull) = self.repository(repo).pulls.get(&number) else { return };
+        let head = pull.head.clone();
+        self.add_review_of(repo, number, (author, head), state, body);
+    }
+
+    /// The same, of a commit.
+    pub(crate) fn add_review_of(
+        &mut self,
+        repo: &str,
+        number: u64,
+        (author, head): (Person, String),
+        state: &'static str,
+        body: &str,
+    ) {
         let id = self.id();
         let Some(pull) = self.repository(repo).pulls.get_mut(&number) else { return };
-        let head = pull.head.clone();
         pull.reviews.push(Review { id, author, state, body: body.to_owned(), head });
         self.emit(repo, "pull_request_review", "submitted", json!({ "pull_request": { "number": number } }));
     }
@@ -347,6 +391,7 @@ impl World {
             let Some(tip) = repo.branches.get(&pull.branch) else { continue };
             if *tip != pull.head {
                 pull.head = tip.clone();
+                pull.heads.push(tip.clone());
                 pull.pushes += 1;
                 moved.push((
                     *number,
@@ -405,7 +450,7 @@ impl World {
 
     fn merge_by_itself(&mut self, name: &str) {
         let Some(repo) = self.repositories.get(name) else { return };
-        let waits = |(_, pull): &(&u64, &Pull)| pull.open && (pull.later || pull.queued);
+        let waits = |(_, pull): &(&u64, &Pull)| pull.open && (pull.later || (pull.queued && !repo.queue_waits));
         let waiting: Vec<u64> = repo.pulls.iter().filter(waits).map(|(number, _)| *number).collect();
         for number in waiting {
             if self.repositories.get(name).is_some_and(|repo| repo.obstacle(number).is_none()) {

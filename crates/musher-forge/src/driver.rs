@@ -5,15 +5,15 @@ use std::sync::Arc;
 use musher_core::command::Report;
 use musher_core::config::MergeStyle;
 use musher_core::forge::{
-    Check, Comment, Finding, ForgeAnswer, ForgeFailure, ForgeWork, PullMerge, PullSeen, PullState, Reference, Review,
-    ReviewVerdict,
+    Check, Comment, Finding, ForgeAnswer, ForgeFailure, ForgeWork, Judgement, PullMerge, PullSeen, PullState,
+    Reference, Review, ReviewVerdict,
 };
-use musher_core::id::EffectId;
+use musher_core::id::{EffectId, RunId};
 use musher_engine::driver::Work;
 use musher_engine::job::ForgeJob;
 
 use crate::error::ForgeError;
-use crate::forge::{self, Forge, Look, Merge, MergeHow, Method, NewPull, Rerun, Verdict};
+use crate::forge::{self, Forge, Look, Merge, MergeHow, Method, NewPull, NewReview, Rerun, Verdict};
 use crate::repository::RepositoryName;
 use crate::trust::{Judge, Trusted};
 
@@ -23,6 +23,8 @@ pub struct ForgeDriver {
     forge: Arc<dyn Forge>,
     repo: RepositoryName,
     trusted: Trusted,
+    /// The same forge under the account of the reviewers.
+    reviewers: Option<Arc<dyn Forge>>,
 }
 
 impl std::fmt::Debug for ForgeDriver {
@@ -47,7 +49,13 @@ impl ForgeDriver {
     /// A driver.
     #[must_use]
     pub fn new(forge: Arc<dyn Forge>, repo: RepositoryName, trusted: Trusted) -> Self {
-        Self { forge, repo, trusted }
+        Self { forge, repo, trusted, reviewers: None }
+    }
+
+    /// The same, which posts reviews under the account of this one.
+    #[must_use]
+    pub fn reviewing(self, reviewers: Arc<dyn Forge>) -> Self {
+        Self { reviewers: Some(reviewers), ..self }
     }
 
     async fn answer(&self, job: &ForgeJob) -> Result<ForgeAnswer, ForgeError> {
@@ -77,6 +85,9 @@ impl ForgeDriver {
             ForgeWork::MergePull { number, head, style } => {
                 Ok(ForgeAnswer::PullMerged(self.merge(job, *number, head, *style).await?))
             }
+            ForgeWork::ReviewPull { number, head, run, judgement, text } => {
+                self.review(*number, head, (*run, *judgement), text).await
+            }
             ForgeWork::CommentPull { number, text } => {
                 let mark = mark(job.effect);
                 let said = forge.comments(repo, *number).await?;
@@ -85,10 +96,6 @@ impl ForgeDriver {
                     None => forge.comment(repo, *number, &format!("{text}\n\n{mark}")).await?.id,
                 };
                 Ok(ForgeAnswer::Commented { id })
-            }
-            ForgeWork::EditComment { comment, text } => {
-                let body = format!("{text}\n\n{}", mark(job.effect));
-                Ok(ForgeAnswer::Commented { id: forge.edit_comment(repo, *comment, &body).await?.id })
             }
             ForgeWork::React { comment } => {
                 forge.react(repo, *comment).await?;
@@ -132,6 +139,43 @@ impl ForgeDriver {
                 self.forge.open_pull(&self.repo, &new).await.map(opened)
             }
             other => other.map(opened),
+        }
+    }
+
+    /// Posted once for each run, whatever is asked again: what an earlier try has left is found by its mark. The forge takes
+    /// no verdict from the account that has opened the pull request; then it is a comment.
+    async fn review(
+        &self,
+        number: u64,
+        head: &str,
+        (run, judgement): (RunId, Judgement),
+        text: &str,
+    ) -> Result<ForgeAnswer, ForgeError> {
+        let Some(forge) = &self.reviewers else {
+            let what = "there is no token to review with".to_owned();
+            return Err(ForgeError::Refused { what, fix: "name one by `review_token` in [forge]".to_owned() });
+        };
+        let mark = format!("{MARK}review {run} -->");
+        if forge.reviews(&self.repo, number).await?.iter().any(|review| review.body.contains(&mark)) {
+            return Ok(ForgeAnswer::PullReviewed { own: false });
+        }
+        if forge.comments(&self.repo, number).await?.iter().any(|comment| comment.body.contains(&mark)) {
+            return Ok(ForgeAnswer::PullReviewed { own: true });
+        }
+        let (verdict, commit) = match judgement {
+            Judgement::Approve => (Verdict::Approved, Some(head.to_owned())),
+            Judgement::RequestChanges => (Verdict::ChangesRequested, Some(head.to_owned())),
+            // It is about a commit that the forge does not have.
+            Judgement::Comment => (Verdict::Commented, None),
+        };
+        let new = NewReview { verdict, body: format!("{text}\n\n{mark}"), commit };
+        match forge.review(&self.repo, number, &new).await {
+            Ok(_) => Ok(ForgeAnswer::PullReviewed { own: false }),
+            Err(ForgeError::Invalid { what }) if what.to_ascii_lowercase().contains("your own pull request") => {
+                forge.comment(&self.repo, number, &new.body).await?;
+                Ok(ForgeAnswer::PullReviewed { own: true })
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -231,7 +275,7 @@ impl ForgeDriver {
             },
             draft: pull.draft,
             mergeable: pull.mergeable,
-            queued: pull.auto_merge,
+            queued: pull.auto_merge || look.queued,
             checks: look.checks.into_iter().map(check).collect(),
             reviews,
             findings,

@@ -15,14 +15,10 @@ pub trait Forge: Send + Sync {
     fn repository<'a>(&'a self, repo: &'a RepositoryName) -> Reply<'a, Repository>;
     /// An issue.
     fn issue<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Issue>;
-    /// Open issues that have all of these labels; all open ones when none is given.
-    fn issues<'a>(&'a self, repo: &'a RepositoryName, labels: &'a [String]) -> Reply<'a, Vec<Issue>>;
     /// The comments of an issue or of a pull request, oldest first.
     fn comments<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Vec<Comment>>;
     /// Says something at an issue or a pull request.
     fn comment<'a>(&'a self, repo: &'a RepositoryName, number: u64, body: &'a str) -> Reply<'a, Comment>;
-    /// Says it otherwise.
-    fn edit_comment<'a>(&'a self, repo: &'a RepositoryName, id: u64, body: &'a str) -> Reply<'a, Comment>;
     /// Shows that a comment was read, by a pair of eyes. Once, however often.
     fn react<'a>(&'a self, repo: &'a RepositoryName, comment: u64) -> Reply<'a, ()>;
     /// What somebody may do with the repository.
@@ -40,6 +36,10 @@ pub trait Forge: Send + Sync {
     fn mark_ready<'a>(&'a self, pull: &'a Pull) -> Reply<'a, ()>;
     /// Everything that the watches of a pull request need, read once.
     fn look<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Look>;
+    /// The reviews of a pull request, oldest first.
+    fn reviews<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Vec<Review>>;
+    /// Reviews a pull request.
+    fn review<'a>(&'a self, repo: &'a RepositoryName, number: u64, new: &'a NewReview) -> Reply<'a, Review>;
     /// Runs the failed jobs of a commit again, those that have run only once.
     fn rerun<'a>(&'a self, repo: &'a RepositoryName, commit: &'a str) -> Reply<'a, Rerun>;
     /// The end of a job's log, at most so many bytes, as text.
@@ -220,6 +220,8 @@ pub struct PullChange {
 pub struct Look {
     /// The pull request. All else was read for its `head`.
     pub pull: Pull,
+    /// Whether it is in the forge's own merge queue.
+    pub queued: bool,
     /// Checks of the head: check runs, suites without runs, statuses.
     pub checks: Vec<Check>,
     /// Reviews, oldest first.
@@ -264,6 +266,17 @@ pub struct Review {
     pub commit: String,
     /// Where a person reads it.
     pub url: String,
+}
+
+/// A review to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReview {
+    /// What it decides; anything but a yes or a no is words only.
+    pub verdict: Verdict,
+    /// What it says.
+    pub body: String,
+    /// The commit that it is about, which must be one of the pull request; none is its present head.
+    pub commit: Option<String>,
 }
 
 /// What a review decides.

@@ -19,8 +19,8 @@ pub mod webhook;
 pub use client::{Clock, Spent};
 pub use error::ForgeError;
 pub use forge::{
-    Author, Check, Comment, Forge, Issue, Look, Merge, MergeHow, Method, NewPull, Permission, Pull, PullChange,
-    PullState, Reply, Repository, Rerun, Review, Rules, Thread, Verdict,
+    Author, Check, Comment, Forge, Issue, Look, Merge, MergeHow, Method, NewPull, NewReview, Permission, Pull,
+    PullChange, PullState, Reply, Repository, Rerun, Review, Rules, Thread, Verdict,
 };
 pub use github::GitHub;
 pub use repository::{ApiBase, RepositoryName};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use musher_core::command::Report;
 use musher_core::config::{Config, ForgeConfig, SecretRef};
-use musher_core::forge::{ForgeFailure, Home, NotAReference, Reference};
+use musher_core::forge::{ForgeFailure, ForgeWork, Home, NotAReference, Reference};
 use musher_core::plan::{self, Compiled, Issue, IssueComment, Manifest};
 use musher_engine::driver::{self, Work};
 use musher_engine::job::ForgeJob;
@@ -55,10 +55,9 @@ impl ProjectForge {
             Failure::usage("there is no token for the forge")
                 .fix("set GITHUB_TOKEN, log in with `gh auth login`, or name one by `token` in [forge] of musher.toml")
         })?;
-        let clock: musher_forge::Clock = Arc::new(|| SystemClock.now());
         let trusted = Trusted { allowed: config.trust.clone() };
         let site = base.site().to_owned();
-        Ok(Self { forge: Arc::new(GitHub::new(base, token, clock)), site, repo, trusted })
+        Ok(Self { forge: Arc::new(GitHub::new(base, token, clock())), site, repo, trusted })
     }
 
     /// Reads issues and compiles them into a plan.
@@ -120,28 +119,48 @@ pub(crate) struct DaemonForge {
     config: ForgeConfig,
     root: PathBuf,
     found: Arc<OnceCell<ForgeDriver>>,
+    /// The forge under the account of the reviewers: found when there is the first review, and what lacks stops nothing else.
+    reviewers: Arc<OnceCell<Arc<dyn Forge>>>,
 }
 
 impl DaemonForge {
     pub(crate) fn new(config: ForgeConfig, root: PathBuf) -> Self {
-        Self { config, root, found: Arc::new(OnceCell::new()) }
+        Self { config, root, found: Arc::new(OnceCell::new()), reviewers: Arc::new(OnceCell::new()) }
     }
 }
 
 impl driver::Forge for DaemonForge {
     fn carry_out(&self, job: ForgeJob) -> Work<Report> {
         let (config, root, found) = (self.config.clone(), self.root.clone(), Arc::clone(&self.found));
+        let reviewers = Arc::clone(&self.reviewers);
         Box::pin(async move {
-            let driver = found.get_or_try_init(|| async {
-                let ProjectForge { forge, repo, trusted, site: _ } = ProjectForge::find(&config, &root).await?;
-                Ok::<_, Failure>(ForgeDriver::new(forge, repo, trusted))
-            });
+            let driver = async {
+                let driver = found.get_or_try_init(|| async {
+                    let ProjectForge { forge, repo, trusted, site: _ } = ProjectForge::find(&config, &root).await?;
+                    Ok::<_, Failure>(ForgeDriver::new(forge, repo, trusted))
+                });
+                let driver = driver.await?.clone();
+                let Some(token) = config.review_token.as_ref().filter(|_| is_review(&job)) else { return Ok(driver) };
+                let reviewers = reviewers.get_or_try_init(|| async {
+                    let token = token_of(token, &root)?;
+                    Ok::<Arc<dyn Forge>, Failure>(Arc::new(GitHub::new(base_of(&config)?, token, clock())))
+                });
+                Ok::<_, Failure>(driver.reviewing(Arc::clone(reviewers.await?)))
+            };
             match driver.await {
                 Ok(driver) => driver.carry_out(job).await,
                 Err(failure) => Report::ForgeFailed(ForgeFailure::Refused(failure.in_one_line().into())),
             }
         })
     }
+}
+
+fn is_review(job: &ForgeJob) -> bool {
+    matches!(job.work, ForgeWork::ReviewPull { .. })
+}
+
+fn clock() -> musher_forge::Clock {
+    Arc::new(|| SystemClock.now())
 }
 
 /// Who owns another repository owns nothing here: what the forge says of an author there counts for nothing.

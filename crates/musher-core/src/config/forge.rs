@@ -18,6 +18,8 @@ pub struct ForgeConfig {
     pub api: Option<String>,
     /// Where the token is to be found; none is `GITHUB_TOKEN`, `GH_TOKEN`, or what `gh auth token` says.
     pub token: Option<SecretRef>,
+    /// Where the token of the account is to be found that posts what reviewing agents say; none posts no reviews.
+    pub review_token: Option<SecretRef>,
     /// Where the secret is to be found that the forge signs webhooks with; none takes no webhooks.
     pub webhook: Option<SecretRef>,
     /// Whose words reach an agent, besides those of people who may write to the repository.
@@ -31,6 +33,7 @@ impl ForgeConfig {
             repo: over.repo.or(self.repo),
             api: over.api.or(self.api),
             token: over.token.or(self.token),
+            review_token: over.review_token.or(self.review_token),
             webhook: over.webhook.or(self.webhook),
             trust: if over.trust.is_empty() { self.trust } else { over.trust },
         }
@@ -50,6 +53,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ForgeConfig {
         report.add_with_fix(fields.place("api"), what, "write it as \"https://HOST/api/v3\"");
     }
     let token = read_secret("token", fields, report);
+    let review_token = read_secret("review_token", fields, report);
     let webhook = read_secret("webhook", fields, report);
     let trust = fields.texts("trust", report).unwrap_or_default();
     for (at, name) in &trust {
@@ -59,7 +63,14 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> ForgeConfig {
             report.add_with_fix(*at, what, "write it as the forge does, without the `@`");
         }
     }
-    ForgeConfig { repo: repo.map(str::to_owned), api: api.map(str::to_owned), token, webhook, trust: plain(trust) }
+    ForgeConfig {
+        repo: repo.map(str::to_owned),
+        api: api.map(str::to_owned),
+        token,
+        review_token,
+        webhook,
+        trust: plain(trust),
+    }
 }
 
 fn read_secret(key: &str, fields: &Fields, report: &mut Report) -> Option<SecretRef> {

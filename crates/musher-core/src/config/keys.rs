@@ -292,6 +292,13 @@ pub(crate) const FORGE: &[Key] = &[
         "What the forge knows musher by: `env:NAME` or `file:PATH`, never the token itself.",
     ),
     Key::new(
+        "review_token",
+        Shape::Text,
+        "no reviews are posted",
+        "The token of another account, under which the verdicts of reviewing agents are posted on their pull requests: \
+         `env:NAME` or `file:PATH`, never the token itself.",
+    ),
+    Key::new(
         "webhook",
         Shape::Text,
         "no webhooks",

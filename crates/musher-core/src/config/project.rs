@@ -121,6 +121,7 @@ impl ProjectLayer {
             done_retention_secs: self.done_retention_secs.unwrap_or(default.done_retention_secs),
             retention_secs: self.retention_secs.unwrap_or(default.retention_secs),
             webhooks: default.webhooks,
+            posts_reviews: default.posts_reviews,
             prices: default.prices,
             quota: default.quota,
         }

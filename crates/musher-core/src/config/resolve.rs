@@ -128,6 +128,7 @@ impl Config {
                 prices: Prices(layer.prices),
                 quota: layer.quota,
                 webhooks: layer.forge.webhook.is_some(),
+                posts_reviews: layer.forge.review_token.is_some(),
                 ..layer.project.settings()
             },
             policy: policy.clone(),

@@ -89,6 +89,9 @@ pub struct ProjectSettings {
     /// Whether the forge sends webhooks: `webhook` is set in `[forge]`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub webhooks: bool,
+    /// Whether reviews of agents are posted on pull requests: `review_token` is set in `[forge]`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub posts_reviews: bool,
     /// What tokens cost where an agent does not tell it. Stands in `[prices]`.
     #[serde(skip_serializing_if = "Prices::is_empty")]
     pub prices: Prices,
@@ -135,6 +138,7 @@ impl Default for ProjectSettings {
             done_retention_secs: 4 * 3600,
             retention_secs: 90 * 24 * 3600,
             webhooks: false,
+            posts_reviews: false,
             prices: Prices::default(),
             quota: Quotas::default(),
         }

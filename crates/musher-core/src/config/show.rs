@@ -128,6 +128,7 @@ impl File {
         self.text("repo", forge.repo.as_deref());
         self.text("api", forge.api.as_deref());
         self.text("token", forge.token.as_ref().map(SecretRef::text).as_deref());
+        self.text("review_token", forge.review_token.as_ref().map(SecretRef::text).as_deref());
         self.text("webhook", forge.webhook.as_ref().map(SecretRef::text).as_deref());
         self.line("trust", toml_array(&forge.trust));
     }

@@ -103,6 +103,7 @@ keep = 0
 repo = "acme/shop"
 api = "https://ghe.example/api/v3"
 token = "env:FORGE_TOKEN"
+review_token = "env:REVIEW_TOKEN"
 webhook = "file:hook-secret"
 trust = ["ann", "dependabot[bot]"]
 [server]
@@ -181,6 +182,7 @@ fn a_file_may_use_every_key() {
         min_free_bytes: 1024,
         worktree_pool: 3,
         webhooks: true,
+        posts_reviews: true,
         done_retention_secs: 0,
         retention_secs: 7 * 86_400,
         prices: Prices(
@@ -267,6 +269,7 @@ fn a_file_may_use_every_key() {
         repo: Some("acme/shop".into()),
         api: Some("https://ghe.example/api/v3".into()),
         token: Some(SecretRef::Env("FORGE_TOKEN".into())),
+        review_token: Some(SecretRef::Env("REVIEW_TOKEN".into())),
         webhook: Some(SecretRef::File("hook-secret".into())),
         trust,
     };

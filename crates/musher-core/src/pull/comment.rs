@@ -20,6 +20,9 @@ use crate::step::Context;
 /// A comment that was read as a note and is not applied yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remark {
+    /// The comment; 0 when it was read before that was kept.
+    #[serde(default)]
+    pub comment: u64,
     /// Who has written it, by the forge's name.
     pub author: Box<str>,
     /// The note.
@@ -47,7 +50,7 @@ pub(super) fn read(item: &Item, row: &mut Pull, seen: &PullSeen, change: &mut Ch
         row.read_to = row.read_to.max(comment.id);
         let Some(text) = note_of(&comment.text) else { continue };
         if comment.trusted {
-            row.remarks.push(Remark { author: comment.author.clone(), text: text.into() });
+            row.remarks.push(Remark { comment: comment.id, author: comment.author.clone(), text: text.into() });
         } else if row.disobeyed.len() < NAMED && !row.disobeyed.contains(&comment.author) {
             row.disobeyed.push(comment.author.clone());
             let author = comment.author.clone();
@@ -56,7 +59,8 @@ pub(super) fn read(item: &Item, row: &mut Pull, seen: &PullSeen, change: &mut Ch
     }
 }
 
-/// Applies the oldest note of a pull request in its author's name, and says there what came of it.
+/// Applies the oldest note of a pull request in its author's name, and says there what came of it. A reaction shows which comment
+/// was meant.
 pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change, Refused> {
     let pull = state.pull(id).ok_or(Refused::Stale { what: "its item has no pull request" })?;
     let remark = pull.remarks.first().ok_or(Refused::Stale { what: "its pull request has no note" })?;
@@ -88,6 +92,10 @@ pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change
     let mut row = change.pulls.iter().rev().find(|row| row.item == id).unwrap_or(pull).clone();
     row.remarks.remove(0);
     change.pulls.push(row);
+    if remark.comment != 0 {
+        let work = ForgeWork::React { comment: remark.comment };
+        change.effects.push(cx.effect(id, EffectKind::Forge(work)));
+    }
     if let Some(number) = pull.number {
         let text = format!("@{}: {said}", remark.author).into();
         change.effects.push(cx.effect(id, EffectKind::Forge(ForgeWork::CommentPull { number, text })));

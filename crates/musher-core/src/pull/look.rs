@@ -2,7 +2,7 @@
 
 use super::refusal::{self, Asked, Lack};
 use super::tend::{failed, followed, is_under_way, not_opened, opened};
-use super::{Pull, Wish, comment, mend, wish};
+use super::{Pull, Wish, comment, mend, verdict, wish};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::EffectKind;
@@ -44,10 +44,12 @@ pub(crate) fn answered(
             mend::checks(item, pull, check, tail, cx)
         }
         (ForgeWork::MergePull { .. }, ForgeAnswer::PullMerged(merge)) => merged(state, id, merge, cx),
-        (
-            ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. },
-            ForgeAnswer::Commented { .. },
-        ) => Ok(Change::default()),
+        (ForgeWork::ReviewPull { number, judgement, .. }, ForgeAnswer::PullReviewed { own }) => {
+            Ok(verdict::posted(state, id, (*number, *judgement), *own, cx))
+        }
+        (ForgeWork::CommentPull { .. } | ForgeWork::React { .. }, ForgeAnswer::Commented { .. }) => {
+            Ok(Change::default())
+        }
         (
             ForgeWork::OpenPull { .. }
             | ForgeWork::LookAtPull { .. }
@@ -55,8 +57,8 @@ pub(crate) fn answered(
             | ForgeWork::RerunChecks { .. }
             | ForgeWork::FetchLog { .. }
             | ForgeWork::MergePull { .. }
+            | ForgeWork::ReviewPull { .. }
             | ForgeWork::CommentPull { .. }
-            | ForgeWork::EditComment { .. }
             | ForgeWork::React { .. }
             | ForgeWork::LookAtIssue { .. },
             _,
@@ -89,11 +91,11 @@ pub(crate) fn refused(
         | ForgeWork::RerunChecks { .. }
         | ForgeWork::FetchLog { .. }
         | ForgeWork::MergePull { .. } => failed(state, id, failure, cx),
+        ForgeWork::ReviewPull { number, run, .. } => Ok(verdict::not_posted(state, id, (*number, *run), failure, cx)),
         // What is said there is said once, or not at all: nothing depends on it.
-        ForgeWork::CommentPull { .. }
-        | ForgeWork::EditComment { .. }
-        | ForgeWork::React { .. }
-        | ForgeWork::LookAtIssue { .. } => Ok(Change::default()),
+        ForgeWork::CommentPull { .. } | ForgeWork::React { .. } | ForgeWork::LookAtIssue { .. } => {
+            Ok(Change::default())
+        }
     }
 }
 
@@ -258,7 +260,10 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
     let mut change = Change::default();
     comment::read(item, &mut row, seen, &mut change, cx);
     let found = watched(state, item, seen, &mut change, cx);
-    row.wishes = wish::after(state, item, pull, seen, cx.now);
+    if pull.queued && !seen.queued {
+        refusal::let_go(&mut row, cx.now);
+    }
+    row.wishes = wish::after(state, item, &row, seen, cx.now);
     row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
     (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);
@@ -367,6 +372,9 @@ fn follow(
     if is_under_way(state, item.id) && !state.effects_of(item.id).any(|e| is_look(&e.kind)) {
         return Ok(Change { pulls: vec![row], ..Change::default() });
     }
+    if let Some(change) = verdict::approved(state, item, &row, seen, cx) {
+        return Ok(change);
+    }
     if seen.mergeable == Some(false) {
         return Ok(work(item, row, EffectKind::Rebase, cx));
     }
@@ -383,7 +391,8 @@ fn follow(
         return Ok(work(item, row, EffectKind::Forge(ForgeWork::MarkReady { number }), cx));
     }
     // What nobody else has to give anything to, musher asks the forge to merge.
-    if green && seen.mergeable == Some(true) && !seen.queued && row.wishes.is_empty() {
+    let asks = green && !seen.queued && row.wishes.is_empty() && !verdict::is_on_its_way(state, item.id);
+    if asks && seen.mergeable == Some(true) {
         let (head, style) = (seen.head.clone(), state.settings().merge_style);
         row.asked = Some(Asked::now(seen, row.asked.take(), cx.now));
         return Ok(work(item, row, EffectKind::Forge(ForgeWork::MergePull { number, head, style }), cx));

@@ -104,6 +104,14 @@ pub(super) fn line(words: &str) -> Box<str> {
     words.chars().take(WORDS).collect::<String>().into()
 }
 
+/// The forge was to merge it by itself, and is not any more: as good as a refusal. It is not put there again unasked, against
+/// whoever has taken it out.
+pub(super) fn let_go(pull: &mut Pull, now: Timestamp) {
+    if let Some(asked) = pull.asked.as_mut().filter(|asked| asked.refused.is_none()) {
+        (asked.at, asked.refused) = (now, Some("it merges by itself no more, and has not merged it".into()));
+    }
+}
+
 /// Why the forge would refuse now as it did before: nothing has changed since, and it is not long ago.
 pub(super) fn holds<'a>(pull: &'a Pull, seen: &PullSeen, now: Timestamp) -> Option<&'a str> {
     let asked = pull.asked.as_ref()?;

@@ -54,6 +54,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         disobeyed: Vec::new(),
         wishes: Vec::new(),
         asked: None,
+        reviewed: None,
         created_at: cx.now,
         updated_at: cx.now,
     };
@@ -65,6 +66,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
     pull.looks = Looks { due: Some(cx.now), looked_at: pull.looks.looked_at, ..Looks::default() };
     pull.wishes.clear();
     pull.asked = None;
+    pull.reviewed = None;
     pull.updated_at = cx.now;
     // What was seen of an older head counts for nothing, and so does what an operator has said of it.
     for old in state.watches_of(row.id).filter(|old| old.kind.is_of_pull() && old.head != row.head) {

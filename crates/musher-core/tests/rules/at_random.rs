@@ -216,9 +216,8 @@ fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> 
             2 => PullMerge::Refused { why: "rules".into() },
             _ => PullMerge::Merged { commit: "m".into() },
         }),
-        ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. } => {
-            ForgeAnswer::Commented { id: 1 }
-        }
+        ForgeWork::ReviewPull { .. } => ForgeAnswer::PullReviewed { own: c.one_in(2) },
+        ForgeWork::CommentPull { .. } | ForgeWork::React { .. } => ForgeAnswer::Commented { id: 1 },
         ForgeWork::LookAtIssue { .. } => ForgeAnswer::IssueLooked { closed: c.one_in(2), title: "t".into() },
     })
 }

@@ -67,6 +67,11 @@ fn a_note_of_a_trusted_author_is_applied_once_with_their_name_and_answered_there
     assert_eq!(w.mission_state(mission(&w)), MissionState::Paused);
     assert_eq!(w.blocked_reason(mission(&w)), "Paused by @ada: for lunch");
     assert_eq!(replies(&w), ["@ada: paused"]);
+    let reacts = |w: &World| {
+        let on = |kind: &EffectKind| matches!(kind, EffectKind::Forge(ForgeWork::React { comment: 2 }));
+        w.state.effects().filter(|effect| on(&effect.kind)).count()
+    };
+    assert_eq!((reacts(&w), w.effects_of("a").iter().filter(|name| **name == "react").count()), (1, 1));
     let applied = w.events.iter().find(|event| matches!(event.happened, Happened::NoteApplied { .. })).unwrap();
     assert_eq!(&*applied.actor, "@ada");
     w.restart_and_compare();

@@ -28,6 +28,7 @@ mod opening_at_random;
 mod order;
 mod overlaps;
 mod planning;
+mod posted_reviews;
 mod pulls;
 mod pulls_later;
 mod quota_rows;

@@ -9,6 +9,7 @@ use musher_core::forge::{
     Check, Conclusion, Finding, ForgeAnswer, ForgeFailure, ForgeWork, Hint, PullMerge, PullSeen, PullState, Review,
     ReviewVerdict,
 };
+use musher_core::inbox;
 use musher_core::item::Phase;
 use musher_core::mission::{Delivery, MissionState, Policy};
 use musher_core::wait::WaitCode;
@@ -240,6 +241,15 @@ fn auto_merge_asks_the_forge_once_it_is_green_and_not_while_somebody_wants_chang
     w.pass(INTERVAL);
     look(&mut w, PullSeen { queued: true, ..ready.clone() });
     assert!(w.effects_of("a").is_empty(), "it is not asked again while it is in the queue");
+    for _ in 0..3 {
+        w.pass(INTERVAL);
+        look(&mut w, ready.clone());
+        assert!(w.effects_of("a").is_empty(), "nor at once when somebody has taken it out");
+    }
+    assert!(inbox::requests(&w.state).iter().any(|r| r.text.contains("it merges by itself no more")));
+    w.pass(Duration::from_secs(3600));
+    look(&mut w, ready.clone());
+    assert_eq!(w.effects_of("a"), ["merge_pull"]);
     for (merge, phase) in [
         (PullMerge::Merged { commit: "m".into() }, Phase::Done),
         (PullMerge::Refused { why: "a review is required".into() }, Phase::Waiting),

@@ -508,9 +508,8 @@ impl World {
             ForgeWork::RerunChecks { .. } => ForgeAnswer::ChecksRerun { started: true },
             ForgeWork::FetchLog { .. } => ForgeAnswer::LogFetched { tail: "it broke".into() },
             ForgeWork::MergePull { .. } => ForgeAnswer::PullMerged(PullMerge::Queued),
-            ForgeWork::CommentPull { .. } | ForgeWork::EditComment { .. } | ForgeWork::React { .. } => {
-                ForgeAnswer::Commented { id: 1 }
-            }
+            ForgeWork::ReviewPull { .. } => ForgeAnswer::PullReviewed { own: false },
+            ForgeWork::CommentPull { .. } | ForgeWork::React { .. } => ForgeAnswer::Commented { id: 1 },
             ForgeWork::LookAtIssue { .. } => ForgeAnswer::IssueLooked { closed: true, title: "an issue".into() },
         }
     }

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{at, check, pull, talk, wire};
+use super::{at, check, merge, pull, review, talk};
 use crate::client::Client;
 use crate::error::ForgeError;
-use crate::forge::{Author, Comment, Look, PullState, Review, Thread, Verdict};
+use crate::forge::{Author, Comment, Look, PullState, Thread};
 use crate::repository::RepositoryName;
 
 /// Reads the pull request first: what else is read belongs to the head that it has then. One that is merged or closed is
@@ -14,54 +14,17 @@ use crate::repository::RepositoryName;
 pub(super) async fn look(client: &Client, repo: &RepositoryName, number: u64) -> Result<Look, ForgeError> {
     let pull = pull::get(client, repo, number).await?;
     if pull.state != PullState::Open {
-        return Ok(Look { pull, checks: Vec::new(), reviews: Vec::new(), threads: Vec::new(), comments: Vec::new() });
+        let (checks, reviews, threads, comments) = Default::default();
+        return Ok(Look { pull, queued: false, checks, reviews, threads, comments });
     }
     let checks = check::of(client, repo, &pull.head).await?;
-    let reviews = reviews(client, repo, number).await?;
+    let reviews = review::list(client, repo, number).await?;
     // Whether there is a thread is seen by a request that costs nothing when nothing changed.
     let threads =
         if has_threads(client, repo, number).await? { threads(client, repo, number).await? } else { Vec::new() };
     let comments = talk::comments(client, repo, number).await?;
-    Ok(Look { pull, checks, reviews, threads, comments })
-}
-
-async fn reviews(client: &Client, repo: &RepositoryName, number: u64) -> Result<Vec<Review>, ForgeError> {
-    #[derive(Deserialize)]
-    struct Wire {
-        id: u64,
-        #[serde(default)]
-        user: Option<wire::User>,
-        #[serde(default)]
-        author_association: Option<String>,
-        state: String,
-        #[serde(default)]
-        body: Option<String>,
-        #[serde(default)]
-        commit_id: Option<String>,
-        #[serde(default)]
-        html_url: String,
-    }
-    let path = at(repo, &format!("/pulls/{number}/reviews"));
-    let review = |it: Wire| Review {
-        id: it.id,
-        author: wire::author(it.user, it.author_association),
-        verdict: verdict(it.state),
-        body: it.body.unwrap_or_default(),
-        commit: it.commit_id.unwrap_or_default(),
-        url: it.html_url,
-    };
-    client.list("list of reviews", &path, |page: Vec<Wire>| page.into_iter().map(review).collect()).await
-}
-
-fn verdict(state: String) -> Verdict {
-    match state.as_str() {
-        "APPROVED" => Verdict::Approved,
-        "CHANGES_REQUESTED" => Verdict::ChangesRequested,
-        "COMMENTED" => Verdict::Commented,
-        "DISMISSED" => Verdict::Dismissed,
-        "PENDING" => Verdict::Pending,
-        _ => Verdict::Unknown(state),
-    }
+    let queued = merge::is_queued(client, repo, &pull).await?;
+    Ok(Look { pull, queued, checks, reviews, threads, comments })
 }
 
 async fn has_threads(client: &Client, repo: &RepositoryName, number: u64) -> Result<bool, ForgeError> {

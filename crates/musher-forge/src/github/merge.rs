@@ -13,14 +13,7 @@ use crate::repository::{RepositoryName, encoded};
 /// The rules of rulesets and those of the older branch protection, joined.
 pub(super) async fn rules(client: &Client, repo: &RepositoryName, branch: &str) -> Result<Rules, ForgeError> {
     let mut rules = Rules::default();
-    let path = at(repo, &format!("/rules/branches/{}", encoded(branch)));
-    let what = format!("list of rules of `{branch}`");
-    match client.list(&what, &path, |page: Vec<Rule>| page).await {
-        Ok(found) => found.into_iter().for_each(|rule| rule.add_to(&mut rules)),
-        // Servers before 3.11 have no rulesets.
-        Err(ForgeError::Missing { .. }) => {}
-        Err(error) => return Err(error),
-    }
+    rulesets(client, repo, branch).await?.into_iter().for_each(|rule| rule.add_to(&mut rules));
     let path = at(repo, &format!("/branches/{}", encoded(branch)));
     let found: Branch = client.get(&format!("branch `{branch}` of `{repo}`"), &path).await?;
     if let Some(checks) = found.protection.and_then(|protection| protection.required_status_checks) {
@@ -30,6 +23,47 @@ pub(super) async fn rules(client: &Client, repo: &RepositoryName, branch: &str) 
     rules.required_checks.dedup();
     Ok(rules)
 }
+
+async fn rulesets(client: &Client, repo: &RepositoryName, branch: &str) -> Result<Vec<Rule>, ForgeError> {
+    let path = at(repo, &format!("/rules/branches/{}", encoded(branch)));
+    let what = format!("list of rules of `{branch}`");
+    match client.list(&what, &path, |page: Vec<Rule>| page).await {
+        // Servers before 3.11 have no rulesets.
+        Err(ForgeError::Missing { .. }) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// Whether a pull request is in the forge's own merge queue. Whether its base has one is asked first: that costs nothing when
+/// nothing changed.
+pub(super) async fn is_queued(client: &Client, repo: &RepositoryName, pull: &Pull) -> Result<bool, ForgeError> {
+    #[derive(Deserialize)]
+    struct Data {
+        repository: Option<Found>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Found {
+        pull_request: Option<Entry>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Entry {
+        is_in_merge_queue: bool,
+    }
+    // No draft is in a queue.
+    if pull.draft || !rulesets(client, repo, &pull.base).await?.iter().any(|rule| rule.kind == MERGE_QUEUE) {
+        return Ok(false);
+    }
+    let variables = json!({ "owner": repo.owner(), "name": repo.name(), "number": pull.number });
+    let data: Data = client.graphql(&format!("queue of pull request #{}", pull.number), QUEUED, variables).await?;
+    Ok(data.repository.and_then(|found| found.pull_request).is_some_and(|entry| entry.is_in_merge_queue))
+}
+
+const MERGE_QUEUE: &str = "merge_queue";
+
+const QUEUED: &str = "query($owner: String!, $name: String!, $number: Int!) { \
+                      repository(owner: $owner, name: $name) { pullRequest(number: $number) { isInMergeQueue } } }";
 
 #[derive(Deserialize)]
 struct Rule {
@@ -50,7 +84,7 @@ impl Rule {
                 rules.required_checks.extend(contexts.iter().filter_map(name));
                 rules.up_to_date |= flag("strict_required_status_checks_policy");
             }
-            "merge_queue" => rules.merge_queue = true,
+            MERGE_QUEUE => rules.merge_queue = true,
             "pull_request" => {
                 let count = self.parameters.get("required_approving_review_count").and_then(Value::as_u64);
                 let count = u32::try_from(count.unwrap_or_default()).unwrap_or(u32::MAX);

@@ -5,21 +5,20 @@
 //! budget, and an unchanged pull request is what a watch sees nearly always. One GraphQL query could fetch all of it at
 //! once, but knows no entity tags: it would cost a point every time, its nested lists must be paged one by one, and its
 //! checks lag behind on Enterprise servers. GraphQL is asked only for what REST does not have: whether a thread is
-//! settled, and only where there is one; and to mark drafts ready, to merge later, and to enter a merge queue.
+//! settled, and only where there is one; whether a pull request is in a merge queue, where its base has one; and to mark drafts ready, to merge later, and to enter a merge queue.
 
 mod check;
 mod look;
 mod merge;
 mod pull;
+mod review;
 mod talk;
 mod wire;
 
-use hyper::Method as Verb;
-
 use crate::client::{Client, Clock, Spent};
 use crate::forge::{
-    Comment, Forge, Issue, Look, Merge, MergeHow, NewPull, Permission, Pull, PullChange, Reply, Repository, Rerun,
-    Rules,
+    Comment, Forge, Issue, Look, Merge, MergeHow, NewPull, NewReview, Permission, Pull, PullChange, Reply, Repository,
+    Rerun, Review, Rules,
 };
 use crate::repository::{ApiBase, RepositoryName, encoded};
 use crate::token::Token;
@@ -56,22 +55,13 @@ impl Forge for GitHub {
         Box::pin(talk::issue(&self.client, repo, number))
     }
 
-    fn issues<'a>(&'a self, repo: &'a RepositoryName, labels: &'a [String]) -> Reply<'a, Vec<Issue>> {
-        Box::pin(talk::issues(&self.client, repo, labels))
-    }
-
     fn comments<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Vec<Comment>> {
         Box::pin(talk::comments(&self.client, repo, number))
     }
 
     fn comment<'a>(&'a self, repo: &'a RepositoryName, number: u64, body: &'a str) -> Reply<'a, Comment> {
         let path = at(repo, &format!("/issues/{number}/comments"));
-        Box::pin(talk::write(&self.client, Verb::POST, format!("#{number} of `{repo}`"), path, body))
-    }
-
-    fn edit_comment<'a>(&'a self, repo: &'a RepositoryName, id: u64, body: &'a str) -> Reply<'a, Comment> {
-        let path = at(repo, &format!("/issues/comments/{id}"));
-        Box::pin(talk::write(&self.client, Verb::PATCH, format!("comment {id} of `{repo}`"), path, body))
+        Box::pin(talk::write(&self.client, format!("#{number} of `{repo}`"), path, body))
     }
 
     fn react<'a>(&'a self, repo: &'a RepositoryName, comment: u64) -> Reply<'a, ()> {
@@ -104,6 +94,14 @@ impl Forge for GitHub {
 
     fn look<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Look> {
         Box::pin(look::look(&self.client, repo, number))
+    }
+
+    fn reviews<'a>(&'a self, repo: &'a RepositoryName, number: u64) -> Reply<'a, Vec<Review>> {
+        Box::pin(review::list(&self.client, repo, number))
+    }
+
+    fn review<'a>(&'a self, repo: &'a RepositoryName, number: u64, new: &'a NewReview) -> Reply<'a, Review> {
+        Box::pin(review::write(&self.client, repo, number, new))
     }
 
     fn rerun<'a>(&'a self, repo: &'a RepositoryName, commit: &'a str) -> Reply<'a, Rerun> {

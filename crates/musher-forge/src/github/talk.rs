@@ -15,35 +15,14 @@ pub(super) async fn issue(client: &Client, repo: &RepositoryName, number: u64) -
     Ok(found.into())
 }
 
-pub(super) async fn issues(
-    client: &Client,
-    repo: &RepositoryName,
-    labels: &[String],
-) -> Result<Vec<Issue>, ForgeError> {
-    let mut path = at(repo, "/issues?state=open&sort=created&direction=asc");
-    if !labels.is_empty() {
-        path += &format!("&labels={}", encoded(&labels.join(",")));
-    }
-    let what = format!("list of issues of `{repo}`");
-    let all: Vec<Issue> =
-        client.list(&what, &path, |page: Vec<wire::Issue>| page.into_iter().map(Into::into).collect()).await?;
-    Ok(all.into_iter().filter(|issue: &Issue| !issue.is_pull).collect())
-}
-
 pub(super) async fn comments(client: &Client, repo: &RepositoryName, number: u64) -> Result<Vec<Comment>, ForgeError> {
     let what = format!("list of comments of #{number} of `{repo}`");
     let path = at(repo, &format!("/issues/{number}/comments"));
     client.list(&what, &path, |page: Vec<wire::Comment>| page.into_iter().map(Into::into).collect()).await
 }
 
-pub(super) async fn write(
-    client: &Client,
-    verb: Verb,
-    what: String,
-    path: String,
-    body: &str,
-) -> Result<Comment, ForgeError> {
-    let written: wire::Comment = client.send(verb, &what, &path, &serde_json::json!({ "body": body })).await?;
+pub(super) async fn write(client: &Client, what: String, path: String, body: &str) -> Result<Comment, ForgeError> {
+    let written: wire::Comment = client.send(Verb::POST, &what, &path, &serde_json::json!({ "body": body })).await?;
     Ok(written.into())
 }
 

@@ -17,7 +17,7 @@ use musher_forge_fake::Fault;
 
 use crate::bench::{Bench, REPO, person};
 
-fn job(work: ForgeWork) -> ForgeJob {
+pub(crate) fn job(work: ForgeWork) -> ForgeJob {
     let mut entropy = Entropy::from_seed(7);
     let effect = EffectId::new(Timestamp::from_micros(1), &mut entropy);
     let item = ItemId::new(Timestamp::from_micros(1), &mut entropy);

@@ -19,7 +19,6 @@ async fn every_list_is_whole_whatever_the_number_of_pages() {
             world.add_thread(REPO, number, person("bob", "NONE"), "a.rs", n, "x");
         }
     });
-    assert_eq!(b.hub.issues(&b.repo, &[]).await.unwrap().len(), 60, "without the pull request");
     let look = b.hub.look(&b.repo, number).await.unwrap();
     let lengths = [look.comments.len(), look.checks.len(), look.reviews.len(), look.threads.len()];
     assert_eq!(lengths, [60, 60, 60, 60]);
@@ -28,7 +27,7 @@ async fn every_list_is_whole_whatever_the_number_of_pages() {
 }
 
 #[tokio::test]
-async fn issues_are_read_with_their_labels_and_comments_are_written_and_edited() {
+async fn issues_are_read_with_their_labels_and_comments_are_written() {
     let Some(b) = Bench::new().await else { return };
     let number = b.fake.world(|world| {
         let number = world.add_issue(REPO, "Title \u{202e}", "body", person("ann", "OWNER"));
@@ -38,12 +37,9 @@ async fn issues_are_read_with_their_labels_and_comments_are_written_and_edited()
     });
     let issue = b.hub.issue(&b.repo, number).await.unwrap();
     assert_eq!((&*issue.title, issue.labels.len(), issue.open), ("Title \u{202e}", 2, true));
-    let written = b.hub.comment(&b.repo, number, "hello").await.unwrap();
-    b.hub.edit_comment(&b.repo, written.id, "goodbye").await.unwrap();
+    b.hub.comment(&b.repo, number, "hello").await.unwrap();
     let comments = b.hub.comments(&b.repo, number).await.unwrap();
-    assert_eq!(comments.iter().map(|c| c.body.as_str()).collect::<Vec<_>>(), ["goodbye"]);
-    assert_eq!(b.hub.issues(&b.repo, &["kind:test".to_owned()]).await.unwrap().len(), 1);
-    assert_eq!(b.hub.issues(&b.repo, &["other".to_owned()]).await.unwrap().len(), 0);
+    assert_eq!(comments.iter().map(|c| c.body.as_str()).collect::<Vec<_>>(), ["hello"]);
     assert!(matches!(b.hub.issue(&b.repo, 99).await, Err(ForgeError::Missing { .. })));
     b.honest();
 }

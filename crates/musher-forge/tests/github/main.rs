@@ -11,3 +11,4 @@ mod faults;
 mod lists;
 mod merges;
 mod pulls;
+mod reviews;

@@ -90,7 +90,17 @@ async fn a_branch_with_a_queue_is_merged_through_it() {
     assert!(matches!(b.hub.merge(&b.repo, pull.number, &how(&pull.head)).await, Err(ForgeError::Conflict { .. })));
     let stale = b.hub.enqueue(&pull, &"b".repeat(40)).await;
     assert!(matches!(stale, Err(ForgeError::Conflict { .. })), "{stale:?}");
+    let is_queued = async || b.hub.look(&b.repo, pull.number).await.unwrap().queued;
+    assert!(!is_queued().await);
+    b.fake.world(|world| world.repository(REPO).queue_waits = true);
     b.hub.enqueue(&pull, &pull.head).await.unwrap();
+    assert!(is_queued().await);
+    b.fake.world(|world| world.repository(REPO).pulls.get_mut(&pull.number).unwrap().queued = false);
+    assert!(!is_queued().await, "somebody has taken it out");
+    b.fake.world(|world| {
+        let repo = world.repository(REPO);
+        (repo.queue_waits, repo.pulls.get_mut(&pull.number).unwrap().queued) = (false, true);
+    });
     assert!(matches!(b.hub.merge(&b.repo, pull.number, &how(&pull.head)).await.unwrap(), Merge::Already(_)));
     b.honest();
 }

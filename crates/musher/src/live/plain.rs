@@ -164,6 +164,13 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
             plain(format!("pull request #{number} waits for you: {}", one_line(text, WIDE)))
         }
         Happened::PullQueued { number } => plain(format!("the forge merges #{number} when its rules are satisfied")),
+        Happened::PullReviewed { number, verdict, own } => {
+            let how = if *own { " as a comment, for the account is the one that opened it" } else { "" };
+            plain(format!("the review is posted on #{number}: {}{how}", verdict.replace('_', " ")))
+        }
+        Happened::PullNotReviewed { number, error } => {
+            bad(format!("the review cannot be posted on #{number}: {}", one_line(error, WIDE)))
+        }
         Happened::PullMerged { number, .. } => good(format!("pull request #{number} is merged")),
         Happened::CommentDisobeyed { number, author } => {
             quiet(format!("a note of {author} on #{number} was not obeyed: they may not write to the repository"))

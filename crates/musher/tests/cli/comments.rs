@@ -53,6 +53,11 @@ fn a_comment_for_musher_is_obeyed_once_and_answered_once_and_a_strangers_is_not(
     say(&bench, number, "ada", "MEMBER", "/musher resume");
     completed(&bench, &mission);
     answered(&bench, "4 watches overridden by @ada");
+    let seen = || bench.fake.world(|world| world.repository(REPO).reactions.clone());
+    while seen().len() < 3 {
+        std::thread::yield_now();
+    }
+    assert!(seen().iter().all(|(_, content)| content == "eyes"), "{:?}", seen());
     intervals(&bench, "outside-one");
     for (words, times) in [("@ada: noted", 1), ("nothing was done", 1), ("overridden", 1), ("@bob", 0), ("", 3)] {
         assert_eq!(answers(&bench, words), times, "{words}");

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use musher_forge_fake::{Description, Fake, Person, Push, World, without_descriptions};
 use serde_json::Value;
@@ -84,6 +85,7 @@ env = ["MUSHER_TEST_OUTSIDE"]
     fn environment(&self) -> Vec<(&str, String)> {
         vec![
             ("MUSHER_TEST_FORGE_TOKEN", self.fake.token().to_owned()),
+            ("MUSHER_TEST_REVIEW_TOKEN", self.fake.review_token().to_owned()),
             ("MUSHER_TEST_WEBHOOK", self.fake.secret()),
             ("MUSHER_TEST_OUTSIDE", self.repo.file("outside").display().to_string()),
         ]
@@ -115,7 +117,8 @@ env = ["MUSHER_TEST_OUTSIDE"]
             let output = Command::new("git").current_dir(&other).args(identity).args(arguments).output().unwrap();
             assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         };
-        self.repo.git(&["clone", "-q", "outside-origin.git", "outside-other"]);
+        // Through the transport: a hard link of what is just being pushed fails.
+        self.repo.git(&["clone", "-q", "--no-local", "outside-origin.git", "outside-other"]);
         std::fs::write(other.join(file), text).unwrap();
         git(&["add", file]);
         git(&["commit", "-q", "-m", "from elsewhere"]);
@@ -175,13 +178,16 @@ fn six_issues_become_six_merged_pull_requests() {
     for issue in ["1", "2", "octo/hello#3", "4", "5", "6"] {
         start.extend(["--issue", issue]);
     }
+    let began = Instant::now();
     let said = bench.musher(&start).ok();
     assert!(said.err.contains("title and text of #6") && said.err.contains("mallory"), "{}", said.err);
     assert!(!said.err.contains("root now"), "{}", said.err);
 
     let mut events = bench.repo.follow(0);
+    let mut heard = Vec::new();
     loop {
         let event = events.next().unwrap_or_else(|| panic!("{}", bench.repo.read("outside-daemon.log")));
+        heard.push(event.clone());
         match event["kind"].as_str().unwrap_or_default() {
             "pull_opened" => opened(&bench, event["body"]["number"].as_u64().unwrap()),
             "branch_pushed" => pushed(&bench, &event),
@@ -205,14 +211,34 @@ fn six_issues_become_six_merged_pull_requests() {
     assert_eq!(Bench::done(&seen, "POST", "/pulls"), 6);
     assert_eq!(Bench::done(&seen, "PUT", "/merge"), 6, "each is merged once");
     assert_eq!(Bench::done(&seen, "POST", "/rerun-failed-jobs"), 2, "red heads run again once: schema, api");
-    let looks = seen.iter().filter(|s| s.status == 304).count();
-    println!("{} requests, {looks} of them answered by 304; {} counted", seen.len(), bench.fake.used());
+    looks_are_bounded(&seen, &heard, began.elapsed().as_secs());
+    let unchanged = seen.iter().filter(|s| s.status == 304).count();
+    println!("{} requests, {unchanged} of them answered by 304; {} counted", seen.len(), bench.fake.used());
 
     what_the_agents_were_told(&bench);
     let list = bench.repo.git(&["--git-dir", "outside-origin.git", "show", "main:list"]);
     assert!(list.contains("theirs") && list.contains("list 0"), "{list}");
     assert_eq!(bench.repo.titles(), ["first"], "the user's own branch is left to the user");
     daemon.kill();
+}
+
+/// With an interval of a second, each pull request is looked at no more than once a second, and once after each thing that musher has
+/// done to it; a look is no more than ten requests. However slow the machine is, there are fewer of them.
+fn looks_are_bounded(seen: &[musher_forge_fake::Seen], heard: &[Value], seconds: u64) {
+    const DONE: [&str; 4] = ["pull_opened", "branch_pushed", "pull_ready", "checks_rerun"];
+    let mut all = 0;
+    for opened in heard.iter().filter(|event| event["kind"] == "pull_opened") {
+        let done = heard.iter().filter(|event| event["item"] == opened["item"]);
+        let done = done.filter(|event| DONE.iter().any(|kind| event["kind"] == *kind)).count() as u64;
+        // What only a look reads.
+        let reads = format!("/pulls/{}/reviews", opened["body"]["number"]);
+        let looks = seen.iter().filter(|s| s.method == "GET" && s.path.ends_with(&reads)).count() as u64;
+        assert!(looks <= done + seconds + 1, "{looks} looks in {seconds} s: {opened}");
+        all += looks;
+    }
+    assert!(all >= 6, "each was looked at");
+    let others = 40 * 6;
+    assert!(seen.len() as u64 <= 10 * all + others, "{} requests for {all} looks", seen.len());
 }
 
 /// What people, bots and others do when a pull request is there.
@@ -492,6 +518,76 @@ fn changes_that_are_wanted_of_a_ready_pull_request_are_made_and_its_reviewer_is_
     bench.fake.world(|world| world.land(REPO, 2, "squash", "schema")).unwrap();
     events.until("mission_completed");
     bench.honest();
+    daemon.kill();
+}
+
+#[test]
+fn one_that_a_person_puts_into_the_merge_queue_of_the_forge_is_waited_for() {
+    let bench = one_slow_issue();
+    bench.fake.world(|world| {
+        let repo = world.repository(REPO);
+        (repo.merge_queue, repo.queue_waits) = (true, true);
+    });
+    let mut daemon = bench.up();
+    bench.musher(&START).ok();
+    let mut events = bench.repo.follow(0);
+    events.until("pull_opened");
+    succeed(&bench);
+    events.until("pull_waits");
+    let asks = |bench: &Bench| bench.musher(&["inbox"]).ok().out.contains("somebody must merge it");
+    assert!(asks(&bench));
+    bench.fake.world(|world| world.repository(REPO).pulls.get_mut(&2).unwrap().queued = true);
+    while asks(&bench) {
+        std::thread::yield_now();
+    }
+    daemon.kill();
+    bench.fake.take_seen();
+    daemon = bench.up();
+    while !bench.fake.take_seen().iter().any(|s| s.graphql == ["repository"]) {
+        std::thread::yield_now();
+    }
+    assert!(!asks(&bench), "a restart knows it as well");
+    bench.fake.world(|world| world.repository(REPO).queue_waits = false);
+    bench.repo.follow(events.seq).until("mission_completed");
+    bench.honest();
+    daemon.kill();
+}
+
+#[test]
+fn what_a_reviewing_agent_says_is_posted_under_an_account_of_its_own_and_satisfies_the_rules_of_the_forge() {
+    let bench = Bench::new("review_token = \"env:MUSHER_TEST_REVIEW_TOKEN\"");
+    bench.fake.world(|world| {
+        world.add_issue(REPO, "schema", "", person("octo", "OWNER"));
+        let repo = world.repository(REPO);
+        repo.ci = Some(Box::new(|_: &Push| vec![("build".to_owned(), "success".to_owned())]));
+        repo.approvals = 1;
+    });
+    let config = bench.repo.read("musher.toml").replace("reviewer_required = false", "reviewer_required = true");
+    let judge = "[[agents]]\nname = \"judge\"\ndriver = \"command\"\nroles = [\"reviewer\"]\nmax_load = 0\n\
+                 command = [\"sh\", \"-c\", \"echo 'approved: it is sound'\"]\n";
+    bench.repo.write("musher.toml", &format!("{config}{judge}"));
+    let mut daemon = bench.up();
+    bench.musher(&[&START[..], &["--auto-merge"]].concat()).ok();
+    let mut events = bench.repo.follow(0);
+    events.until("pull_opened");
+    // What it asks now waits here while it dies, and is done when nobody is left to hear of it.
+    bench.fake.world(|_| daemon.kill());
+    daemon = bench.up();
+    let mut events = bench.repo.follow(events.seq);
+    let reviewed = events.until("pull_reviewed");
+    assert_eq!((&reviewed["body"]["verdict"], &reviewed["body"]["own"]), (&"approve".into(), &false.into()));
+    events.until("mission_completed");
+    bench.honest();
+    bench.fake.world(|world| {
+        let pull = &world.repository(REPO).pulls[&2];
+        let reviews: Vec<_> = pull.reviews.iter().map(|r| (r.author.login.as_str(), r.state, &r.head)).collect();
+        assert_eq!(reviews, [("review-bot", "APPROVED", &pull.head)]);
+        assert!(pull.reviews[0].body.contains("it is sound"), "{:?}", pull.reviews);
+        assert_eq!(pull.author.login, "musher-bot");
+    });
+    let seen = bench.fake.take_seen();
+    assert_eq!(Bench::done(&seen, "PUT", "/merge"), 1);
+    assert!(!seen.iter().any(|s| s.method == "PUT" && s.status >= 400), "it is asked to merge what is approved");
     daemon.kill();
 }
 

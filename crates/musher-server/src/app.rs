@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::api::{self, Problem};
 use crate::caller::Caller;
 use crate::http::Http;
+use crate::hub::Hub;
 use crate::problem;
 use crate::readers::Readers;
 use crate::sink::Sinks;
@@ -50,6 +51,7 @@ struct Inner {
     sinks: Sinks,
     tail: Tail,
     webhooks: Webhooks,
+    hub: Hub,
     http: Http,
     about: About,
     started: Instant,
@@ -67,6 +69,7 @@ impl App {
             sinks: Sinks::new(engine.clone(), readers.clone()),
             tail: Tail::new(engine.clone(), readers.clone()),
             webhooks: Webhooks::default(),
+            hub: Hub::default(),
             http: Http::default(),
             readers,
             engine,
@@ -101,6 +104,11 @@ impl App {
         &self.inner.webhooks
     }
 
+    /// The door for projects that tell a hub.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
     /// How the address for TCP stands.
     pub(crate) fn http(&self) -> &Http {
         &self.inner.http
@@ -116,6 +124,7 @@ impl App {
             store,
             http: self.http().get(),
             webhooks: self.webhooks().open_for(),
+            hub: self.hub().is_open(),
         }
     }
 

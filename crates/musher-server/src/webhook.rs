@@ -132,7 +132,8 @@ impl Webhooks {
             | Answer::Help(_)
             | Answer::Item(_)
             | Answer::Schedule(_)
-            | Answer::Messages(_) => Heard::Unwatched,
+            | Answer::Messages(_)
+            | Answer::Relayed(_) => Heard::Unwatched,
         };
         Ok(WebhookHeard { delivery: sent.delivery.into(), result: heard.name().to_owned(), why: None })
     }

@@ -13,9 +13,10 @@ use musher_engine::driver::Drivers;
 use musher_engine::programs;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
 use musher_git::Pool;
+use musher_git::Repository;
 use musher_git::driver::{GitDriver, KeepWarm};
 use musher_server::api::Http;
-use musher_server::{About, Client, Server, SinkSetup, Sinks, WebDriver, Webhooks};
+use musher_server::{About, Client, Hub, SHORTEST_TOKEN, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::{OpenError, SqliteStore};
 use tracing::{debug, info, warn};
 
@@ -43,6 +44,57 @@ pub(crate) enum Held {
     Wait,
 }
 
+/// What a daemon is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It works in a repository.
+    Project,
+    /// It shows what projects tell, and dispatches nothing.
+    Hub,
+}
+
+impl Role {
+    /// What counts of a configuration. A hub has no agents, fires nothing, and tells no other hub of itself.
+    fn of(self, config: Config) -> Config {
+        match self {
+            Self::Project => config,
+            Self::Hub => {
+                let mut config = Config { agents: Vec::new(), schedules: Vec::new(), ..config };
+                config.relay.url = None;
+                config.project.worktree_pool = 0;
+                config
+            }
+        }
+    }
+
+    /// What opens the hub; nothing when this is none.
+    fn tokens(self, config: &Config, root: &Path) -> Result<Option<Vec<String>>, Failure> {
+        if self == Self::Project {
+            return Ok(None);
+        }
+        if config.hub.tokens.is_empty() {
+            return Err(Failure::usage("the hub has no token, so no project could tell it anything").fix(FIRST_HUB));
+        }
+        let read = |reference: &SecretRef| {
+            let token = read_secret(reference, root)?;
+            if token.chars().count() < SHORTEST_TOKEN {
+                let what = format!("the hub's token `{reference}` is shorter than {SHORTEST_TOKEN} characters");
+                return Err(Failure::usage(what).fix("`openssl rand -hex 32` prints a good one"));
+            }
+            Ok(token)
+        };
+        config.hub.tokens.iter().map(read).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// How a hub is begun.
+pub(crate) const FIRST_HUB: &str = "`openssl rand -hex 32 > hub-token; chmod 600 hub-token`, and in musher.toml under [hub]: tokens = [\"file:hub-token\"]";
+
+/// Keeps git from looking at musher's state.
+pub(crate) fn exclude(repository: &Repository) -> Result<(), Failure> {
+    repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))
+}
+
 /// A running engine with its API.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -61,8 +113,21 @@ impl Daemon {
     /// The same, and listens on an address as well.
     pub(crate) async fn start_listening(project: Project, listen: Listen, held: Held) -> Result<Self, Failure> {
         let Project { paths, config, repository } = project;
+        exclude(&repository)?;
+        Self::start_at(paths, config, Role::Project, listen, held).await
+    }
+
+    /// The same in a folder that may be no repository, when nothing is dispatched there.
+    pub(crate) async fn start_at(
+        paths: Paths,
+        config: Config,
+        role: Role,
+        listen: Listen,
+        held: Held,
+    ) -> Result<Self, Failure> {
         prepare(&paths)?;
-        repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        let config = role.of(config);
+        let tokens = role.tokens(&config, &paths.root)?;
         let store = open_store(&paths, held).await?;
         let host = std::env::current_exe()?;
         let sinks = sink_setups(&config, &paths.root)?;
@@ -73,6 +138,7 @@ impl Daemon {
         secrets
             .extend(config.forge.webhook.iter().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?);
         secrets.extend(sinks.iter().filter_map(|sink| sink.secret.clone()));
+        secrets.extend(tokens.iter().flatten().cloned());
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let passes = Passes::open(&paths.passes()).map_err(|error| {
             let file = paths.passes();
@@ -101,10 +167,12 @@ impl Daemon {
         let mut server = listen_on(&engine, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
         server.webhooks().set(webhooks);
+        server.hub().set(tokens);
         server.keep_retention();
         keep_warm(&git, &config, &paths);
         tokio::spawn(look_for_programs(engine.clone()));
-        let told = Told { engine: engine.clone(), sinks: server.sinks(), webhooks: server.webhooks() };
+        let (sinks, webhooks, hub) = (server.sinks(), server.webhooks(), server.hub());
+        let told = Told { engine: engine.clone(), sinks, webhooks, hub, role };
         watch_config(told, paths.clone(), git);
         Ok(Self { engine, server, found, paths })
     }
@@ -220,7 +288,7 @@ fn seed() -> u64 {
 fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> {
     let setup = |sink: &musher_core::config::SinkConfig| {
         let secret = match &sink.to {
-            SinkTo::Webhook { secret, .. } => Some(read_secret(secret, root)?),
+            SinkTo::Webhook { secret, .. } | SinkTo::Relay { token: secret, .. } => Some(read_secret(secret, root)?),
             SinkTo::File { .. } | SinkTo::Desktop => None,
         };
         if secret.as_deref().is_some_and(str::is_empty) {
@@ -229,7 +297,8 @@ fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> 
         }
         Ok(SinkSetup { config: sink.clone(), secret })
     };
-    config.sinks.iter().map(setup).collect()
+    let relay = config.relay.sink().map_err(|error| Failure::caused(Exit::Usage, &error).fix(error.fix()))?;
+    config.sinks.iter().chain(&relay).map(setup).collect()
 }
 
 async fn set_sinks(sinks: &Sinks, setups: Vec<SinkSetup>) -> Result<(), Failure> {
@@ -293,10 +362,17 @@ struct Told {
     engine: Engine,
     sinks: Sinks,
     webhooks: Webhooks,
+    hub: Hub,
+    role: Role,
 }
 
 /// Tells everybody what the configuration says. What cannot be used is found before anybody is told.
-async fn configure(Told { engine, sinks, webhooks }: &Told, config: &Config, paths: &Paths) -> Result<(), Failure> {
+async fn configure(
+    Told { engine, sinks, webhooks, hub, role }: &Told,
+    config: &Config,
+    paths: &Paths,
+) -> Result<(), Failure> {
+    let tokens = role.tokens(config, &paths.root)?;
     let setups = sink_setups(config, &paths.root)?;
     let setup = webhook_setup(config, &paths.root)?;
     let say = async |command| {
@@ -309,6 +385,7 @@ async fn configure(Told { engine, sinks, webhooks }: &Told, config: &Config, pat
         say(input.command).await?;
     }
     webhooks.set(setup);
+    hub.set(tokens);
     set_sinks(sinks, setups).await
 }
 
@@ -368,7 +445,7 @@ fn watch_config(told: Told, paths: Paths, git: GitDriver) {
                 continue;
             }
             match project::read_config(&paths) {
-                Ok(config) => match configure(&told, &config, &paths).await {
+                Ok(config) => match configure(&told, &told.role.of(config.clone()), &paths).await {
                     Ok(()) => {
                         keep_warm(&git, &config, &paths);
                         look_for_programs(told.engine.clone()).await;

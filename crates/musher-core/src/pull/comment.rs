@@ -73,7 +73,8 @@ pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change
                 | Answer::Item(_)
                 | Answer::Messages(_)
                 | Answer::Schedule(_)
-                | Answer::Webhook(_) => "done".to_owned(),
+                | Answer::Webhook(_)
+                | Answer::Relayed(_) => "done".to_owned(),
             };
             (change, said)
         }

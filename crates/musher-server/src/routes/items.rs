@@ -312,6 +312,7 @@ async fn reopen(
         | Answer::Help(_)
         | Answer::Schedule(_)
         | Answer::Webhook(_)
+        | Answer::Relayed(_)
         | Answer::Messages(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         sinks: all(&snapshot, "sink", "SELECT body FROM sinks ORDER BY name", ())?,
         cursors: cursors(&snapshot)?,
         webhooks: webhooks(&snapshot)?,
+        projects: all(&snapshot, "project", "SELECT body FROM hub_projects ORDER BY id", ())?,
         ..World::default()
     };
     for (id, row) in missions {

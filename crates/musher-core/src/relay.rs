@@ -132,6 +132,8 @@ pub const fn tells(happened: &Happened) -> bool {
         | Happened::LimitReached { .. }
         | Happened::ItemFailoverAllowed {}
         | Happened::ItemHandedOver { .. }
+        | Happened::WorktreeFailed { .. }
+        | Happened::GateFinished { .. }
         | Happened::ReviewRequested { .. }
         | Happened::ReviewApproved { .. }
         | Happened::ReviewRejected { .. }
@@ -179,11 +181,9 @@ pub const fn tells(happened: &Happened) -> bool {
         | Happened::QuotaSet { .. }
         | Happened::UsageRecorded { .. }
         | Happened::WorktreeCreated { .. }
-        | Happened::WorktreeFailed { .. }
         | Happened::WorktreeRemoved {}
         | Happened::WorktreeKept { .. }
         | Happened::GateStarted { .. }
-        | Happened::GateFinished { .. }
         | Happened::QueuePaused { .. }
         | Happened::QueueResumed {}
         | Happened::GateFlaky { .. }

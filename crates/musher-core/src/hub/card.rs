@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::post::{line, text, word};
 use crate::id::{ItemId, MissionId};
-use crate::item::Item;
+use crate::item::{Item, Phase};
 use crate::mission::Mission;
 use crate::time::Timestamp;
 
@@ -51,7 +51,7 @@ pub struct ItemCard {
     pub kind: Box<str>,
     /// The name of its state.
     pub state: Box<str>,
-    /// Why it is where it is, for the states that have a reason.
+    /// Why it is where it is, for the states that have a reason; why a merge is held is told by its event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
     /// The agent that has it, by name.
@@ -96,6 +96,8 @@ impl MissionCard {
 impl ItemCard {
     /// The card of an item, whose agent has this name.
     pub fn of(row: &Item, agent: Option<Box<str>>) -> Self {
+        // A held merge is tried again every few seconds, and only the first time is said: what is never told is not shown.
+        let reason = row.reason().filter(|_| row.phase() != Phase::Merging);
         Self {
             id: row.id,
             mission: row.mission,
@@ -104,7 +106,7 @@ impl ItemCard {
             title: row.title.clone(),
             kind: row.kind.name().into(),
             state: row.phase().name().into(),
-            reason: row.reason().map(Into::into),
+            reason: reason.map(Into::into),
             agent,
             attempts: row.attempts,
             commit: row.merged.clone().or_else(|| row.head.clone()),

@@ -6,7 +6,8 @@ use musher_core::agent::Agent;
 use musher_core::change::{Change, GateRecord};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
-use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, WatchId};
+use musher_core::hub::{Project, Row, View};
+use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, ProjectId, RunId, ScheduleId, Seq, WatchId};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -36,6 +37,9 @@ pub(crate) struct Stored {
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) projects: BTreeMap<ProjectId, Project>,
+    /// What each project has told this hub.
+    pub(crate) told: BTreeMap<ProjectId, View>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
     pub(crate) quotas: BTreeMap<Scope, Account>,
     pub(crate) pulls: BTreeMap<ItemId, Pull>,
@@ -58,6 +62,9 @@ impl Stored {
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
         self.webhooks.extend(change.webhooks.iter().cloned());
+        for row in &change.hub {
+            self.write_of_hub(row.clone());
+        }
         if let Some(queue) = &change.queue {
             self.queue = Some(queue.clone());
         }
@@ -79,6 +86,22 @@ impl Stored {
         }
     }
 
+    fn write_of_hub(&mut self, row: Row) {
+        let project = match &row {
+            Row::Project(project) => {
+                self.projects.insert(project.id, project.clone());
+                project.id
+            }
+            Row::Gone(id) => {
+                self.projects.remove(id);
+                *id
+            }
+            Row::Emptied(id) | Row::Mission(id, _) | Row::Item(id, _) => *id,
+            Row::Event(event) => event.project,
+        };
+        self.told.entry(project).or_default().apply(row);
+    }
+
     /// The rows that a start loads, in an order that no rule may rely on.
     pub(crate) fn rows(&self) -> World {
         World {
@@ -93,6 +116,7 @@ impl Stored {
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
             webhooks: self.webhooks.clone(),
+            projects: self.projects.values().cloned().collect(),
             effects: self.effects.values().cloned().collect(),
             quotas: self.quotas.values().cloned().collect(),
             pulls: self.pulls.values().cloned().collect(),
@@ -118,6 +142,7 @@ pub(crate) struct Observed {
     pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
     webhooks: Webhooks,
+    projects: Vec<Project>,
     pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
@@ -145,6 +170,7 @@ impl Observed {
                 .collect(),
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             webhooks: state.webhooks().clone(),
+            projects: state.projects().cloned().collect(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),

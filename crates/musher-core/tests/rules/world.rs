@@ -40,7 +40,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     pub(crate) texts: BTreeMap<TextKey, String>,
     entropy: Entropy,
-    stored: Stored,
+    pub(crate) stored: Stored,
     trees: u32,
     webhooks: u32,
 }
@@ -172,6 +172,7 @@ impl World {
         self.events.extend(change.events.iter().cloned());
         self.texts.extend(change.texts.iter().map(|(key, text)| (*key, text.to_string())));
         self.stored.write(&change);
+        crate::relaying::names_whatever_moved(&self.state, &change);
         self.state.apply(change);
         if let Err(violation) = self.state.check() {
             panic!("after {command:?}: {violation}");

@@ -101,7 +101,8 @@ fn is_here(rest: &str) -> bool {
 
 /// Reads `[relay]`.
 pub(super) fn read(fields: &Fields, report: &mut Report) -> RelayConfig {
-    let url = fields.text("url", report);
+    // Empty is no hub, also where the environment names one.
+    let url = fields.any_text("url", report);
     let problem = url.filter(|url| !url.is_empty()).and_then(|url| {
         problem_of_url(url)
             .or_else(|| url.contains('?').then_some("the `url` has a part after `?`, which no hub takes"))
@@ -116,7 +117,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> RelayConfig {
         }
         reference
     });
-    let project = fields.text("project", report).map(str::to_owned);
+    let project = fields.any_text("project", report).map(str::to_owned);
     RelayConfig { url: url.map(str::to_owned), token, project, allow_http: fields.flag("allow_http", report) }
 }
 

@@ -136,7 +136,7 @@ impl File {
         self.text("url", relay.url.as_deref());
         self.text("token", relay.token.as_ref().map(SecretRef::text).as_deref());
         self.text("project", relay.project.as_deref());
-        self.line("allow_http", relay.allow_http.unwrap_or(false));
+        relay.allow_http.into_iter().for_each(|allowed| self.line("allow_http", allowed));
     }
 
     fn sink(&mut self, sink: &SinkConfig) {

@@ -10,6 +10,7 @@ mod comments;
 mod desktop;
 mod forge;
 mod harness;
+mod hub;
 mod kill;
 mod kill_merges;
 mod lease;

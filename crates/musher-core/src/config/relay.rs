@@ -125,7 +125,7 @@ pub(super) fn read(fields: &Fields, report: &mut Report) -> RelayConfig {
 pub(super) fn read_hub(fields: &Fields, report: &mut Report) -> HubConfig {
     let mut tokens = Vec::new();
     for (at, text) in fields.texts("tokens", report).unwrap_or_default() {
-        match parse_secret(&text) {
+        match parse_secret(text) {
             Some(reference) => tokens.push(reference),
             // The text may be the token: it is not shown.
             None => report.add_with_fix(at, "one of the hub's `tokens` is no reference", REFERENCE),

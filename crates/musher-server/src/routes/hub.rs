@@ -181,5 +181,6 @@ fn unknown(typed: &str, projects: &[HubProject]) -> Problem {
 
 fn ambiguous(noun: &str, typed: &str, candidates: Vec<String>) -> Problem {
     let problem = Problem::new(409, "ambiguous", format!("`{typed}` names more than one {noun}"));
-    Problem { candidates, ..problem.fix("type its id, or the last digits of it") }
+    let why = (!candidates.is_empty()).then(|| candidates.join("\n"));
+    Problem { candidates, why, ..problem.fix("type its id, or the last digits of it") }
 }

@@ -313,7 +313,7 @@ async fn a_hub_that_is_killed_and_a_way_that_breaks_leave_no_gap_and_no_double_a
         let sink = project.sink().await;
         assert_eq!((sink.state.as_str(), sink.cursor), ("failing", 0));
         assert_eq!(project.events("delivery_failed").await.len(), 1);
-        project.each(items, |id| Command::ReleaseItem(id)).await;
+        project.each(items, Command::ReleaseItem).await;
     }
     // It is there, the way to it breaks off all the time, and twice it is killed.
     proxy.to.send_replace(Some(hub.address));
@@ -321,7 +321,7 @@ async fn a_hub_that_is_killed_and_a_way_that_breaks_leave_no_gap_and_no_double_a
         proxy.cut.send_replace(Some(if round % 2 == 0 { (600_000, 2_000) } else { (9_000, 100_000) }));
         for (project, items) in projects.iter().zip(&items) {
             project.each(items, |id| Command::HoldItem(id, format!("round {round}").into())).await;
-            project.each(items, |id| Command::ReleaseItem(id)).await;
+            project.each(items, Command::ReleaseItem).await;
             // One try, whatever comes of it.
             if let Some(Rest::Until(due)) = project.world.server.sinks().rested(NAME).await {
                 project.clock.set(due);
@@ -408,7 +408,7 @@ async fn a_wrong_token_is_refused_and_said_and_the_right_one_tells_everything() 
     assert_same(&hub, &shown, &project).await;
     // It is renamed, and stays the same project.
     project.relay(&hub.url(), "store", TOKEN).await;
-    project.each(&items, |id| Command::ReleaseItem(id)).await;
+    project.each(&items, Command::ReleaseItem).await;
     project.until_told().await;
     let renamed = hub.projects().await;
     assert_eq!((renamed.len(), renamed[0].id, renamed[0].shown.as_str()), (1, shown.id, "store"));
@@ -444,7 +444,7 @@ async fn a_project_that_was_put_back_to_a_backup_tells_its_log_anew_and_says_so(
     drop(project.stop().await);
 
     let project = Project::on(backup, seed + 200).await;
-    project.each(&items[..1], |id| Command::CancelItem(id)).await;
+    project.each(&items[..1], Command::CancelItem).await;
     project.relay(&hub.url(), "shop", TOKEN).await;
     project.until_told().await;
     let shown = hub.projects().await;
@@ -480,14 +480,14 @@ async fn a_hub_that_was_put_back_or_has_forgotten_is_told_what_it_lacks() {
 
     let hub = Hub::on(backup).await;
     proxy.to.send_replace(Some(hub.address));
-    project.each(&items, |id| Command::ReleaseItem(id)).await;
+    project.each(&items, Command::ReleaseItem).await;
     project.until_told().await;
     assert_same(&hub, &hub.projects().await[0], &project).await;
 
     let forgotten = hub.world.client.forget_project("shop").await.unwrap();
     assert!(hub.projects().await.is_empty());
     assert!(hub.world.client.hub_events(&HubEventQuery::default()).await.unwrap().is_empty());
-    project.each(&items[..1], |id| Command::CancelItem(id)).await;
+    project.each(&items[..1], Command::CancelItem).await;
     project.until_told().await;
     let again = hub.projects().await.remove(0);
     assert_eq!(again.id, forgotten.id);
@@ -513,7 +513,7 @@ async fn a_copy_of_a_project_does_not_take_its_place_by_turns() {
     copied.relay(&hub.url(), "shop", TOKEN).await;
     copied.until_told().await;
     assert_eq!(hub.projects().await[0].mark.history, 2);
-    project.each(&items, |id| Command::ReleaseItem(id)).await;
+    project.each(&items, Command::ReleaseItem).await;
     assert!(matches!(project.world.server.sinks().rested(NAME).await, Some(Rest::Until(_))));
     let error = project.sink().await.error.unwrap();
     assert!(error.contains("a later copy of this project") && error.contains("musher hub forget"), "{error}");

@@ -9,6 +9,7 @@ use crate::time::Timestamp;
 mod driver;
 mod limited;
 mod operate;
+mod program;
 pub(crate) use driver::settle;
 pub use driver::{SetupFailure, Suspended, probe};
 pub use limited::{lift, rate_limited};
@@ -115,10 +116,26 @@ impl Default for AgentSpec {
 impl AgentSpec {
     /// Whether both use the same account of the same program on the same machine, and so share its rate limits.
     pub fn shares_account(&self, other: &Self) -> bool {
-        self.driver == other.driver
-            && self.home == other.home
+        self.home == other.home
             && self.node == other.node
-            && self.command.first() == other.command.first()
+            && program::of_account(self) == program::of_account(other)
+            && program::keys(self) == program::keys(other)
+    }
+
+    /// Whether what keeps one of both from being set up keeps the other too: they have the same driver and, where that
+    /// starts any program, the same program.
+    pub fn shares_setup(&self, other: &Self) -> bool {
+        self.driver == other.driver && (!program::is_any(self) || program::of(self) == program::of(other))
+    }
+
+    /// The name of what [`Self::shares_setup`] compares: the driver and, where that starts any program, the program.
+    pub fn setup_name(&self) -> String {
+        match program::of(self) {
+            program if program::is_any(self) && !program.is_empty() => {
+                format!("{} ({})", self.driver, program.join(" "))
+            }
+            _ => self.driver.to_string(),
+        }
     }
 }
 
@@ -197,7 +214,7 @@ pub enum AgentStatus {
     Stopped,
     /// Its driver cannot start.
     Error,
-    /// Nothing is heard of its node.
+    /// Nothing is heard of its node, or of the hosts of its runs.
     Offline,
     /// Paused by a person, or until its account may be used again.
     Paused,

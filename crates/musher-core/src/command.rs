@@ -14,6 +14,7 @@ use crate::run::{FailureClass, Limit, Outcome, Usage};
 use crate::schedule::{Prepared, ScheduleSpec};
 use crate::sink::{DeliveryFailure, SinkSpec};
 use crate::tool::ToolUse;
+use crate::watch::{Holds, WatchKind};
 
 /// Who wishes or reports.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +62,13 @@ pub enum Report {
         /// What it used since the last report.
         usage: Usage,
     },
+    /// The run host has not answered for so long that its agent counts as offline. Leaves the effect open.
+    HostSilent {
+        /// The host's process.
+        pid: i32,
+    },
+    /// The run host answers again. Leaves the effect open.
+    HostAnswers,
     /// The agent works in a session that a later run can go on in. Leaves the effect open.
     SessionStarted {
         /// The session's id, as the agent's program has it.
@@ -279,8 +287,13 @@ pub enum Push {
         /// What it has there; empty when it is gone.
         found: Box<str>,
     },
-    /// `origin` cannot be reached, or refuses.
+    /// `origin` refuses.
     Failed {
+        /// Git's words.
+        error: Box<str>,
+    },
+    /// `origin` does not answer.
+    Unanswered {
         /// Git's words.
         error: Box<str>,
     },
@@ -352,6 +365,12 @@ pub enum Command {
     StopMission(MissionId, Stop),
     /// Changes the mission's share of what can be dispatched, beside other missions: 1 to 100.
     WeighMission(MissionId, u32),
+    /// A watch that an operator adds to an item, and what it holds up.
+    AddWatch(ItemId, Box<WatchKind>, Holds),
+    /// Lets a watch rest for so many seconds.
+    SnoozeWatch(WatchId, u64),
+    /// A watch holds nothing up any more.
+    CloseWatch(WatchId),
     /// A word of an operator.
     NoteMission(MissionId, Box<str>),
 
@@ -478,6 +497,8 @@ pub enum Answer {
     Item(ItemId),
     /// The schedule that was made.
     Schedule(ScheduleId),
+    /// The watch that was made.
+    Watch(WatchId),
     /// The messages that were read.
     Messages(Vec<Message>),
     /// What became of a webhook.

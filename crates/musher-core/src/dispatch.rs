@@ -109,7 +109,8 @@ pub fn has_reviewer(state: &State, item: &Item) -> bool {
     })
 }
 
-/// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda.
+/// Refuses an assignment that the rules do not allow; the last word, also against a defect of the agenda. That the item is
+/// ready is not asked here: the table of states lets no other take an agent, in the same step.
 pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused> {
     let refuse = |what| Err(Refused::Stale { what });
     if item.frozen.is_some() {
@@ -118,8 +119,8 @@ pub fn permits(state: &State, item: &Item, agent: AgentId) -> Result<(), Refused
     if state.is_parked(item) {
         return refuse("it waits for the account of its last run");
     }
-    if item.phase() != Phase::Ready || item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
-        return refuse("its item is not ready");
+    if item.not_before.is_some_and(|_| !is_in_ready_index(state, item)) {
+        return refuse("its backoff is not over");
     }
     let Some(mission) = state.mission(item.mission) else { return refuse("its mission is archived") };
     if !mission.row.state.dispatches() || mission.free_slots() == 0 {
@@ -194,6 +195,11 @@ pub(crate) const fn is_hopeless(code: WaitCode) -> bool {
         | WaitCode::Disk
         | WaitCode::Lease => false,
     }
+}
+
+/// Whether an agent could ever take an item by its name, roles and capabilities, whatever keeps it from work now.
+pub(crate) fn suits(item: &Item, agent: &Agent) -> bool {
+    choice::suits(&Class::of(item), agent)
 }
 
 /// Whether no agent can ever take the items of a class as things stand. A quota that passes soon is waited for.

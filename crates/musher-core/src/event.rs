@@ -78,7 +78,7 @@ catalogue! {
     "The diff was looked at and breaks no rule; the gate is next."
     ItemInspected "item_inspected" { head: Box<str> = "the tip of the item's branch", files: u32 = "changed files", insertions: u32 = "added lines", deletions: u32 = "removed lines" }
     "The gate, or another check, refused the result."
-    ItemRefused "item_refused" { class: FailureClass = "the sort of failure", reason: Box<str> = "why" }
+    ItemRefused "item_refused" { class: FailureClass = "`gate`, whatever refused the finished change: checks of the forge, a reviewer, a bot, or a conflict", reason: Box<str> = "why" }
     "Someone must say yes first."
     ItemWaiting "item_waiting" { on: Box<str> = "review or approval" }
     "The item is in the merge queue."
@@ -240,17 +240,21 @@ catalogue! {
     WatchTriggered "watch_triggered" { watch: Box<str> = "its kind", on_trigger: Box<str> = "what follows", head: Option<Box<str>> = "the head commit that it was seen of", text: Box<str> = "what was seen" }
     "The condition of a watch is met."
     WatchDone "watch_done" { watch: Box<str> = "its kind", text: Box<str> = "what was seen" }
-    "A look outside has failed; it is tried again after 1, 2, 5, 5 … minutes, five times in all."
+    "A look outside has failed; it is tried again after 1, 2, 5, 5 … minutes, and after five that were refused a person has to look. That the forge does not answer is said once, when that begins."
     WatchFailed "watch_failed" { watch: Box<str> = "its kind, or `pull_request` for all of one", error: Box<str> = "why" }
     "An operator has decided that watches hold nothing up any more."
-    WatchesOverridden "watches_overridden" { count: u32 = "how many", by: Box<str> = "who" }
+    WatchesOverridden "watches_overridden" { count: u32 = "how many", by: Box<str> = "who", #[serde(default)] which: Box<[Box<str>]> = "each with its kind, where it looks, and its item" }
+    "An operator has added a watch."
+    WatchAdded "watch_added" { watch: Box<str> = "its kind", target: Box<str> = "where it looks", id: crate::id::WatchId = "its id" }
+    "An operator lets a watch rest."
+    WatchSnoozed "watch_snoozed" { watch: Box<str> = "its kind", until: Timestamp = "until when" }
 
     "An agent was defined, or its definition changed."
     AgentDefined "agent_defined" { name: Box<str> = "its name" }
     "An agent can take work."
     AgentOnline "agent_online" { name: Box<str> = "its name" }
     "An agent takes no work."
-    AgentOffline "agent_offline" { name: Box<str> = "its name", why: Box<str> = "paused, draining, removed, a node that is not heard, or what its driver lacks" }
+    AgentOffline "agent_offline" { name: Box<str> = "its name", why: Box<str> = "paused, draining, removed, a node or a run host that is not heard, or what its driver lacks" }
 
     "A sink takes nothing more; emitted when that begins, and not to the sink itself."
     DeliveryFailed "delivery_failed" { sink: Box<str> = "its name", event: Seq = "the event that it did not take, by its place", error: Box<str> = "why" }

@@ -180,12 +180,27 @@ pub enum ForgeFailure {
         /// When it may be asked again.
         until: Timestamp,
     },
-    /// It does not answer, or with an error of its own.
+    /// It does not answer, or with an error of its own: it says nothing of what it was asked.
     Unavailable(Box<str>),
+    /// It answers what cannot be used.
+    Strange(Box<str>),
+    /// It was not asked: what musher asks with does not work here.
+    Unasked(Box<str>),
     /// It does not let us.
     Refused(Box<str>),
     /// It knows nothing of that name.
     NotFound(Box<str>),
+}
+
+impl ForgeFailure {
+    /// Whether it was a no to this very question, or is an error here: asked again it is most likely the same, and a person
+    /// has to look. A forge that is down, or that wants to rest, says nothing of the question, and comes back by itself.
+    pub const fn counts(&self) -> bool {
+        match self {
+            Self::Limited { .. } | Self::Unavailable(_) => false,
+            Self::Strange(_) | Self::Unasked(_) | Self::Refused(_) | Self::NotFound(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for ForgeFailure {
@@ -193,6 +208,8 @@ impl fmt::Display for ForgeFailure {
         match self {
             Self::Limited { until } => write!(f, "the forge's rate limit is used up until {until}"),
             Self::Unavailable(why) => write!(f, "the forge does not answer: {why}"),
+            Self::Strange(why) => write!(f, "the forge's answer cannot be used: {why}"),
+            Self::Unasked(why) => write!(f, "nothing was asked: {why}"),
             Self::Refused(why) => write!(f, "the forge refuses: {why}"),
             Self::NotFound(why) => write!(f, "the forge knows nothing of it: {why}"),
         }

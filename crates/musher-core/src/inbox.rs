@@ -72,6 +72,7 @@ pub fn requests(state: &State) -> Vec<Request> {
         .filter(|m| !m.row.state.is_terminal())
         .flat_map(|entry| entry.items.iter().filter_map(|id| state.item(*id)).filter_map(|item| of_item(state, item)))
         .collect();
+    requests.extend(held_merges(state));
     for entry in state.missions() {
         let id = entry.row.id.short();
         if asked_by_items(state, entry).is_some() {
@@ -127,6 +128,37 @@ pub fn requests(state: &State) -> Vec<Request> {
     requests
 }
 
+/// How many items are named of those that wait for one thing.
+const NAMED: usize = 3;
+
+/// Merges that wait for the user's checkout, those with one cause together: a dirty file holds up everything, and is one
+/// thing to do. Nothing has to be typed then, the merges go on by themselves once the checkout is clean.
+fn held_merges(state: &State) -> impl Iterator<Item = Request> {
+    let open = state.missions().filter(|entry| !entry.row.state.is_terminal());
+    let items = open.flat_map(|entry| entry.items.iter().filter_map(|id| state.item(*id)));
+    let mut causes: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+    for item in items {
+        if let ItemState::Merging(MergeStage::Held { why, .. }) = &item.state {
+            causes.entry(why).or_default().push(item);
+        }
+    }
+    causes.into_iter().filter_map(|(why, items)| {
+        let first = items.first()?;
+        let named: Vec<&str> = items.iter().take(NAMED).map(|item| &*item.key).collect();
+        let more = items.len() - named.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let (merges, wait) = if items.len() == 1 { ("merge", "waits") } else { ("merges", "wait") };
+        Some(Request {
+            ask: Ask::Checkout,
+            mission: items.iter().all(|item| item.mission == first.mission).then_some(first.mission),
+            item: (items.len() == 1).then_some(first.id),
+            text: format!("The {merges} of {}{more} {wait}: {why}", named.join(", ")),
+            replies: vec!["git status".to_owned()],
+            since: items.iter().map(|item| item.updated_at).min().unwrap_or(first.updated_at),
+        })
+    })
+}
+
 fn paused_schedule(row: &Schedule) -> Option<Request> {
     let why = row.paused.as_ref().filter(|_| row.spec.enabled && row.off.is_none() && !row.removed)?;
     let name = &row.spec.name;
@@ -146,10 +178,10 @@ fn paused_schedule(row: &Schedule) -> Option<Request> {
 
 /// The drivers that rest after the same failure of their agents, each once: what is to be mended, and who waits for it.
 fn paused_drivers(state: &State) -> impl Iterator<Item = Request> {
-    let mut drivers: BTreeMap<&str, Vec<(&Agent, &Suspended)>> = BTreeMap::new();
+    let mut drivers: BTreeMap<String, Vec<(&Agent, &Suspended)>> = BTreeMap::new();
     for agent in state.agents().filter(|agent| !agent.removed) {
         if let Some(suspended) = agent.suspended.as_deref() {
-            drivers.entry(&agent.spec.driver).or_default().push((agent, suspended));
+            drivers.entry(agent.spec.setup_name()).or_default().push((agent, suspended));
         }
     }
     drivers.into_iter().filter_map(|(driver, resting)| {
@@ -352,10 +384,6 @@ fn of_item(state: &State, item: &Item) -> Option<Request> {
             format!("{} is {}: {}", item.key, item.phase().name(), item.reason().unwrap_or_default()),
             vec![format!("musher explain {id}"), format!("musher item retry {id}"), format!("musher item skip {id}")],
         ),
-        ItemState::Merging(MergeStage::Held { why, .. }) => {
-            // Nothing has to be typed: the merge goes on by itself once the checkout is clean.
-            (Ask::Checkout, format!("The merge of {} waits: {why}", item.key), vec!["git status".to_owned()])
-        }
         _ => return None,
     };
     if item.phase() == Phase::Failed && item.satisfied {

@@ -348,6 +348,8 @@ pub enum Fix {
     Conflict(RunId),
     /// A reviewer asked for changes; the words are kept with the run.
     Rejected(RunId),
+    /// Checks of its pull request are red; the end of their log is kept with the run.
+    Checks(RunId),
     /// Another agent's account was used up; what it had done is kept with the run.
     HandedOver(RunId),
 }
@@ -356,9 +358,12 @@ impl Fix {
     /// The run whose stored text explains what to mend.
     pub const fn run(self) -> RunId {
         match self {
-            Self::Failed(run) | Self::Gate(run) | Self::Conflict(run) | Self::Rejected(run) | Self::HandedOver(run) => {
-                run
-            }
+            Self::Failed(run)
+            | Self::Gate(run)
+            | Self::Conflict(run)
+            | Self::Rejected(run)
+            | Self::Checks(run)
+            | Self::HandedOver(run) => run,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod entropy;
 pub mod event;
 pub mod forge;
 pub mod help;
+pub mod host;
 pub mod hub;
 pub mod id;
 pub mod inbox;

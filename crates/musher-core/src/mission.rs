@@ -23,6 +23,7 @@ pub use judge::judge;
 pub(crate) use operate::find;
 pub use operate::{approve, pause, resume, stop, weigh};
 pub use rest::is_at_rest;
+pub(crate) use rest::is_held_up_outside;
 pub use share::{Share, WEIGHTS};
 pub(crate) use start::made;
 pub use start::{MissionItem, StartMission, start};

@@ -76,7 +76,7 @@ fn of_its_agents(state: &State, name: &str, happened: impl Fn(&Agent) -> Happene
 /// silent.
 pub(crate) fn now_takes_work(state: &State, agent: &Agent) -> Happened {
     let name = agent.spec.name.clone();
-    match why_offline(state, agent) {
+    match crate::host::why_offline(state, agent) {
         Some(why) => Happened::AgentOffline { name, why: why.into() },
         None => Happened::AgentOnline { name },
     }

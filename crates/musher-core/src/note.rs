@@ -318,10 +318,23 @@ fn changeable<'a>(state: &'a State, entry: &MissionEntry, name: &str, verb: &'st
     }
 }
 
-/// Run again now: what is blocked is freed too, for nothing else of a blocked mission would change by itself.
+/// `mission resume`: what the word of a note does.
+pub fn resume(state: &State, id: MissionId, cx: &mut Context) -> Result<Change, Refused> {
+    let entry = mission::find(state, id)?;
+    let (mut change, effect) = resumed(state, entry, cx)?;
+    if !went_on_as_before(entry, &Word::Resume, &change) {
+        took_effect(entry, &mut change, cx);
+    }
+    change.answer = Answer::Note(effect);
+    Ok(change)
+}
+
+/// Run again now: the watches that hold the mission up are overridden, and what is blocked is freed too, for nothing else of
+/// a blocked mission would change by itself. A paused mission of which something can go on is held up by its pause alone.
 fn resumed(state: &State, entry: &MissionEntry, cx: &mut Context) -> Result<(Change, String), Refused> {
     let mut change = mission::resume(state, entry.row.id, cx)?;
-    let overridden = watch::override_all(state, entry, &mut change, cx)?;
+    let overridden =
+        if mission::is_held_up_outside(state, entry) { watch::override_all(state, entry, &mut change, cx)? } else { 0 };
     let blocked = entry.items.iter().filter_map(|id| state.item(*id)).filter(|i| i.phase() == Phase::Blocked);
     let mut freed = 0;
     for item in blocked {

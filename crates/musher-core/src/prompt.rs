@@ -167,6 +167,7 @@ const REVIEWER_WITH_TOOLS: &str = "Judge the change; change nothing. Give your v
 fn lesson_heading(fix: Option<Fix>) -> &'static str {
     match fix {
         Some(Fix::Gate(_)) => "The check refused the last attempt",
+        Some(Fix::Checks(_)) => "A check of the pull request is red",
         Some(Fix::Conflict(_)) => {
             "The branch conflicts with the newest base; the merge is open in this folder, with conflict markers"
         }

@@ -12,6 +12,7 @@ use crate::watch::Looks;
 mod comment;
 mod look;
 mod mend;
+mod refusal;
 mod tend;
 mod wish;
 
@@ -19,6 +20,7 @@ pub(crate) use comment::heed;
 pub use comment::{Remark, note_of};
 pub(crate) use look::{answered, refused};
 pub use mend::{CI_FIXES_OF_ITEM, rebased};
+pub use refusal::{Asked, Lack};
 pub(crate) use tend::{deliver, failed, hinted, pushed, tend};
 pub(crate) use wish::request;
 pub use wish::{Wish, awaited};
@@ -78,6 +80,9 @@ pub struct Pull {
     /// What it waits for that only a person gives, by the last look.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wishes: Vec<Wish>,
+    /// When the forge was last asked to merge it, and what it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

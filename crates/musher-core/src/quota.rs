@@ -4,7 +4,7 @@
 //! that reports is charged, one that ends gives back what its end gives back. So two dispatches never take the same last
 //! job, and no way of ending a run is forgotten. The sums are [`Account`]s, one a scope, each with its day and its hour.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::config::drivers;
 pub use crate::config::show_seconds;
 use crate::id::MissionId;
+use crate::state::State;
 
 mod account;
 mod books;
@@ -292,6 +293,21 @@ pub fn model_of(agent: &crate::agent::AgentSpec) -> &str {
         Some(model) if !model.is_empty() => model,
         Some(_) | None => drivers::default_model(&agent.driver),
     }
+}
+
+/// The models that a limit can be for: those of agents, in allowlists, of the configuration, and with a use or a limit.
+pub fn models(state: &State) -> BTreeSet<Box<str>> {
+    let agents = state.agents().filter(|agent| !agent.removed);
+    let of_agents = agents.flat_map(|agent| {
+        let allowed = agent.spec.quota.model_allowlist.iter().flatten().map(|model| &**model);
+        allowed.chain([model_of(&agent.spec)])
+    });
+    let configured = state.settings().quota.models.keys().map(String::as_str);
+    let kept = state.books().all().filter_map(|account| match &account.scope {
+        Scope::Model(name) => Some(&**name),
+        Scope::Workspace | Scope::Repo | Scope::Agent(_) | Scope::Mission(_) => None,
+    });
+    of_agents.chain(configured).chain(kept).map(Into::into).collect()
 }
 
 #[cfg(test)]

@@ -149,6 +149,7 @@ pub const fn tells(happened: &Happened) -> bool {
         | Happened::PullQueued { .. }
         | Happened::PullMerged { .. }
         | Happened::PullClosed { .. }
+        | Happened::WatchAdded { .. }
         | Happened::WatchTriggered { .. }
         | Happened::WatchDone { .. }
         | Happened::WatchesOverridden { .. } => true,
@@ -190,6 +191,7 @@ pub const fn tells(happened: &Happened) -> bool {
         | Happened::BranchPushed { .. }
         | Happened::CommentDisobeyed { .. }
         | Happened::ChecksRerun { .. }
+        | Happened::WatchSnoozed { .. }
         | Happened::WatchFailed { .. }
         | Happened::AgentDefined { .. }
         | Happened::AgentOnline { .. }

@@ -195,7 +195,10 @@ fn rejected(state: &State, row: Item, lesson: Option<RunId>, text: &str, cx: &mu
     if row.attempts + 1 >= retry::max_retries(state, &row) {
         let failure =
             Failure { class: FailureClass::Gate, message: format!("rejected: {text}").into(), detail: Box::default() };
-        change.extend(retry::failed(state, &row, lesson, &failure, cx)?);
+        let mut failed = retry::failed(state, &row, lesson, &failure, cx)?;
+        // It was no gate that refused it.
+        failed.items.iter_mut().for_each(|row| row.fix = lesson.map(Fix::Rejected).or(row.fix));
+        change.extend(failed);
         return Ok(change);
     }
     let mut row = row;

@@ -315,6 +315,9 @@ pub struct Run {
     /// When the agent was last heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_activity_at: Option<Timestamp>,
+    /// The process id of its run host, while that does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_host: Option<i32>,
     /// The session that it was told to go on in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<Box<str>>,

@@ -11,6 +11,7 @@ use crate::change::{Change, GateRecord};
 use crate::config::ProjectSettings;
 use crate::dispatch;
 use crate::effect::Effect;
+use crate::host::Hosts;
 use crate::hub::{self, Project};
 use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, ProjectId, RunId, ScheduleId, Seq, WatchId};
 use crate::item::{Item, ItemState, Phase, Priority};
@@ -215,6 +216,8 @@ pub struct State {
 
     dependents: IdMap<ItemId, Vec<ItemId>>,
     load: BTreeMap<AgentId, u32>,
+    /// How many live runs of an agent have a host that does not answer; absent = none.
+    silent_hosts: BTreeMap<AgentId, u32>,
     roster: Roster,
     at_work: BTreeMap<AgentId, u32>,
     runs_of: IdMap<ItemId, Vec<RunId>>,
@@ -382,6 +385,21 @@ impl State {
     /// How many live runs an agent has.
     pub fn load(&self, agent: AgentId) -> u32 {
         self.load.get(&agent).copied().unwrap_or(0)
+    }
+
+    /// Whether the host of one of its live runs does not answer.
+    pub(crate) fn has_silent_host(&self, agent: AgentId) -> bool {
+        self.silent_hosts.contains_key(&agent)
+    }
+
+    /// The run hosts of an agent.
+    pub(crate) fn hosts_of(&self, agent: AgentId) -> Hosts {
+        Hosts { live: self.load(agent), silent: self.silent_hosts.get(&agent).copied().unwrap_or(0) }
+    }
+
+    /// The live runs of an agent. Looks at every live run.
+    pub(crate) fn runs_of_agent(&self, agent: AgentId) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter(move |run| run.agent == agent)
     }
 
     /// What a person sees of an agent; nothing when there is none of this id.

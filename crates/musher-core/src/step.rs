@@ -1,5 +1,7 @@
 //! The one place where a decision is made: a command and the state in, a change out. A line a command.
 
+use std::time::Duration;
+
 use crate::change::Change;
 use crate::command::{Actor, Command, Refused, Report};
 use crate::effect::{Effect, EffectKind};
@@ -12,8 +14,8 @@ use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
-    agent, approval, help, hub, item, merge, mission, node, note, orphan, pull, quota, relay, review, schedule, sink,
-    tool, verify, watch, webhook,
+    agent, approval, help, host, hub, item, merge, mission, node, note, orphan, pull, quota, relay, review, schedule,
+    sink, tool, verify, watch, webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -86,6 +88,7 @@ pub fn step(state: &State, command: &Command, cx: &mut Context) -> Result<Change
     // Booked here, whatever it was that began, used or ended a run: no way of ending one can be forgotten.
     quota::charge(state, &mut change, cx);
     agent::settle(state, &mut change, cx);
+    host::settle(state, &mut change, cx);
     watch::settle(state, &mut change, cx);
     schedule::settle(state, &mut change, cx);
     Ok(change)
@@ -125,9 +128,12 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::StartMission(start) => mission::start(state, start, cx),
         Command::ApproveMission(id) => mission::approve(state, *id, cx),
         Command::PauseMission(id, stop, why) => mission::pause(state, *id, *stop, why, cx),
-        Command::ResumeMission(id) => mission::resume(state, *id, cx),
+        Command::ResumeMission(id) => note::resume(state, *id, cx),
         Command::StopMission(id, stop) => mission::stop(state, *id, *stop, cx),
         Command::WeighMission(id, weight) => mission::weigh(state, *id, *weight, cx),
+        Command::AddWatch(id, kind, holds) => watch::add(state, *id, kind, *holds, cx),
+        Command::SnoozeWatch(id, secs) => watch::snooze(state, *id, Duration::from_secs(*secs), cx),
+        Command::CloseWatch(id) => watch::close(state, *id, cx),
         Command::NoteMission(id, text) => note::apply(state, *id, text, cx),
 
         Command::RetryItem(id) => item::retry(state, *id, cx),
@@ -198,6 +204,8 @@ fn reported(state: &State, id: EffectId, report: &Report, cx: &mut Context) -> R
         (EffectKind::StartRun(run), Report::RunProgress { usage }) => {
             return item::run_progress(state, item, *run, *usage, cx);
         }
+        (EffectKind::StartRun(run), Report::HostSilent { pid }) => return host::fell_silent(state, *run, *pid),
+        (EffectKind::StartRun(run), Report::HostAnswers) => return host::answers(state, *run),
         (EffectKind::StartRun(run), Report::SessionStarted { id }) => {
             return item::session_started(state, item, *run, id, cx);
         }

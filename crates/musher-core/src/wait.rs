@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentStatus;
 use crate::dispatch;
+use crate::host;
 use crate::id::{ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Waiting, Worktree};
 use crate::mission::{self, MissionState};
-use crate::node;
 use crate::pull;
 use crate::quota::{Cap, Denied};
 use crate::state::{MissionEntry, State};
@@ -165,6 +165,8 @@ pub fn of_item(state: &State, id: ItemId) -> Vec<Wait> {
         | ItemState::Done
         | ItemState::Cancelled(_) => {}
     }
+    let silent = state.runs_of(id).iter().filter_map(|run| host::silence(state.run(*run)?));
+    waits.extend(silent.map(|why| wait(WaitCode::AgentOffline, "its run host does not answer", why)));
     waits
 }
 
@@ -339,34 +341,36 @@ fn ready(state: &State, item: &Item) -> Vec<Wait> {
         } else {
             removed.denied.values().flatten().min().copied().filter(|_| code == WaitCode::Quota)
         };
-        let text = no_agent_text(state, code, &removed);
+        let text = no_agent_text(state, item, code, &removed);
         waits.push(Wait { code, text, brief: agents::brief(code, &removed), until });
     }
     waits
 }
 
-fn no_agent_text(state: &State, code: WaitCode, removed: &dispatch::Removed) -> String {
+fn no_agent_text(state: &State, item: &Item, code: WaitCode, removed: &dispatch::Removed) -> String {
     let mut text = removed.text();
     let help = if removed.of == 0 { Some(ADD_AGENT) } else { agent_help(code) };
     text.extend(help.map(|help| format!("; {help}")));
     let mut told = std::collections::BTreeSet::new();
-    for agent in state.agents().filter(|a| !a.removed) {
+    // Only of those that could take it otherwise: what is wrong with another one helps nobody here.
+    for agent in state.agents().filter(|agent| dispatch::suits(item, agent)) {
         if state.status(agent.id) == Some(AgentStatus::Error)
             && let Some(error) = &agent.error
         {
             text.push_str(&format!("; {}: {error}", agent.spec.name));
         }
-        if let Some(node) = agent.spec.node.as_deref()
-            && told.insert(("node", node))
-            && let Some(why) = node::why_offline(state, agent)
+        let place =
+            agent.spec.node.as_deref().map_or(("agent", agent.spec.name.to_string()), |node| ("node", node.to_owned()));
+        if let Some(why) = host::why_offline(state, agent)
+            && told.insert(place)
         {
             text.push_str(&format!("; {}: {why}", agent.spec.name));
         }
         if let Some(suspended) = agent.suspended.as_deref().filter(|_| agent.is_suspended())
-            && told.insert(("driver", &*agent.spec.driver))
+            && told.insert(("driver", agent.spec.setup_name()))
         {
             let until = suspended.until.map(|at| format!("until {at}")).unwrap_or("while one run tries it".to_owned());
-            text.push_str(&format!("; the driver {} is paused {until}: {}", agent.spec.driver, suspended.why));
+            text.push_str(&format!("; the driver {} is paused {until}: {}", agent.spec.setup_name(), suspended.why));
         }
     }
     text

@@ -16,11 +16,13 @@ use crate::webhook;
 
 mod look;
 mod note;
+mod operate;
 mod own;
 
 pub(crate) use look::found_of;
 pub use look::{changes_requested, checks_of, failed_checks, opens_again, seen_of};
 pub(crate) use note::{hurry_all, override_all};
+pub(crate) use operate::{add, close, snooze};
 pub(crate) use own::{blocked_again, look, look_failed, looked, looked_at_again, overridden, settle};
 
 /// What is watched.
@@ -65,6 +67,39 @@ impl WatchKind {
         match self {
             Self::PrChecks | Self::BotComments | Self::ReviewComments => OnTrigger::CreateFixTask,
             Self::Mergeability | Self::IssueClosed(_) | Self::Command(_) | Self::Url(_) => OnTrigger::AdvancePipeline,
+        }
+    }
+
+    /// Where it looks, in words; nothing for those of a pull request.
+    pub fn target(&self) -> Option<String> {
+        match self {
+            Self::PrChecks | Self::BotComments | Self::ReviewComments | Self::Mergeability => None,
+            Self::IssueClosed(issue) => Some(issue.to_string()),
+            Self::Command(argv) => Some(argv.join(" ")),
+            Self::Url(url) => Some(url.to_string()),
+        }
+    }
+
+    /// Why nobody can look there, if so: no program is named, or no address.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            Self::PrChecks | Self::BotComments | Self::ReviewComments | Self::Mergeability | Self::IssueClosed(_) => {
+                None
+            }
+            Self::Command(argv) if argv.first().is_none_or(|program| program.trim().is_empty()) => {
+                Some("the `command` names no program".to_owned())
+            }
+            Self::Command(argv) if argv.iter().any(|word| word.contains('\0')) => {
+                Some("the `command` holds a zero byte".to_owned())
+            }
+            Self::Command(argv) if argv.iter().map(|word| word.len()).sum::<usize>() > LONGEST_TARGET => {
+                Some(format!("the `command` is longer than {LONGEST_TARGET} bytes; put it into a script"))
+            }
+            Self::Url(url) if url.len() > LONGEST_TARGET => {
+                Some(format!("the `url` is longer than {LONGEST_TARGET} bytes"))
+            }
+            Self::Url(url) => crate::config::problem_of_url(url).map(str::to_owned),
+            Self::Command(_) => None,
         }
     }
 
@@ -138,6 +173,14 @@ impl WatchStatus {
         }
     }
 
+    /// Until when it rests, if it does.
+    pub fn rests_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Snoozed(until) if *until > now => Some(*until),
+            Self::Active | Self::Snoozed(_) | Self::Done | Self::Overridden(_) => None,
+        }
+    }
+
     /// Whether it still holds something up.
     pub const fn is_open(&self) -> bool {
         match self {
@@ -186,6 +229,9 @@ pub struct Looks {
     /// Failed looks in a row.
     #[serde(default, skip_serializing_if = "crate::run::is_default")]
     pub failures: u32,
+    /// How many of them count: what is looked at was refused, or is not there.
+    #[serde(default, skip_serializing_if = "crate::run::is_default")]
+    pub refusals: u32,
     /// Why the last one failed, or was put off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<str>>,
@@ -238,7 +284,13 @@ pub struct Watch {
     pub changed_at: Timestamp,
 }
 
-/// Failed looks in a row after which the item is blocked.
+/// The most bytes of a program with its arguments, or of an address.
+pub const LONGEST_TARGET: usize = 8_000;
+
+/// The longest rest that an operator gives a watch: a year.
+pub const LONGEST_REST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Failed looks that count, without one that succeeds in between, after which the item is blocked.
 pub const FAILURES_IN_A_ROW: u32 = 5;
 
 /// How long a look waits after the n-th failure in a row; the first is 1.
@@ -263,7 +315,8 @@ pub(crate) fn interval_between_webhooks(state: &State, mission: MissionId, now: 
     if webhook::are_coming(state, now) { (usual.max(webhook::FALLBACK), true) } else { (usual, false) }
 }
 
-/// The looks after one that failed, and why the item is blocked, if it is. A rate limit does not count, and is kept to.
+/// The looks after one that failed, and why the item is blocked, if it is. A rate limit is no failure, and is kept to. A
+/// forge that does not answer is asked again for as long as that takes: nothing is wrong with the item.
 pub(crate) fn failed(looks: &Looks, failure: &ForgeFailure, now: Timestamp) -> (Looks, Option<BlockedReason>) {
     let mut after = looks.clone();
     (after.hinted, after.fallback) = (false, false);
@@ -274,10 +327,15 @@ pub(crate) fn failed(looks: &Looks, failure: &ForgeFailure, now: Timestamp) -> (
             (after.due, after.limited_until) = (Some(until), Some(until));
             (after, None)
         }
-        ForgeFailure::Unavailable(_) | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
+        ForgeFailure::Unavailable(_)
+        | ForgeFailure::Strange(_)
+        | ForgeFailure::Unasked(_)
+        | ForgeFailure::Refused(_)
+        | ForgeFailure::NotFound(_) => {
             after.limited_until = None;
             after.failures = after.failures.saturating_add(1);
-            if after.failures >= FAILURES_IN_A_ROW {
+            after.refusals = after.refusals.saturating_add(u32::from(failure.counts()));
+            if failure.counts() && after.refusals >= FAILURES_IN_A_ROW {
                 after.due = None;
                 let reason = BlockedReason::Watch(failure.to_string().into());
                 return (after, Some(reason));
@@ -288,14 +346,23 @@ pub(crate) fn failed(looks: &Looks, failure: &ForgeFailure, now: Timestamp) -> (
     }
 }
 
-/// What is said of a look that failed; a rate limit passes by itself, and nothing is said of it.
-pub(crate) fn failure_event(item: &Item, watch: &str, failure: &ForgeFailure, cx: &Context) -> Option<Event> {
-    match failure {
-        ForgeFailure::Limited { .. } => None,
-        ForgeFailure::Unavailable(_) | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
-            Some(cx.about(item, Happened::WatchFailed { watch: watch.into(), error: failure.to_string().into() }))
+/// What is said of a look that failed; a rate limit passes by itself, and nothing is said of it. That the forge does not
+/// answer is said when that begins, and not of every look that finds it so.
+pub(crate) fn failure_event(
+    item: &Item,
+    watch: &str,
+    before: &Looks,
+    failure: &ForgeFailure,
+    cx: &Context,
+) -> Option<Event> {
+    let said = match failure {
+        ForgeFailure::Limited { .. } => false,
+        ForgeFailure::Unavailable(_) => before.failures == before.refusals,
+        ForgeFailure::Strange(_) | ForgeFailure::Unasked(_) | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
+            true
         }
-    }
+    };
+    said.then(|| cx.about(item, Happened::WatchFailed { watch: watch.into(), error: failure.to_string().into() }))
 }
 
 /// The looks of something that is to be looked at at once: now, or once more after the look that is under way. Not before

@@ -44,6 +44,9 @@ pub trait Runs: Send + Sync + 'static {
     /// Looks whether an agent's program is there and may be run, given what is known to be wrong with the agent. Starts
     /// nothing and asks nobody, so it is cheap.
     fn look(&self, root: PathBuf, agent: AgentSpec, error: Option<Box<str>>) -> Work<Program>;
+    /// Which of these folders have a host that lives and does not answer, each with its process. Starts nothing, asks
+    /// nobody and wakes nobody, so it is cheap.
+    fn silent(&self, folders: Vec<PathBuf>) -> Work<Vec<(PathBuf, i32)>>;
     /// Ends every process in the run folders that nobody wants, and looks which of the wanted ones are lost.
     fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept>;
 }

@@ -40,6 +40,8 @@ pub struct EngineConfig {
     pub drivers: Drivers,
     /// Where the repository and its state are.
     pub paths: Paths,
+    /// How often the watchdog looks while runs are live: [`watchdog::EVERY`], except in tests.
+    pub look_every: std::time::Duration,
     /// What is said before anything is decided: the settings and agents of today, not those of the last start.
     pub first: Vec<Input>,
 }
@@ -147,7 +149,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Loads the world, ends processes that nobody owns, issues every open effect again, and starts the loop.
     pub async fn start(config: EngineConfig) -> Result<(Self, StartReport), StartError> {
-        let EngineConfig { store, clock, seed, drivers, paths, first } = config;
+        let EngineConfig { store, clock, seed, drivers, paths, look_every, first } = config;
         let machine = tokio::task::spawn_blocking(move || Machine::load(store, seed))
             .await
             .map_err(|e| StartError::Thread(std::io::Error::other(e)))??;
@@ -180,6 +182,7 @@ impl Engine {
             orders,
             seq: seq_sender,
             paths,
+            look_every,
             look_at: None,
             renewal: None,
             fenced: Arc::clone(&engine.inner.fenced),
@@ -314,6 +317,7 @@ struct Writer {
     orders: mpsc::UnboundedSender<Order>,
     seq: watch::Sender<Seq>,
     paths: Paths,
+    look_every: std::time::Duration,
     /// When the watchdog looks next; nothing while no run is live.
     look_at: Option<Timestamp>,
     /// When the lease is to be renewed, while work is under way.
@@ -391,7 +395,7 @@ impl Writer {
     /// Has the watchdog look, every 30 s while runs are live.
     fn watch(&mut self) {
         let now = self.clock.now();
-        let next = now.after(watchdog::EVERY);
+        let next = now.after(self.look_every);
         self.look_at = match self.look_at.filter(|_| self.machine.state().has_live_runs()) {
             Some(at) if at <= now => {
                 let _ = self.orders.send(Order::Look);

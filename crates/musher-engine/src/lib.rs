@@ -8,6 +8,7 @@ pub mod clock;
 pub mod driver;
 pub mod engine;
 pub mod firing;
+mod hosts;
 pub mod job;
 pub mod machine;
 pub mod pass;

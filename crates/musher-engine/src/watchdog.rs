@@ -16,11 +16,12 @@ use tracing::warn;
 
 use crate::driver::{Drivers, LeftOver};
 use crate::engine::{Engine, EngineError};
+use crate::hosts::Hosts;
 use crate::job::{self, GitJob, RemoveWorktree};
 use crate::paths::Paths;
 
 /// How often it looks while runs are live.
-pub(crate) const EVERY: Duration = Duration::from_secs(30);
+pub const EVERY: Duration = Duration::from_secs(30);
 
 /// What a host writes when everything in its folder is over.
 const ENDED: &str = "exit.json";
@@ -37,11 +38,13 @@ pub(crate) struct Watchdog {
     told: Mutex<BTreeSet<String>>,
     /// Whether a look waits for another.
     waits: AtomicBool,
+    hosts: Hosts,
 }
 
 impl Watchdog {
     pub(crate) fn new(engine: Engine, drivers: Drivers) -> Self {
-        Self { engine, drivers, told: Mutex::default(), waits: AtomicBool::new(false) }
+        let hosts = Hosts::default();
+        Self { engine, drivers, told: Mutex::default(), waits: AtomicBool::new(false), hosts }
     }
 
     /// The look at start: these run folders were swept before the loop began.
@@ -60,6 +63,7 @@ impl Watchdog {
         }
         let mut told = self.told.lock().await;
         self.waits.store(false, Ordering::Release);
+        self.hosts.look(&self.engine, &self.drivers).await;
         // In this order: whatever has a folder by now had an effect before, so that nothing that begins meanwhile is
         // taken for an orphan.
         let there = unended(self.engine.paths());

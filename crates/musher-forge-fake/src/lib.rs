@@ -13,9 +13,11 @@ mod rest;
 mod schema;
 mod server;
 mod show;
+mod wanted;
 mod world;
 
 pub use description::Description;
 pub use hook::Delivery;
 pub use server::{Fake, Fault, Seen};
+pub use wanted::without_descriptions;
 pub use world::{Check, Ci, Comment, Issue, Person, Pull, Push, Repo, Review, Thread, Workflow, World};

@@ -38,6 +38,7 @@ struct Server {
     seen: Vec<Seen>,
     violations: Vec<String>,
     faults: VecDeque<Fault>,
+    down: bool,
     used: u64,
     most_entries: usize,
     secret: String,
@@ -157,6 +158,11 @@ impl Fake {
         self.lock().faults.extend(faults);
     }
 
+    /// From now on every request of the API is answered with 503, until it is up again.
+    pub fn set_down(&self, down: bool) {
+        self.lock().down = down;
+    }
+
     /// Pages have at most so many entries, whatever is asked for.
     pub fn page_at(&self, most_entries: usize) {
         self.lock().most_entries = most_entries;
@@ -220,8 +226,8 @@ impl Fake {
             None => format!("{}/graphql", self.inner.prefix),
         };
         let below = path.strip_prefix(&self.inner.prefix).unwrap_or(path).to_owned();
-        let (seen_path, fault) =
-            (if path == graphql { "/graphql".to_owned() } else { below }, state.faults.pop_front());
+        let fault = if state.down { Some(Fault::Status(503, "down")) } else { state.faults.pop_front() };
+        let seen_path = if path == graphql { "/graphql".to_owned() } else { below };
         let mut names = Vec::new();
         let answer = self.guarded(&mut state, fault, headers, |state| {
             if path == graphql {

@@ -285,7 +285,8 @@ fn failure(error: ForgeError) -> ForgeFailure {
     let words = || format!("{error}; {}", error.fix()).into_boxed_str();
     match &error {
         ForgeError::Limited { until, .. } => ForgeFailure::Limited { until: *until },
-        ForgeError::Unavailable { .. } | ForgeError::Strange { .. } => ForgeFailure::Unavailable(words()),
+        ForgeError::Unavailable { .. } => ForgeFailure::Unavailable(words()),
+        ForgeError::Strange { .. } => ForgeFailure::Strange(words()),
         ForgeError::Refused { .. } | ForgeError::Invalid { .. } | ForgeError::Conflict { .. } => {
             ForgeFailure::Refused(words())
         }

@@ -1,10 +1,10 @@
-//! A git that stays: it answers each line that it is given with a line, and ends when nothing more is asked.
+//! A git that stays: it answers what it is asked, and ends when nothing more is asked.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::process::{Child, ChildStderr, ChildStdin, Stdio};
 use std::time::Instant;
 
-use crate::git::{Call, DEADLINE, GRACE, GitError, MAX_ANSWER, MAX_SAID, kill_group, ready, receive};
+use crate::git::{Call, DEADLINE, GRACE, GitError, MAX_ANSWER, MAX_SAID, kill_group, never_blocks, ready, receive};
 
 /// A running git. When it is dropped, the process has ended and is reaped.
 #[derive(Debug)]
@@ -15,25 +15,43 @@ pub(crate) struct Dialogue {
 
 impl Dialogue {
     pub(crate) fn start(call: &Call) -> Result<Self, GitError> {
-        Ok(Self { command: call.name(), child: call.start(Stdio::piped())? })
+        let dialogue = Self { command: call.name(), child: call.start(Stdio::piped())? };
+        if let Some(pipe) = &dialogue.child.stdin {
+            never_blocks(pipe).map_err(|e| dialogue.garbled(&e))?;
+        }
+        Ok(dialogue)
     }
 
     /// Gives it a line and waits for its answer, which comes without the line end.
     pub(crate) fn ask(&mut self, line: &[u8]) -> Result<String, GitError> {
-        match self.child.stdin.as_mut().map(|pipe| pipe.write_all(&[line, b"\n"].concat())) {
-            Some(Ok(())) => {}
-            // It has ended already; what it said about that is told.
-            None | Some(Err(_)) => return Err(self.failure()),
-        }
-        let mut answer = Vec::new();
+        let answer = self.exchange(&[line, b"\n"].concat(), |answer| answer.ends_with(b"\n"))?;
+        Ok(String::from_utf8_lossy(&answer).trim_end_matches('\n').to_owned())
+    }
+
+    /// Gives it bytes and waits until its answer is whole.
+    pub(crate) fn exchange(&mut self, input: &[u8], whole: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>, GitError> {
+        let (mut sent, mut answer) = (0, Vec::new());
         let deadline = Instant::now() + DEADLINE;
-        while !answer.ends_with(b"\n") {
+        while sent < input.len() || !whole(&answer) {
+            if self.child.stdout.is_none() || self.child.stdin.is_none() {
+                return Err(self.failure());
+            }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 kill_group(&self.child);
                 return Err(GitError::TimedOut { command: self.command.clone(), seconds: DEADLINE.as_secs() });
             };
+            let stdin = self.child.stdin.as_ref().filter(|_| sent < input.len());
             let stdout = self.child.stdout.as_ref();
-            let ready = ready(None::<&ChildStdin>, stdout, None::<&ChildStderr>, left).map_err(|e| self.garbled(&e))?;
+            let ready = ready(stdin, stdout, None::<&ChildStderr>, left).map_err(|e| self.garbled(&e))?;
+            if ready.stdin {
+                let wrote = self.child.stdin.as_mut().map_or(Ok(0), |pipe| pipe.write(&input[sent..]));
+                match wrote {
+                    Ok(more) => sent += more,
+                    Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                    // It has ended already; what it said about that is told.
+                    Err(_) => return Err(self.failure()),
+                }
+            }
             if ready.stdout {
                 receive(&mut self.child.stdout, &mut answer).map_err(|e| self.garbled(&e))?;
             }
@@ -41,11 +59,8 @@ impl Dialogue {
                 kill_group(&self.child);
                 return Err(self.garbled(&format!("more than {MAX_ANSWER} bytes")));
             }
-            if self.child.stdout.is_none() {
-                return Err(self.failure());
-            }
         }
-        Ok(String::from_utf8_lossy(&answer).trim_end_matches('\n').to_owned())
+        Ok(answer)
     }
 
     /// It is of no use any more: it is ended, and what it said on the way is the reason.

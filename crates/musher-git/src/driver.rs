@@ -389,6 +389,7 @@ fn push(job: &PushBranch) -> Result<Report, Words> {
         Pushed::Done => Push::Done,
         Pushed::Moved { found } => Push::Moved { found: found.map(|id| id.as_str().into()).unwrap_or_default() },
         Pushed::Refused { said } => Push::Failed { error: said.into() },
+        Pushed::Unanswered { said } => Push::Unanswered { error: said.into() },
     }))
 }
 

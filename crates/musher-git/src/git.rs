@@ -358,10 +358,7 @@ enum Exchange {
 fn exchange(child: &mut Child, input: &[u8], deadline: Instant) -> io::Result<Exchange> {
     let mut stdin = child.stdin.take();
     if let Some(pipe) = &stdin {
-        // A pipe is "writable" with less room than we have bytes; a blocking write would wait for a git that waits for us.
-        let flags = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_GETFL)?;
-        let flags = nix::fcntl::OFlag::from_bits_truncate(flags) | nix::fcntl::OFlag::O_NONBLOCK;
-        nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETFL(flags))?;
+        never_blocks(pipe)?;
     }
     let mut stdout = child.stdout.take();
     let mut stderr = child.stderr.take();
@@ -392,8 +389,16 @@ fn exchange(child: &mut Child, input: &[u8], deadline: Instant) -> io::Result<Ex
     Ok(Exchange::Done { out, err })
 }
 
+/// A pipe is "writable" with less room than we have bytes; a blocking write would wait for a git that waits for us.
+pub(crate) fn never_blocks(pipe: &impl AsFd) -> io::Result<()> {
+    let flags = nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_GETFL)?;
+    let flags = nix::fcntl::OFlag::from_bits_truncate(flags) | nix::fcntl::OFlag::O_NONBLOCK;
+    nix::fcntl::fcntl(pipe, nix::fcntl::FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
 pub(crate) struct Ready {
-    stdin: bool,
+    pub(crate) stdin: bool,
     pub(crate) stdout: bool,
     stderr: bool,
 }

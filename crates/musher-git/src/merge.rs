@@ -1,10 +1,14 @@
 //! Builds the commit that a merge would land, in the object store alone: no checkout is needed to find a conflict.
 
 mod commits;
+mod forks;
+mod trees;
+mod unions;
 
 use std::path::PathBuf;
 
 use self::commits::Commits;
+use self::unions::Unions;
 use crate::git::{Git, GitError};
 use crate::names::{BranchName, Identity, Message, ObjectId, path_from, ref_part, with_trailers};
 use crate::repository::Repository;
@@ -218,9 +222,14 @@ impl Repository {
         let (mut tip, mut tree) = (base, base_tree);
         let stamp = Stamp { identity: &request.identity, time: format!("@{} +0000", request.time_s) };
         let mut commits = Commits::new(self.git(), self.common_dir(), &stamp, request.members.len());
+        let mut unions = Unions::new(&self.git(), &tip, request);
         for member in &request.members {
-            match self.prepare_on((&tip, &tree), member, (request.style, &stamp), &mut commits) {
+            let union = unions.as_mut().and_then(|unions| unions.of(&tree, &member.head));
+            match self.prepare_on((&tip, &tree), member, (request.style, &stamp), union, &mut commits) {
                 Ok(Ok(link)) => {
+                    if let Some(unions) = &mut unions {
+                        unions.moved(&link.0, &member.head, request.style);
+                    }
                     kept.push_str(&format!("update {} {}\n", kept_as(&member.name)?, link.0));
                     (tip, tree) = link.clone();
                     batch.links.push(link);
@@ -265,11 +274,13 @@ impl Repository {
         (base, base_tree): (&ObjectId, &ObjectId),
         member: &BatchMember,
         (style, stamp): (MergeStyle, &Stamp<'_>),
+        union: Option<ObjectId>,
         commits: &mut Commits<'_>,
     ) -> Result<Result<(ObjectId, ObjectId), Cut>, GitError> {
         // A bad name is refused before anything is made.
         kept_as(&member.name)?;
-        let tree = match self.merge_trees(base, &member.head)? {
+        let merged = union.map_or_else(|| self.merge_trees(base, &member.head), |tree| Ok(Merged::Clean(tree)))?;
+        let tree = match merged {
             Merged::Conflict(files) => return Ok(Err(Cut::Conflict(files))),
             Merged::Clean(tree) if tree == *base_tree => return Ok(Err(Cut::Empty)),
             Merged::Clean(tree) => tree,

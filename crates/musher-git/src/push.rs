@@ -32,6 +32,11 @@ pub enum Pushed {
         /// The words.
         said: String,
     },
+    /// Nothing answers there.
+    Unanswered {
+        /// The words.
+        said: String,
+    },
 }
 
 impl Repository {
@@ -46,7 +51,7 @@ impl Repository {
             return Ok(Pushed::Done);
         }
         // Why it was refused is looked up, not read from words: they are in the user's language.
-        let Ok(found) = self.remote_tip(remote, branch) else { return Ok(Pushed::Refused { said: answer.said() }) };
+        let Ok(found) = self.remote_tip(remote, branch) else { return Ok(Pushed::Unanswered { said: answer.said() }) };
         Ok(match found {
             Some(found) if found == *head => Pushed::Done,
             found if found == *expected => Pushed::Refused { said: answer.said() },

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use musher_core::command::{Answer, Command, Refused};
 use musher_core::state::State;
-use musher_engine::{Engine, EngineError};
+use musher_engine::{Engine, EngineError, StartReport};
 use musher_store::Lease;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -31,12 +31,21 @@ pub struct About {
     pub node: String,
     /// Where its state is, for people.
     pub store: String,
+    /// What it found when it started.
+    pub found: StartReport,
 }
 
 impl About {
     /// This program on this machine, with its state there.
     pub fn this(store: impl Into<String>) -> Self {
-        Self { version: env!("CARGO_PKG_VERSION").to_owned(), node: crate::sys::node(), store: store.into() }
+        let (version, node) = (env!("CARGO_PKG_VERSION").to_owned(), crate::sys::node());
+        Self { version, node, store: store.into(), found: StartReport::default() }
+    }
+
+    /// The same, which found this when it started.
+    #[must_use]
+    pub fn found(self, found: StartReport) -> Self {
+        Self { found, ..self }
     }
 }
 
@@ -115,7 +124,7 @@ impl App {
     }
 
     pub(crate) fn daemon(&self) -> api::Daemon {
-        let About { version, node, store } = self.inner.about.clone();
+        let About { version, node, store, found } = self.inner.about.clone();
         api::Daemon {
             version,
             pid: std::process::id(),
@@ -125,6 +134,7 @@ impl App {
             http: self.http().get(),
             webhooks: self.webhooks().open_for(),
             hub: self.hub().is_open(),
+            found: Some(found.into()),
         }
     }
 

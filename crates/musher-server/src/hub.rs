@@ -115,6 +115,7 @@ impl Hub {
             | Answer::Help(_)
             | Answer::Item(_)
             | Answer::Schedule(_)
+            | Answer::Watch(_)
             | Answer::Messages(_)
             | Answer::Webhook(_) => answer(false, None),
         })

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use musher_core::id::{AgentId, ItemId, MissionId, RequestId, RunId, matches_prefix};
+use musher_core::id::{AgentId, ItemId, MissionId, RequestId, RunId, WatchId, matches_prefix};
 use musher_core::nearest::nearest;
 use musher_store::store::MAX_FOUND;
 use musher_store::{Reader, StoreError};
@@ -181,6 +181,22 @@ pub(crate) async fn request(app: &App, typed: &str) -> Result<RequestId, Problem
             .collect();
         let gone = || "`musher inbox` shows what waits; the questions of a run that is over need no answer".to_owned();
         only("request", &typed, &found, || Some(gone()))
+    })
+    .await?
+}
+
+/// A watch of an active mission.
+pub(crate) async fn watch(app: &App, typed: &str) -> Result<WatchId, Problem> {
+    let typed = typed.to_owned();
+    app.read(move |state| {
+        let found: Vec<_> = state
+            .watches()
+            .filter(|watch| matches_prefix(&watch.id.to_string(), &watch.id.short(), &typed))
+            .map(|watch| (watch.id, named(watch.id, watch.id.short(), watch.kind.name())))
+            .collect();
+        only("watch", &typed, &found, || {
+            (typed.len() >= 4).then(|| "`musher watch list --all` shows those that exist".to_owned())
+        })
     })
     .await?
 }

@@ -132,6 +132,7 @@ impl Webhooks {
             | Answer::Help(_)
             | Answer::Item(_)
             | Answer::Schedule(_)
+            | Answer::Watch(_)
             | Answer::Messages(_)
             | Answer::Relayed(_) => Heard::Unwatched,
         };

@@ -282,6 +282,7 @@ fn witness(command: &Command, answer: &Answer) -> Option<(&'static str, Option<M
             | Answer::Help(_)
             | Answer::Item(_)
             | Answer::Schedule(_)
+            | Answer::Watch(_)
             | Answer::Messages(_)
             | Answer::Webhook(_)
             | Answer::Relayed(_) => return None,

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::commands::{
     agent, allow, answer, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down,
     events, explain, gc, hub, inbox, init, item, logs, mcp, mission, node, plan, queue, quota, reject, restore, run,
-    run_host, schedule, send, sink, status, up,
+    run_host, schedule, send, service, sink, status, up, watch,
 };
 
 /// Drives a team of coding agents: a mission in, merged work out, nothing lost.
@@ -51,6 +51,10 @@ pub(crate) enum Command {
     Node(node::Command),
     #[command(subcommand)]
     Schedule(schedule::Command),
+    #[command(subcommand)]
+    Watch(watch::Command),
+    #[command(subcommand)]
+    Service(service::Command),
     Logs(logs::Args),
     Attach(attach::Args),
     Send(send::Args),

@@ -10,18 +10,18 @@ use musher_core::agent::AgentSpec;
 use musher_core::command::{Actor, Command};
 use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
-use musher_engine::programs;
-use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock};
+use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock, programs, watchdog};
 use musher_git::Pool;
 use musher_git::Repository;
 use musher_git::driver::{GitDriver, KeepWarm};
-use musher_server::api::Http;
+use musher_server::api::{Found, Http};
 use musher_server::{About, Client, Hub, SHORTEST_TOKEN, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::{OpenError, SqliteStore};
 use tracing::{debug, info, warn};
 
 use crate::error::{Exit, Failure};
 use crate::forge::{DaemonForge, webhook_setup};
+use crate::notify;
 use crate::project::{self, Project};
 
 /// Where the API is served besides the repository's socket.
@@ -107,17 +107,12 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the engine and serves its API on the repository's socket.
     pub(crate) async fn start(project: Project) -> Result<Self, Failure> {
-        Self::start_listening(project, Listen::SocketOnly, Held::Refuse).await
-    }
-
-    /// The same, and listens on an address as well.
-    pub(crate) async fn start_listening(project: Project, listen: Listen, held: Held) -> Result<Self, Failure> {
         let Project { paths, config, repository } = project;
         exclude(&repository)?;
-        Self::start_at(paths, config, Role::Project, listen, held).await
+        Self::start_at(paths, config, Role::Project, Listen::SocketOnly, Held::Refuse).await
     }
 
-    /// The same in a folder that may be no repository, when nothing is dispatched there.
+    /// The same for whatever a daemon is for, and listens on an address as well. A hub's folder may be no repository.
     pub(crate) async fn start_at(
         paths: Paths,
         config: Config,
@@ -159,12 +154,13 @@ impl Daemon {
             seed: seed(),
             drivers,
             paths: paths.clone(),
+            look_every: look_every()?,
             first: first_words(&config),
         };
         let (engine, found) =
             Engine::start(engine_config).await.map_err(|error| Failure::caused(Exit::Failed, &error))?;
         note_start(&engine, found).await?;
-        let mut server = listen_on(&engine, &paths, passes, listen).await?;
+        let mut server = listen_on(&engine, found, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
         server.webhooks().set(webhooks);
         server.hub().set(tokens);
@@ -178,8 +174,8 @@ impl Daemon {
     }
 
     /// What was found at start.
-    pub(crate) const fn found(&self) -> StartReport {
-        self.found
+    pub(crate) fn found(&self) -> Found {
+        self.found.into()
     }
 
     /// Where it listens over TCP, or why it does not; nothing when it is not to.
@@ -208,12 +204,14 @@ impl Daemon {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        tokio::spawn(notify::keep_alive(self.engine.clone()));
         tokio::select! {
             _ = terminate.recv() => info!("asked to stop by a signal"),
             _ = interrupt.recv() => info!("asked to stop by a signal"),
             () = self.server.stop_wished() => info!("asked to stop through the API"),
             _ = self.engine.ended() => {}
         }
+        notify::stopping();
         self.stop().await
     }
 }
@@ -284,6 +282,16 @@ fn seed() -> u64 {
     }
 }
 
+/// How often processes are looked at while runs are live: as `MUSHER_LOOK_EVERY_MS` says, else as the engine does.
+fn look_every() -> Result<Duration, Failure> {
+    let Some(text) = std::env::var_os("MUSHER_LOOK_EVERY_MS") else { return Ok(watchdog::EVERY) };
+    let millis = text.to_str().and_then(|text| text.parse().ok()).filter(|millis| (10..=600_000).contains(millis));
+    millis.map(Duration::from_millis).ok_or_else(|| {
+        Failure::usage(format!("MUSHER_LOOK_EVERY_MS is {}, and not a number of milliseconds", text.display()))
+            .fix("write 10 to 600000, or unset it for 30 s")
+    })
+}
+
 /// The sinks of the config with the secrets that they sign with.
 fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> {
     let setup = |sink: &musher_core::config::SinkConfig| {
@@ -320,12 +328,18 @@ pub(crate) fn read_secret(reference: &SecretRef, root: &Path) -> Result<String, 
     }
 }
 
-async fn listen_on(engine: &Engine, paths: &Paths, passes: Passes, listen: Listen) -> Result<Server, Failure> {
+async fn listen_on(
+    engine: &Engine,
+    found: StartReport,
+    paths: &Paths,
+    passes: Passes,
+    listen: Listen,
+) -> Result<Server, Failure> {
     let failed = |error: musher_server::ServeError| {
         let fix = error.fix();
         Failure::caused(Exit::Failed, &error).fix(fix)
     };
-    let mut server = Server::new(engine.clone(), About::this(paths.state.display().to_string()));
+    let mut server = Server::new(engine.clone(), About::this(paths.state.display().to_string()).found(found));
     server.serve_socket(&paths.socket()).await.map_err(failed)?;
     server.serve_tools(&paths.tools_socket(), passes).await.map_err(failed)?;
     match listen {

@@ -11,8 +11,10 @@ mod demo;
 mod error;
 mod forge;
 mod live;
+mod notify;
 mod output;
 mod project;
+mod service;
 mod transcript;
 
 use std::process::ExitCode;

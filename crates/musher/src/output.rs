@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use musher_server::api::{Http, PullRequest};
+use musher_server::api::{Found, Http, PullRequest};
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -165,6 +165,14 @@ pub(crate) fn http(http: &Http) -> String {
         None => format!("listening on {}", http.address),
         Some(error) => format!("not listening on {}: {error}; it is tried again", http.address),
     }
+}
+
+/// What a daemon found when it started.
+pub(crate) fn found(found: &Found) -> String {
+    let Found { missions, attached, lost, effects, swept } = found;
+    let line =
+        format!("{missions} mission(s), {attached} run(s) re-attached, {lost} lost, {effects} effect(s) re-issued");
+    if *swept == 0 { line } else { format!("{line}, {swept} abandoned run(s) ended") }
 }
 
 /// A span in a few characters: `4s`, `3m10s`, `2h05m`.

@@ -30,7 +30,7 @@ use self::live::Registry;
 pub use self::tools::Tools;
 use crate::host::{ExitRecord, Stop as HostStop};
 use crate::probe;
-use crate::supervise::{Attachment, Observation, RunFolder, attach};
+use crate::supervise::{Attachment, Observation, RunFolder, attach, stopped_host};
 
 /// How often at most an agent's being heard is written down.
 const HEARD_EVERY: Duration = Duration::from_secs(30);
@@ -125,6 +125,14 @@ impl Runs for ProcessDriver {
         };
         // The disk of a program may be slow, or a network's.
         Box::pin(async { tokio::task::spawn_blocking(look).await.unwrap_or(Program::Unknown) })
+    }
+
+    fn silent(&self, folders: Vec<PathBuf>) -> Work<Vec<(PathBuf, i32)>> {
+        let look = move || {
+            let silent = |path: PathBuf| stopped_host(&RunFolder::at(&path)).map(|pid| (path, pid));
+            folders.into_iter().filter_map(silent).collect()
+        };
+        Box::pin(async { tokio::task::spawn_blocking(look).await.unwrap_or_default() })
     }
 
     fn sweep(&self, unwanted: Vec<PathBuf>, wanted: Vec<PathBuf>) -> Work<Swept> {

@@ -240,6 +240,12 @@ impl RunFolder {
     }
 }
 
+/// The process of a folder's host, if it lives and has been stopped, so that it answers nobody.
+pub fn stopped_host(folder: &RunFolder) -> Option<i32> {
+    let record = folder.host().ok().flatten()?;
+    (record.boot_id == sys::boot_id() && sys::is_stopped(record.host)).then_some(record.host.pid)
+}
+
 /// Tells where the host of a folder stands.
 ///
 /// # Errors

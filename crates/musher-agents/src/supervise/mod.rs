@@ -13,7 +13,7 @@ mod talk;
 
 pub use attach::{AttachError, Attachment, Observation, attach};
 pub use end::{EndError, end_tree};
-pub use folder::{FolderError, HostStatus, RunFolder, inspect};
+pub use folder::{FolderError, HostStatus, RunFolder, inspect, stopped_host};
 pub use launch::{LaunchError, launch};
 pub use settle::settled;
 pub use stop::end;

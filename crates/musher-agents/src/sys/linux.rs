@@ -74,6 +74,11 @@ pub(crate) fn lives(id: Identity) -> bool {
     identity(id.pid) == Some(id)
 }
 
+/// Whether this very process has been stopped by a signal or by a debugger.
+pub(crate) fn is_stopped(id: Identity) -> bool {
+    process(id.pid).is_some_and(|p| p.id == id && p.stopped)
+}
+
 /// All processes.
 pub(crate) fn processes() -> io::Result<Vec<Process>> {
     let mut table = Vec::new();
@@ -298,6 +303,7 @@ fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
         session: fields.get(3)?.parse().ok()?,
         terminal: *fields.get(4)? != "0",
         zombie: matches!(*fields.first()?, "Z" | "X" | "x"),
+        stopped: matches!(*fields.first()?, "T" | "t"),
     })
 }
 
@@ -356,7 +362,7 @@ mod tests {
     }
 
     fn made(pid: i32, parent: i32) -> Process {
-        Process { id: Identity { pid, start: 1 }, parent, session: pid, terminal: false, zombie: false }
+        Process { id: Identity { pid, start: 1 }, parent, session: pid, terminal: false, zombie: false, stopped: false }
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(crate) struct Process {
     pub(crate) terminal: bool,
     /// Dead, and not yet reaped by its parent.
     pub(crate) zombie: bool,
+    /// Stopped, by a signal or by a debugger.
+    pub(crate) stopped: bool,
 }
 
 /// Where and since when a run has worked.

@@ -41,10 +41,15 @@ pub(crate) fn lives(id: Identity) -> bool {
     identity(id.pid).is_some()
 }
 
+/// The state of a process is not told: none is held to be stopped.
+pub(crate) fn is_stopped(_id: Identity) -> bool {
+    false
+}
+
 /// The agent's process group, as one.
 pub(crate) fn tree(agent: Identity) -> io::Result<Vec<Process>> {
     let group = killpg(Pid::from_raw(agent.pid), None).is_ok();
-    let leader = Process { id: agent, parent: 0, session: agent.pid, terminal: false, zombie: false };
+    let leader = Process { id: agent, parent: 0, session: agent.pid, terminal: false, zombie: false, stopped: false };
     Ok(if group { vec![leader] } else { Vec::new() })
 }
 

@@ -1,10 +1,10 @@
-//! A driver that cannot be set up here: all its agents rest for an hour, then one run tries whether it is mended.
+//! A driver, or a program of a driver that starts any, that cannot be set up here: all its agents rest for an hour, then one run tries whether it is mended.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Agent;
+use super::{Agent, AgentSpec};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::event::Happened;
@@ -47,7 +47,7 @@ pub(crate) fn settle(state: &State, change: &mut Change, cx: &Context) {
         let begins = run.is_live() && state.run(run.id).is_none();
         let ends = !run.is_live() && state.run(run.id).is_some();
         if begins && agent.suspended.is_some() && !agent.is_suspended() {
-            suspend(state, change, &agent.spec.driver, cx, |s| s.canary = Some(run.id));
+            suspend(state, change, &agent.spec, cx, |s| s.canary = Some(run.id));
         } else if ends {
             ended(state, change, &agent, &run, cx);
         }
@@ -55,7 +55,7 @@ pub(crate) fn settle(state: &State, change: &mut Change, cx: &Context) {
 }
 
 fn ended(state: &State, change: &mut Change, agent: &Agent, run: &Run, cx: &Context) {
-    let driver = &agent.spec.driver;
+    let spec = &agent.spec;
     let is_canary = agent.suspended.as_ref().is_some_and(|s| s.canary == Some(run.id));
     match &run.outcome {
         Some(Outcome::Failed { class: FailureClass::Setup, message, .. }) => {
@@ -66,7 +66,7 @@ fn ended(state: &State, change: &mut Change, agent: &Agent, run: &Run, cx: &Cont
             | Outcome::Failed { .. }
             | Outcome::RateLimited { .. }
             | Outcome::SessionLost { .. },
-        ) if agent.suspended.is_some() => works(state, change, driver, cx),
+        ) if agent.suspended.is_some() => works(state, change, spec, cx),
         // One that a person has let try again, or that came since, works for itself.
         Some(
             Outcome::Finished { .. }
@@ -77,7 +77,7 @@ fn ended(state: &State, change: &mut Change, agent: &Agent, run: &Run, cx: &Cont
         // It says nothing of its driver: the next one is the canary.
         Some(Outcome::Cancelled | Outcome::Lost { .. }) | None => {
             if is_canary {
-                suspend(state, change, driver, cx, |s| s.canary = None);
+                suspend(state, change, spec, cx, |s| s.canary = None);
             }
         }
     }
@@ -98,30 +98,29 @@ fn failed(state: &State, change: &mut Change, agent: &Agent, why: &str, is_canar
         failing.error = None;
     }
     put(change, failing);
-    let driver = &agent.spec.driver;
-    let same = of_driver(state, change, driver).into_iter().flat_map(|row| row.setup_failures.clone());
+    let spec = &agent.spec;
+    let same = of_driver(state, change, spec).into_iter().flat_map(|row| row.setup_failures.clone());
     let same = same.filter(|failure| &*failure.why == why && failure.at.after(REST) > cx.now).count();
     if !is_canary && (known || same < SAME_FAILURE) {
         return;
     }
     let until = cx.now.after(REST);
-    for mut row in of_driver(state, change, driver) {
+    for mut row in of_driver(state, change, spec) {
         row.suspended = Some(Box::new(Suspended { until: Some(until), canary: None, why: why.into() }));
         row.setup_failures.clear();
         row.error = row.error.filter(|error| &**error != why);
         row.updated_at = cx.now;
         put(change, row);
     }
-    change
-        .events
-        .push(cx.about_agent(agent.id, Happened::DriverPaused { driver: driver.clone(), until, why: why.into() }));
+    let driver = spec.setup_name().into();
+    change.events.push(cx.about_agent(agent.id, Happened::DriverPaused { driver, until, why: why.into() }));
 }
 
 /// A run worked, so the driver can be set up.
-fn works(state: &State, change: &mut Change, driver: &str, cx: &Context) {
-    let rows = of_driver(state, change, driver);
+fn works(state: &State, change: &mut Change, spec: &AgentSpec, cx: &Context) {
+    let rows = of_driver(state, change, spec);
     let Some(first) = rows.iter().find(|row| row.suspended.is_some()) else { return };
-    change.events.push(cx.about_agent(first.id, Happened::DriverResumed { driver: driver.into() }));
+    change.events.push(cx.about_agent(first.id, Happened::DriverResumed { driver: spec.setup_name().into() }));
     for row in rows.into_iter().filter(|row| row.suspended.is_some()) {
         put(change, Agent { suspended: None, updated_at: cx.now, ..row });
     }
@@ -135,17 +134,17 @@ pub fn probe(state: &State, id: AgentId, cx: &Context) -> Result<Change, Refused
         return Err(Refused::Stale { what: "its driver still rests" });
     }
     let mut change = Change::default();
-    suspend(state, &mut change, &agent.spec.driver, cx, |s| s.until = s.until.filter(|until| *until > cx.now));
+    suspend(state, &mut change, &agent.spec, cx, |s| s.until = s.until.filter(|until| *until > cx.now));
     // Its own too when it was removed meanwhile: its rest is over.
     if agent.removed {
         put(&mut change, Agent { suspended: None, ..agent.clone() });
     }
-    change.events.push(cx.about_agent(id, Happened::DriverProbed { driver: agent.spec.driver.clone() }));
+    change.events.push(cx.about_agent(id, Happened::DriverProbed { driver: agent.spec.setup_name().into() }));
     Ok(change)
 }
 
-fn suspend(state: &State, change: &mut Change, driver: &str, cx: &Context, edit: impl Fn(&mut Suspended)) {
-    for mut row in of_driver(state, change, driver) {
+fn suspend(state: &State, change: &mut Change, spec: &AgentSpec, cx: &Context, edit: impl Fn(&mut Suspended)) {
+    for mut row in of_driver(state, change, spec) {
         if let Some(suspended) = &mut row.suspended {
             edit(suspended);
             row.updated_at = cx.now;
@@ -159,9 +158,10 @@ fn row(state: &State, change: &Change, id: AgentId) -> Option<Agent> {
     change.agents.iter().rev().find(|row| row.id == id).or_else(|| state.agent(id)).cloned()
 }
 
-fn of_driver(state: &State, change: &Change, driver: &str) -> Vec<Agent> {
+/// The agents that are set up as this one is: of its driver and, where that starts any program, of its program.
+fn of_driver(state: &State, change: &Change, spec: &AgentSpec) -> Vec<Agent> {
     let rows = state.agents().filter_map(|agent| row(state, change, agent.id));
-    rows.filter(|row| !row.removed && &*row.spec.driver == driver).collect()
+    rows.filter(|row| !row.removed && row.spec.shares_setup(spec)).collect()
 }
 
 fn put(change: &mut Change, row: Agent) {

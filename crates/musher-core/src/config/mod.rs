@@ -41,6 +41,7 @@ pub use relay::{HubConfig, RelayConfig, Unusable};
 pub use resolve::{Config, ServerSettings};
 pub use secret::SecretRef;
 pub use settings::{CommitBy, MergeStyle, ProjectSettings};
+pub(crate) use sinks::problem_of_url;
 pub use sinks::{SinkConfig, SinkTo};
 
 #[cfg(test)]

@@ -243,7 +243,8 @@ fn read_webhook(fields: &Fields, kind: Option<SinkKind>, report: &mut Report) ->
     Some(SinkTo::Webhook { url: url?.to_owned(), secret: secret? })
 }
 
-pub(super) fn problem_of_url(url: &str) -> Option<&'static str> {
+/// Why an address cannot be asked, if it cannot.
+pub(crate) fn problem_of_url(url: &str) -> Option<&'static str> {
     let Some(rest) = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")) else {
         return Some("the `url` does not begin with https:// or http://");
     };
@@ -252,7 +253,7 @@ pub(super) fn problem_of_url(url: &str) -> Option<&'static str> {
         return Some("the `url` names no host");
     }
     if authority.contains('@') {
-        return Some("the `url` holds a name or a password, which is not sent; the signature says who calls");
+        return Some("the `url` holds a name or a password, which is not sent");
     }
     if url.contains('#') {
         return Some("the `url` has a part after `#`, which is never sent");

@@ -453,7 +453,7 @@ const REFUSED: &[(&str, &str)] = &[
          [[sinks]]\nname='b'\nkind='webhook'\nurl='http://:80'\nsecret='env:A'\n\
          [[sinks]]\nname='c'\nkind='webhook'\nurl='http://x/a b'\nsecret='env:A'\n\
          [[sinks]]\nname='d'\nkind='webhook'\nurl='http://x/#a'\nsecret='env:A'",
-        "4:5: the `url` holds a name or a password, which is not sent; the signature says who calls \
+        "4:5: the `url` holds a name or a password, which is not sent \
       (write it as \"https://HOST/PATH\")\n\
       9:5: the `url` names no host (write it as \"https://HOST/PATH\")\n\
       14:5: the `url` holds a character that must be written as `%` and two digits \

@@ -39,7 +39,7 @@ pub enum Condition {
     Author,
     /// Its driver cannot start.
     Error,
-    /// Nothing is heard of its node.
+    /// Nothing is heard of its node, or of the hosts of its runs.
     Offline,
     /// Its driver is paused, or tried by another run.
     Suspended,
@@ -219,6 +219,12 @@ pub(super) fn unfit(state: &State, class: &Class, agent: &Agent) -> Option<Condi
         Standing::Out(condition) => Some(condition),
         Standing::Free(_) | Standing::Refused(..) => None,
     })
+}
+
+/// Whether an agent could ever take an item by what it is, whatever keeps it from work now.
+pub(super) fn suits(class: &Class, agent: &Agent) -> bool {
+    let named = class.pin.as_deref().is_none_or(|pin| pin == &*agent.spec.name);
+    named && !agent.removed && Wish::work(class.clone()).unfit(&agent.spec.capabilities, &agent.spec.roles).is_none()
 }
 
 /// The best agent for a wish, or how many each condition removed.

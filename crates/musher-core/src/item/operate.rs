@@ -350,8 +350,8 @@ pub fn worktree_removed(item: &Item, kept: Option<&str>, cx: &mut Context) -> Re
     Ok(Change { items: vec![row], events: vec![event], ..Change::default() })
 }
 
-fn unavailable(error: &str) -> ForgeFailure {
-    ForgeFailure::Unavailable(error.into())
+fn unasked(error: &str) -> ForgeFailure {
+    ForgeFailure::Unasked(error.into())
 }
 
 /// The driver itself could not work. What that means depends on what it was to do.
@@ -373,7 +373,7 @@ pub fn driver_failed(
         EffectKind::Gate { .. } if item.phase() == Phase::Verifying => {
             retries::failed(state, item, item.run, &failure, cx)
         }
-        EffectKind::Rebase if crate::state::follows_pull(item) => pull::failed(state, item.id, &unavailable(error), cx),
+        EffectKind::Rebase if crate::state::follows_pull(item) => pull::failed(state, item.id, &unasked(error), cx),
         EffectKind::Gate { .. } | EffectKind::PrepareMerge { .. } | EffectKind::Rebase | EffectKind::Land { .. } => {
             merge::held(state, item, error, cx)
         }
@@ -382,10 +382,10 @@ pub fn driver_failed(
         | EffectKind::TellRun { .. }
         | EffectKind::AnswerRun { .. }
         | EffectKind::PrepareFiring(_) => Ok(Change::default()),
-        EffectKind::PushBranch { .. } => pull::failed(state, item.id, &unavailable(error), cx),
+        EffectKind::PushBranch { .. } => pull::failed(state, item.id, &unasked(error), cx),
         EffectKind::Forge(ForgeWork::LookAtIssue { watch, .. })
         | EffectKind::RunCheck { watch, .. }
-        | EffectKind::FetchUrl { watch, .. } => watch::look_failed(state, *watch, &unavailable(error), cx),
-        EffectKind::Forge(work) => pull::refused(state, item.id, work, &unavailable(error), cx),
+        | EffectKind::FetchUrl { watch, .. } => watch::look_failed(state, *watch, &unasked(error), cx),
+        EffectKind::Forge(work) => pull::refused(state, item.id, work, &unasked(error), cx),
     }
 }

@@ -62,9 +62,10 @@ pub fn assign(state: &State, id: ItemId, agent: AgentId, cx: &mut Context) -> Re
     let purpose = match (row.wants, row.fix) {
         (Wants::Plan, _) => Purpose::Plan,
         (Wants::Change, Some(Fix::Conflict(_))) => Purpose::Resolve,
-        (Wants::Change, Some(Fix::Failed(_) | Fix::Gate(_) | Fix::Rejected(_) | Fix::HandedOver(_)) | None) => {
-            Purpose::Work
-        }
+        (
+            Wants::Change,
+            Some(Fix::Failed(_) | Fix::Gate(_) | Fix::Checks(_) | Fix::Rejected(_) | Fix::HandedOver(_)) | None,
+        ) => Purpose::Work,
     };
     let mut run = new_run(&mut row, agent, purpose, cx);
     // A session knows its folder: it is of no use in a new worktree, which the same path may hold.
@@ -133,6 +134,7 @@ pub(crate) fn new_run(row: &mut Item, agent: AgentId, purpose: Purpose, cx: &mut
         requests: Vec::new(),
         help: Vec::new(),
         progress: None,
+        silent_host: None,
         submitted: None,
         verdict: None,
     }

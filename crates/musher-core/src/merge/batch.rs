@@ -43,7 +43,10 @@
 //! is green. A round that ends so leaves at most as much to do as it found. The last round costs `s`. The base is tested
 //! once, for once green it stays so, and every further test of it is one more of the `f`. With one slot this is
 //! `1 + (b + f) · (⌈log₂ n⌉ + 2) + 1`: 32 branches, one of them bad, in batches of 16, take at most 6 tests to find it and
-//! two for the batches that are left, and one more if the bad one is the first and its base was never seen green.
+//! two for the batches that are left, and one more if the bad one is the first and its base was never seen green. No
+//! choice of prefixes does with fewer than those 8 for every place of the bad one, as long as the order is kept and a
+//! culprit is red in two runs; a test goes through all of them. A red result of a longer prefix is no second run: it may
+//! be the fault of a member behind the suspect, who would then be ejected by one wrong run.
 //!
 //! Each good member lands, unless a tree in which it was last was red in both of its runs; no bad one does, unless a gate
 //! was green by mistake. A base that was red in both of its runs ejects nobody: the queue waits.

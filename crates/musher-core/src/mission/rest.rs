@@ -27,6 +27,12 @@ pub(super) fn is_at_work(state: &State, entry: &MissionEntry) -> bool {
     at_work.iter().any(|phase| entry.count(*phase) > 0) || state.quietest_run(entry.row.id).is_some()
 }
 
+/// Whether it is the open watches of a mission that hold it up: it is blocked, or it is paused and nothing of it could go
+/// on by itself.
+pub(crate) fn is_held_up_outside(state: &State, entry: &MissionEntry) -> bool {
+    entry.row.state == MissionState::Blocked || (!is_at_work(state, entry) && entry.count(Phase::Ready) == 0)
+}
+
 /// What brings an item on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mover {

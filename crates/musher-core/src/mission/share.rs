@@ -32,8 +32,10 @@ const LAP: u64 = 232_792_560;
 /// `≥ S(m)`, since none is before the last that anyone had, and each further one is `LAP/v` later than the one before. The
 /// `k`-th needs `(k - 1) · LAP/v ≤ LAP/w`. If `m` never had a turn, `F(m)` is 0, and `j` too can have had none: once.
 ///
-/// A mission with at least its weight at work may wait for its own runs: it has its share. And more missions are more
-/// others: who starts a thousand has a thousand shares.
+/// A mission with at least its weight at work is in a later round, and may wait for its own runs: it has its share. Whoever
+/// is in an earlier one comes first as often as it is. Whoever is in a later one never does, and of those in the same the
+/// proof holds as it stands: it needs turns, which go on through all rounds. And more missions are more others: who starts a
+/// thousand has a thousand shares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share {
     /// How often its items with an agent make up its weight.

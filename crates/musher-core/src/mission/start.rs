@@ -123,6 +123,9 @@ pub fn start(state: &State, wish: &StartMission, cx: &mut Context) -> Result<Cha
         let watches = [(&item.after, Holds::Start), (&item.then, Holds::Mission)];
         for (kind, holds) in watches.into_iter().flat_map(|(kinds, holds)| kinds.iter().map(move |kind| (kind, holds)))
         {
+            if let Some(what) = kind.problem() {
+                return Err(invalid(format!("a watch of item `{}`: {what}", item.key)));
+            }
             if !kind.is_of_pull() && !item.skip {
                 change.watches.push(watch::new(&row, kind.clone(), holds, cx));
             }

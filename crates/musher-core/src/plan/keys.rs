@@ -62,6 +62,17 @@ pub(crate) const POLICY: &[Key] = &[
     ),
 ];
 
+/// A watch of an item: one of the two.
+pub(crate) const WATCH: &[Key] = &[
+    Key::new(
+        "command",
+        Shape::Texts,
+        "",
+        "A program and its arguments, run without a shell at the repository's root; met when it exits 0.",
+    ),
+    Key::new("url", Shape::Text, "", "An address; met when it answers with a status of 200 to 299."),
+];
+
 /// An item of a plan file.
 pub(crate) const ITEM: &[Key] = &[
     Key::new("id", Shape::Text, "", "Unique in the file; 1 to 64 of `[a-z0-9-]`. Required."),
@@ -81,6 +92,19 @@ pub(crate) const ITEM: &[Key] = &[
         Shape::Texts,
         "",
         "Ids of the items that must be done first, and issues such as `#12` or `owner/name#12` that must be closed first.",
+    ),
+    Key::new(
+        "after",
+        Shape::Tables(WATCH),
+        "",
+        "What must be met outside before it starts: `{ command = [\"PROGRAM\", \"ARGUMENT\"] }` exits 0, or `{ url = \
+         \"https://…\" }` answers with a status of 200 to 299.",
+    ),
+    Key::new(
+        "then",
+        Shape::Tables(WATCH),
+        "",
+        "What must be met outside after it is done, before the mission is; as in `after`.",
     ),
     Key::new("issue", Shape::Text, "", "The issue that it comes from, such as `#12` or `owner/name#12`."),
     Key::new(

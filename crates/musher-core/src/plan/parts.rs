@@ -40,6 +40,10 @@ pub struct PlanItem {
     pub depends_on: Vec<String>,
     /// Issues outside of the mission that must be closed first.
     pub external: Vec<Reference>,
+    /// Programs and addresses that must be met before it starts.
+    pub after: Vec<WatchKind>,
+    /// Programs and addresses that must be met after it is done, before the mission is.
+    pub then: Vec<WatchKind>,
     /// The issue that it comes from.
     pub issue: Option<Reference>,
     /// Globs of what it will change.
@@ -77,8 +81,8 @@ impl From<PlanItem> for MissionItem {
             qa: item.qa,
             max_retries: item.max_retries,
             skip: item.skip,
-            after: item.external.into_iter().map(WatchKind::IssueClosed).collect(),
-            then: Vec::new(),
+            after: item.external.into_iter().map(WatchKind::IssueClosed).chain(item.after).collect(),
+            then: item.then,
             issue: item.issue,
         }
     }
@@ -106,6 +110,9 @@ pub const BODY_LIMIT: usize = 256 << 10;
 
 /// The most items that a plan may have.
 pub const ITEM_LIMIT: usize = 100_000;
+
+/// The most watches before an item, and the most after it.
+pub(super) const WATCH_LIMIT: usize = 50;
 
 /// The longest id, in characters.
 pub const ID_LIMIT: usize = 64;

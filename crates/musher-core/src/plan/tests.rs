@@ -2,11 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::keys::{ITEM, PLAN, POLICY};
+use super::keys::{ITEM, PLAN, POLICY, WATCH};
 use super::*;
 use crate::config::key::{Key, Shape};
 use crate::item::{Kind, Priority, Qa};
 use crate::mission::{OnCap, OnRateLimit, Policy};
+use crate::watch::WatchKind;
 
 const FULL: &str = r##"goal = "Ship it"
 [policy]
@@ -60,6 +61,8 @@ fn a_plan_file_may_use_every_key() {
         labels: vec!["rust".into()],
         depends_on: vec!["schema".into()],
         external: vec!["#9".parse().unwrap(), "other/repo#3".parse().unwrap()],
+        after: Vec::new(),
+        then: Vec::new(),
         issue: Some("#12".parse().unwrap()),
         touches: vec!["src/api/**".into()],
         agent: Some("claude-1".into()),
@@ -274,12 +277,42 @@ fn each_key(keys: &'static [Key], visit: &mut impl FnMut(&'static Key)) {
 
 #[test]
 fn the_reader_looks_at_every_key_of_its_table() {
-    for (section, keys) in [("", PLAN), ("[policy]\n", POLICY), ("[[items]]\n", ITEM)] {
+    for (section, keys) in
+        [("", PLAN), ("[policy]\n", POLICY), ("[[items]]\n", ITEM), ("[[items]]\n[[items.then]]\n", WATCH)]
+    {
         for key in keys {
             let file = format!("{section}{} = 1979-05-27\n", key.name);
             let problems = parse_toml("", file.as_bytes()).unwrap_err().to_string();
             assert!(problems.contains(&format!("`{}` must be ", key.name)), "{file}{problems}");
         }
+    }
+}
+
+#[test]
+fn watches_of_an_item_are_read_and_each_problem_of_one_has_its_place() {
+    let item = "goal = \"g\"\n[[items]]\nid = \"a\"\ntitle = \"A\"\n";
+    let plan = parse_toml(
+        "",
+        format!(
+            "{item}after = [{{ command = [\"test\", \"-e\", \"a b\"] }}]\n[[items.then]]\nurl = \"https://h/health\"\n"
+        )
+        .as_bytes(),
+    )
+    .unwrap();
+    let item_read: crate::mission::MissionItem = plan.items[0].clone().into();
+    assert_eq!(item_read.after, [WatchKind::Command(["test", "-e", "a b"].map(Into::into).into())]);
+    assert_eq!(item_read.then, [WatchKind::Url("https://h/health".into())]);
+    for (line, problem) in [
+        ("after = [{}]", "5:10: a watch of `after` has neither a `command` nor a `url`"),
+        ("then = [{ url = \"https://h\", command = [\"x\"] }]", "a watch of `then` has both a `command` and a `url`"),
+        ("then = [{ command = [] }]", "the `command` names no program"),
+        ("then = [{ url = \"ftp://h\" }]", "the `url` does not begin with https:// or http://"),
+        ("then = [{ url = \"https:///x\" }]", "the `url` names no host"),
+        ("then = [{ urk = \"https://h\" }]", "did you mean `url`?"),
+        ("after = [\"make\"]", "`after` must hold tables, but it holds a string"),
+    ] {
+        let problems = parse_toml("p", format!("{item}{line}\n").as_bytes()).unwrap_err().to_string();
+        assert!(problems.contains(problem), "{line}: {problems}");
     }
 }
 
@@ -382,6 +415,15 @@ fn any_reference() -> impl Strategy<Value = crate::forge::Reference> {
     "([a-z-]{1,5}/[a-z._]{1,5})?#[1-9][0-9]{0,3}".prop_map(|text| text.parse().unwrap())
 }
 
+fn any_watch() -> impl Strategy<Value = WatchKind> {
+    let word = "[^\\s\\p{C}]{1,6}( [^\\s\\p{C}]{1,6}){0,2}";
+    proptest::prop_oneof![
+        proptest::collection::vec(word, 1..4)
+            .prop_map(|words| WatchKind::Command(words.into_iter().map(Into::into).collect())),
+        "https?://[a-z]{1,9}(:[1-9]{1,4})?(/[a-z0-9%=&?]{0,9}){0,3}".prop_map(|url| WatchKind::Url(url.into())),
+    ]
+}
+
 prop_compose! {
     fn any_item(number: usize)(
         title in "[^\\s\\p{C}]{1,9}( [^\\s\\p{C}]{1,9}){0,3}",
@@ -392,6 +434,7 @@ prop_compose! {
         touches in proptest::collection::vec("[a-z\"\\\\\\\\]{1,4}(/\\*\\*)?", 0..3),
         depends_on in proptest::collection::btree_set(0..number.max(1), 0..3),
         (max_retries, skip) in (proptest::option::of(1..=1000u32), any::<bool>()),
+        (after, then) in (proptest::collection::vec(any_watch(), 0..3), proptest::collection::vec(any_watch(), 0..3)),
         (external, issue) in (proptest::collection::vec(any_reference(), 0..3), proptest::option::of(any_reference())),
     ) -> PlanItem {
         PlanItem {
@@ -399,7 +442,7 @@ prop_compose! {
             kind: Kind::ALL[kind], role, priority: Priority::ALL[priority], labels,
             depends_on: depends_on.into_iter().filter(|n| *n < number).map(|n| format!("i-{n}")).collect(),
             touches: touches.into_iter().filter(|glob| globset::Glob::new(glob).is_ok()).collect(),
-            agent, gate, qa: QA.get(qa).copied(), max_retries, skip, external, issue,
+            agent, gate, qa: QA.get(qa).copied(), max_retries, skip, external, issue, after, then,
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::graph::{Draft, check_count, link};
 use super::keys::PLAN;
-use super::parts::{CUT, GOAL_LIMIT, ID_LIMIT, ITEM_LIMIT, Plan, PlanItem, first_line, one_line};
+use super::parts::{CUT, GOAL_LIMIT, ID_LIMIT, ITEM_LIMIT, Plan, PlanItem, WATCH_LIMIT, first_line, one_line};
 use super::{policy, slug::slug};
 use crate::config::reader::{self, Fields, Placed, clipped};
 use crate::forge::Reference;
 use crate::item::{Kind, Priority, Qa};
 use crate::problem::{Problems, Report, decode};
+use crate::watch::WatchKind;
 
 /// Reads a plan file in TOML. `file` names it in messages.
 ///
@@ -61,6 +62,8 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
         labels: fields.texts("labels", report).map(plain).unwrap_or_default(),
         depends_on: Vec::new(),
         external: Vec::new(),
+        after: read_watches(fields, "after", report),
+        then: read_watches(fields, "then", report),
         issue: None,
         touches: read_globs(fields, "touches", report),
         agent: fields.text("agent", report).map(str::to_owned),
@@ -81,6 +84,41 @@ fn read_item(fields: &Fields, report: &mut Report) -> Draft {
         body_at: fields.place("body"),
         depends_on: depends_on.into_iter().map(|(at, id)| (at, id.to_owned())).collect(),
     }
+}
+
+/// What is watched before an item starts, or after it is done.
+fn read_watches(fields: &Fields, name: &str, report: &mut Report) -> Vec<WatchKind> {
+    let entries = fields.tables(name, WATCH_LIMIT, report);
+    if fields.count(name) > WATCH_LIMIT {
+        let what = format!("`{name}` has {} watches, and at most {WATCH_LIMIT} are allowed", fields.count(name));
+        report.add_with_fix(fields.place(name), what, "let one program ask for several things");
+    }
+    entries.iter().filter_map(|entry| read_watch(entry, name, report)).collect()
+}
+
+fn read_watch(fields: &Fields, name: &str, report: &mut Report) -> Option<WatchKind> {
+    let both = fields.has("command") && fields.has("url");
+    if both || !(fields.has("command") || fields.has("url")) {
+        let count = if both { "both a `command` and a `url`" } else { "neither a `command` nor a `url`" };
+        let fix = "write { command = [\"PROGRAM\", \"ARGUMENT\"] } or { url = \"https://HOST/PATH\" }";
+        report.add_with_fix(fields.at(), format!("a watch of `{name}` has {count}"), fix);
+        return None;
+    }
+    let key = if fields.has("command") { "command" } else { "url" };
+    let kind = if fields.has("command") {
+        WatchKind::Command(fields.texts("command", report)?.into_iter().map(|(_, word)| word.into()).collect())
+    } else {
+        WatchKind::Url(fields.text("url", report)?.into())
+    };
+    if let Some(what) = kind.problem() {
+        let fix = match kind {
+            WatchKind::Url(_) => "write it as \"https://HOST/PATH\"",
+            _ => "write it as [\"PROGRAM\", \"ARGUMENT\"]",
+        };
+        report.add_with_fix(fields.place(key), what, fix);
+        return None;
+    }
+    Some(kind)
 }
 
 fn read_reference(text: &str, at: usize, report: &mut Report) -> Option<Reference> {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::parts::{Plan, PlanItem};
 use super::policy::PolicyPatch;
 use crate::item::{Kind, Priority};
+use crate::watch::WatchKind;
 
 /// A plan file that [`super::parse_toml`] reads back as the same plan.
 pub fn to_toml(plan: &Plan) -> String {
@@ -56,6 +57,8 @@ fn write_item(file: &mut String, item: &PlanItem) {
         ("priority", (item.priority != Priority::default()).then(|| string(item.priority.name()))),
         ("labels", texts(&item.labels)),
         ("depends_on", texts(&depends_on)),
+        ("after", watches(&item.after)),
+        ("then", watches(&item.then)),
         ("touches", texts(&item.touches)),
         ("agent", text(&item.agent)),
         ("gate", text(&item.gate)),
@@ -68,6 +71,24 @@ fn write_item(file: &mut String, item: &PlanItem) {
     for (key, value) in values {
         value.iter().for_each(|value| line(file, key, value));
     }
+}
+
+/// Watches as an array of tables on one line. Of issues those that come before the item are among its dependencies.
+fn watches(kinds: &[WatchKind]) -> Option<String> {
+    let one = |kind: &WatchKind| match kind {
+        WatchKind::Command(argv) => {
+            let words: Vec<String> = argv.iter().map(ToString::to_string).collect();
+            Some(format!("{{ command = {} }}", array(&words)))
+        }
+        WatchKind::Url(url) => Some(format!("{{ url = {} }}", string(url))),
+        WatchKind::IssueClosed(_)
+        | WatchKind::PrChecks
+        | WatchKind::BotComments
+        | WatchKind::ReviewComments
+        | WatchKind::Mergeability => None,
+    };
+    let all: Vec<String> = kinds.iter().filter_map(one).collect();
+    (!all.is_empty()).then(|| format!("[{}]", all.join(", ")))
 }
 
 fn line(file: &mut String, key: &str, value: &str) {

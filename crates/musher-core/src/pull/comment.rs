@@ -73,6 +73,7 @@ pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change
                 | Answer::Item(_)
                 | Answer::Messages(_)
                 | Answer::Schedule(_)
+                | Answer::Watch(_)
                 | Answer::Webhook(_)
                 | Answer::Relayed(_) => "done".to_owned(),
             };

@@ -1,7 +1,8 @@
 //! What the forge answers about a pull request, and what follows from a look.
 
+use super::refusal::{self, Asked, Lack};
 use super::tend::{failed, followed, is_under_way, not_opened, opened};
-use super::{Pull, comment, mend, wish};
+use super::{Pull, Wish, comment, mend, wish};
 use crate::change::Change;
 use crate::command::Refused;
 use crate::effect::EffectKind;
@@ -177,11 +178,33 @@ fn merged(state: &State, id: ItemId, merge: &PullMerge, cx: &mut Context) -> Res
             change.events.push(cx.about(item, Happened::PullQueued { number: row.number.unwrap_or_default() }));
         }
         PullMerge::HeadMoved => row.looks.due = Some(cx.now),
-        // Its rules may want a review first: the same wish is said again after an interval.
-        PullMerge::Refused { why } => row.looks.error = Some(why.clone()),
+        PullMerge::Refused { why } => return Ok(denied(item, row, why, cx)),
     }
     change.pulls.push(row);
     Ok(change)
+}
+
+/// The forge has refused to merge. What musher can give, it gives; a person is told of anything else, once, and the same is
+/// not asked again before something changes.
+fn denied(item: &Item, mut row: Pull, why: &str, cx: &mut Context) -> Change {
+    let why = refusal::line(why);
+    let lack = Lack::of(&why);
+    if lack == Lack::Moment {
+        return Change { pulls: vec![row], ..Change::default() };
+    }
+    let mut told = false;
+    if let Some(asked) = &mut row.asked {
+        told = asked.before.as_ref() == Some(&why);
+        (asked.at, asked.refused) = (cx.now, Some(why.clone()));
+    }
+    if lack == Lack::Base && !told {
+        return work(item, row, EffectKind::Rebase, cx);
+    }
+    row.wishes = vec![Wish::Refused(why)];
+    let text = wish::in_words(&row.wishes).into();
+    let event = cx.about(item, Happened::PullWaits { number: row.number.unwrap_or_default(), text });
+    let events = if told { Vec::new() } else { vec![event] };
+    Change { pulls: vec![row], events, ..Change::default() }
 }
 
 /// It is in the base: the item is done.
@@ -224,7 +247,7 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
         // pushed. It is as good as no answer.
         let ours = pull.pushed.as_deref().unwrap_or_default();
         let why = format!("{} is at {}, and musher has pushed {ours}", pull.name(), seen.head);
-        return failed(state, id, &ForgeFailure::Unavailable(why.into()), cx);
+        return failed(state, id, &ForgeFailure::Strange(why.into()), cx);
     }
     let mut row = pull.clone();
     row.draft = seen.draft;
@@ -235,7 +258,7 @@ fn looked(state: &State, id: ItemId, number: u64, seen: &PullSeen, cx: &mut Cont
     let mut change = Change::default();
     comment::read(item, &mut row, seen, &mut change, cx);
     let found = watched(state, item, seen, &mut change, cx);
-    row.wishes = wish::after(state, item, pull, seen);
+    row.wishes = wish::after(state, item, pull, seen, cx.now);
     row.untold |= pull.looks.fallback && !pull.looks.hinted && change.watches.iter().any(|w| w.changed_at == cx.now);
     row.looks = Looks { looked_at: Some(cx.now), ..Looks::default() };
     (row.looks.due, row.looks.fallback) = after_look(state, &row, pull, seen, &change, cx.now);
@@ -332,7 +355,7 @@ fn watched(state: &State, item: &Item, seen: &PullSeen, change: &mut Change, cx:
 fn follow(
     state: &State,
     item: &Item,
-    row: Pull,
+    mut row: Pull,
     seen: &PullSeen,
     found: &Found,
     cx: &mut Context,
@@ -362,6 +385,7 @@ fn follow(
     // What nobody else has to give anything to, musher asks the forge to merge.
     if green && seen.mergeable == Some(true) && !seen.queued && row.wishes.is_empty() {
         let (head, style) = (seen.head.clone(), state.settings().merge_style);
+        row.asked = Some(Asked::now(seen, row.asked.take(), cx.now));
         return Ok(work(item, row, EffectKind::Forge(ForgeWork::MergePull { number, head, style }), cx));
     }
     Ok(Change { pulls: vec![row], ..Change::default() })

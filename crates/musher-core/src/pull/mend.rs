@@ -79,7 +79,7 @@ pub(super) fn checks(item: &Item, pull: &Pull, check: &Check, tail: &str, cx: &m
     let page = if check.url.is_empty() { String::new() } else { format!("\n{}", check.url) };
     let tail = retry::tail(tail, retry::LESSON_BYTES);
     let lesson = format!("{message}{page}\n\n{tail}");
-    run(item, row, Fix::Gate, &message, lesson.trim_end(), cx)
+    run(item, row, Fix::Checks, &message, lesson.trim_end(), cx)
 }
 
 /// What trusted people and bots want of the present head, when a run was not told of it yet and the watch is `open`. What others say is named, and

@@ -53,6 +53,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
         remarks: Vec::new(),
         disobeyed: Vec::new(),
         wishes: Vec::new(),
+        asked: None,
         created_at: cx.now,
         updated_at: cx.now,
     };
@@ -63,6 +64,7 @@ pub(super) fn deliver_as(state: &State, pull: Option<Pull>, mut row: Item, cx: &
     }
     pull.looks = Looks { due: Some(cx.now), looked_at: pull.looks.looked_at, ..Looks::default() };
     pull.wishes.clear();
+    pull.asked = None;
     pull.updated_at = cx.now;
     // What was seen of an older head counts for nothing, and so does what an operator has said of it.
     for old in state.watches_of(row.id).filter(|old| old.kind.is_of_pull() && old.head != row.head) {
@@ -132,7 +134,8 @@ pub(crate) fn pushed(state: &State, id: ItemId, head: &str, push: &Push, cx: &mu
                 cx,
             )
         }
-        Push::Failed { error } => failed(state, id, &ForgeFailure::Unavailable(error.clone()), cx),
+        Push::Failed { error } => failed(state, id, &ForgeFailure::Refused(error.clone()), cx),
+        Push::Unanswered { error } => failed(state, id, &ForgeFailure::Unavailable(error.clone()), cx),
     }
 }
 
@@ -172,7 +175,7 @@ pub(super) fn not_opened(
     let (item, _) = followed(state, id)?;
     let mut change = failed(state, id, failure, cx)?;
     match failure {
-        ForgeFailure::Unavailable(_) => {}
+        ForgeFailure::Unavailable(_) | ForgeFailure::Strange(_) | ForgeFailure::Unasked(_) => {}
         ForgeFailure::Limited { .. } | ForgeFailure::Refused(_) | ForgeFailure::NotFound(_) => {
             for mut row in std::mem::take(&mut change.pulls) {
                 quota::unopen(state, item, &mut row, &mut change, cx);
@@ -183,8 +186,8 @@ pub(super) fn not_opened(
     Ok(change)
 }
 
-/// What was asked of the forge, or of `origin`, was not done: it is tried again later, at most five times in a row. A rate
-/// limit is no failure.
+/// What was asked of the forge, or of `origin`, was not done: it is tried again later; five times in all when it was
+/// refused, and for as long as it takes when nobody answered. A rate limit is no failure.
 pub(crate) fn failed(state: &State, id: ItemId, failure: &ForgeFailure, cx: &mut Context) -> Result<Change, Refused> {
     let (item, pull) = followed(state, id)?;
     let mut row = pull.clone();
@@ -192,7 +195,7 @@ pub(crate) fn failed(state: &State, id: ItemId, failure: &ForgeFailure, cx: &mut
     row.looks = looks;
     row.updated_at = cx.now;
     let mut change = Change { pulls: vec![row], ..Change::default() };
-    change.events.extend(watch::failure_event(item, "pull_request", failure, cx));
+    change.events.extend(watch::failure_event(item, "pull_request", &pull.looks, failure, cx));
     match blocked {
         Some(reason) => retry::block(item.clone(), reason, change, cx),
         None => Ok(change),

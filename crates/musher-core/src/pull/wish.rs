@@ -1,15 +1,19 @@
 //! What a pull request waits for that only a person gives: decided after each look, in one place. As long as there is any of
 //! it musher merges nothing, the mission may be at rest, and the inbox says what is to be done.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Pull;
+use super::refusal::{self, Lack};
 use crate::forge::{Checks, Finding, PullSeen, Review};
 use crate::item::Item;
 use crate::mission::MissionState;
 use crate::state::{State, follows_pull};
+use crate::time::Timestamp;
 use crate::verify;
-use crate::watch;
+use crate::watch::{self, Seen, Watch, WatchKind};
 
 /// Something that only a person gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +27,25 @@ pub enum Wish {
     Untrusted(Box<str>),
     /// What this bot has found is not resolved, and makes no further run.
     Unresolved(Box<str>),
+    /// The forge has refused to merge it, in these words, and nothing has changed since.
+    Refused(Box<str>),
+    /// A check of it begins, or the project is told that none has to.
+    Check,
     /// It is merged.
     Merge,
 }
 
+/// How long a head commit may be without a check before a person is told: the forge takes a while to begin one.
+const WITHOUT_A_CHECK: Duration = Duration::from_secs(10 * 60);
+
 /// What the pull request waits for, as a look has seen it; nothing while something else goes on by itself.
-pub(super) fn after(state: &State, item: &Item, pull: &Pull, seen: &PullSeen) -> Vec<Wish> {
+pub(super) fn after(state: &State, item: &Item, pull: &Pull, seen: &PullSeen, now: Timestamp) -> Vec<Wish> {
     let green = watch::checks_of(seen, state.settings().require_checks) == Checks::Success;
     // While the forge finds out anew whether there is a conflict, what was true of that stays true.
     let fits = seen.mergeable.unwrap_or(!pull.wishes.is_empty());
+    if item.frozen.is_none() && seen.mergeable != Some(false) && lacks_a_check(state, item, seen, now) {
+        return vec![Wish::Check];
+    }
     if item.frozen.is_some() || !green || !fits || seen.draft || seen.queued {
         return Vec::new();
     }
@@ -49,7 +63,19 @@ pub(super) fn after(state: &State, item: &Item, pull: &Pull, seen: &PullSeen) ->
     if wishes.is_empty() && !(auto_merge && tested) {
         wishes.push(Wish::Merge);
     }
+    if wishes.is_empty() {
+        wishes.extend(refusal::holds(pull, seen, now).map(|why| Wish::Refused(why.into())));
+    }
     wishes
+}
+
+/// Whether a check is required, and none of this head has been there since it was first looked at, long ago.
+fn lacks_a_check(state: &State, item: &Item, seen: &PullSeen, now: Timestamp) -> bool {
+    let of_head = |watch: &&Watch| watch.kind == WatchKind::PrChecks && watch.head.as_ref() == Some(&seen.head);
+    let since = state.watches_of(item.id).find(of_head).filter(|watch| watch.seen == Seen::Pending);
+    state.settings().require_checks
+        && seen.checks.is_empty()
+        && since.is_some_and(|watch| watch.status.is_open() && now.since(watch.changed_at) >= WITHOUT_A_CHECK)
 }
 
 fn of_review(review: &Review, head: &str) -> Wish {
@@ -83,7 +109,8 @@ impl Wish {
         match self {
             Self::Again(author) | Self::Answered(author) => format!("review of #{number} by {author}"),
             Self::Untrusted(author) | Self::Unresolved(author) => format!("finding of {author} on #{number}"),
-            Self::Merge => format!("merge of #{number}"),
+            Self::Refused(_) | Self::Merge => format!("merge of #{number}"),
+            Self::Check => format!("checks of #{number}, of which there are none"),
         }
     }
 
@@ -106,6 +133,10 @@ impl Wish {
                 "what {author} has found is not resolved, and no further run is made for it; somebody has to resolve the \
                  thread"
             ),
+            Self::Refused(why) => format!("the forge does not merge it ({why}); {}", Lack::of(why).help()),
+            Self::Check => "no check has come, and the project requires them; if the repository has no CI, write \
+                            `require_checks = false` under `[project]` in musher.toml, and it goes on"
+                .to_owned(),
             Self::Merge => "it is ready, and somebody must merge it".to_owned(),
         }
     }

@@ -9,6 +9,8 @@ use crate::change::Change;
 use crate::command::Refused;
 use crate::config::{MOST_SECONDS, seconds};
 use crate::event::Happened;
+use crate::id::MissionId;
+use crate::mission::MissionState;
 use crate::nearest::nearest;
 use crate::state::State;
 use crate::step::Context;
@@ -145,7 +147,8 @@ pub fn set(state: &State, scope: &Scope, setting: &Setting, cx: &mut Context) ->
         Scope::Mission(id) if state.mission(*id).is_none() => {
             return Err(Refused::NotFound { noun: "mission", name: id.short() });
         }
-        Scope::Workspace | Scope::Repo | Scope::Model(_) | Scope::Agent(_) | Scope::Mission(_) => {}
+        Scope::Mission(id) => refuse_if_over(state, *id)?,
+        Scope::Workspace | Scope::Repo | Scope::Model(_) | Scope::Agent(_) => {}
     }
     let known = match setting {
         Setting::Cap(cap, _) => scope.caps().contains(cap),
@@ -189,6 +192,28 @@ pub fn set(state: &State, scope: &Scope, setting: &Setting, cx: &mut Context) ->
     desk.stop(&mut change, cx);
     desk.into_change(&mut change);
     Ok(change)
+}
+
+/// A mission that is over uses nothing more. One that failed may be taken up again, and with a higher limit.
+fn refuse_if_over(state: &State, id: MissionId) -> Result<(), Refused> {
+    let over = state.mission(id).map(|entry| entry.row.state).filter(|its| match its {
+        MissionState::Completed | MissionState::Cancelled => true,
+        MissionState::AwaitingApproval
+        | MissionState::Planning
+        | MissionState::Running
+        | MissionState::Paused
+        | MissionState::Blocked
+        | MissionState::Failed => false,
+    });
+    over.map_or(Ok(()), |its| {
+        Err(Refused::State {
+            verb: "set a quota of",
+            noun: "mission",
+            name: id.short(),
+            state: its.name(),
+            fix: "it uses nothing more; `musher mission list` shows those that go on",
+        })
+    })
 }
 
 #[cfg(test)]

@@ -32,9 +32,17 @@ impl State {
             self.check_item(item.id)?;
         }
         let mut load: BTreeMap<AgentId, u32> = BTreeMap::new();
+        let mut silent: BTreeMap<AgentId, u32> = BTreeMap::new();
         for run in self.runs.values() {
             *load.entry(run.agent).or_default() += 1;
+            *silent.entry(run.agent).or_default() += u32::from(run.silent_host.is_some());
         }
+        silent.retain(|_, count| *count > 0);
+        hold!(
+            self.silent_hosts == silent,
+            "the silent hosts {:?} are not those of the runs {silent:?}",
+            self.silent_hosts
+        );
         for (agent, row) in &self.agents {
             let live = load.get(agent).copied().unwrap_or(0);
             hold!(

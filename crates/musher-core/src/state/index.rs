@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Budget, GATES_REMEMBERED, MissionEntry, ReadyIndex, Roster, Standing, State, Timer};
 use crate::agent::Agent;
 use crate::change::GateRecord;
+use crate::host;
 use crate::id::{AgentId, ItemId, MissionId};
 use crate::item::{Item, ItemState, MergeStage, Phase, Priority, Waiting};
 use crate::mission::{Counts, Mission};
@@ -372,6 +373,15 @@ impl State {
             *at_work = if works { *at_work + 1 } else { at_work.saturating_sub(1) };
         }
         let was_live = old.is_some();
+        let was_silent = old.as_ref().is_some_and(host::is_silent);
+        let is_silent = host::is_silent(&row);
+        if was_silent != is_silent {
+            let silent = self.silent_hosts.entry(row.agent).or_insert(0);
+            *silent = if is_silent { *silent + 1 } else { silent.saturating_sub(1) };
+            if *silent == 0 {
+                self.silent_hosts.remove(&row.agent);
+            }
+        }
         match (was_live, row.is_live()) {
             (false, true) => {
                 *self.load.entry(row.agent).or_insert(0) += 1;
@@ -389,6 +399,10 @@ impl State {
                         self.runs_of.remove(&row.item);
                     }
                 }
+                self.dispatch_due = true;
+            }
+            (true, true) if was_silent != is_silent => {
+                self.restand(row.agent);
                 self.dispatch_due = true;
             }
             (true, true) | (false, false) => {}

@@ -114,9 +114,12 @@ impl State {
         self.nodes.agents.get(name).into_iter().flatten().copied()
     }
 
-    /// Whether an agent has a node and nothing is heard of it. One without a node is never offline.
+    /// Whether nothing is heard of an agent: of its node; or, of one without a node, of the hosts of all its live runs.
     pub fn is_offline(&self, agent: &Agent) -> bool {
-        agent.spec.node.as_deref().is_some_and(|name| self.node(name).is_none_or(|node| node.silent))
+        match agent.spec.node.as_deref() {
+            Some(name) => self.node(name).is_none_or(|node| node.silent),
+            None => self.hosts_of(agent.id).are_silent(),
+        }
     }
 
     /// When an agent was last heard: its node; or, of one without a node, the run host of one of its live runs.

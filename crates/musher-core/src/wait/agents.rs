@@ -3,7 +3,7 @@
 use super::{Wait, WaitCode, many, wait};
 use crate::agent::Agent;
 use crate::dispatch::{self, Condition, Removed};
-use crate::node;
+use crate::host;
 use crate::state::{Standing, State};
 
 /// How many sorts of ready items are looked at for one that an idle agent could take.
@@ -52,13 +52,13 @@ pub fn of_agent(state: &State, agent: &Agent) -> Option<Wait> {
                 Some(wait(WaitCode::AgentOffline, why, format!("{why}; mend that, then `musher agent resume {name}`")))
             }
             Condition::Offline => {
-                let why = node::why_offline(state, agent).unwrap_or_else(|| "nothing is heard of its node".to_owned());
+                let why = host::why_offline(state, agent).unwrap_or_else(|| "nothing is heard of it".to_owned());
                 Some(wait(WaitCode::AgentOffline, "offline", why))
             }
             Condition::Suspended => {
                 let suspended = agent.suspended.as_deref();
                 let why = suspended.map(|suspended| format!(": {}", suspended.why)).unwrap_or_default();
-                let text = format!("its driver {} is paused{why}; {resume}", agent.spec.driver);
+                let text = format!("its driver {} is paused{why}; {resume}", agent.spec.setup_name());
                 let until = suspended.and_then(|suspended| suspended.until);
                 Some(Wait { until, ..wait(WaitCode::AgentOffline, "its driver is paused", text) })
             }

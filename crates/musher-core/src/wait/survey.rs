@@ -84,15 +84,13 @@ pub fn survey(state: &State) -> Survey {
 
 impl Survey {
     fn add(&mut self, phase: Phase, id: ItemId, wait: Wait) {
-        let alike = |group: &&mut Group| {
-            group.phase == phase
-                && group.wait.code == wait.code
-                && group.wait.brief == wait.brief
-                && group.wait.until == wait.until
-        };
+        let alike =
+            |group: &&mut Group| group.phase == phase && group.wait.code == wait.code && group.wait.brief == wait.brief;
         match self.groups.iter_mut().find(alike) {
             Some(group) => {
                 group.count += 1;
+                // The first that goes on is the next that happens.
+                group.wait.until = [group.wait.until, wait.until].into_iter().flatten().min();
                 if group.items.len() < NAMED {
                     group.items.push(id);
                 }

@@ -17,27 +17,39 @@ pub(crate) fn override_all(
     change: &mut Change,
     cx: &mut Context,
 ) -> Result<u32, Refused> {
-    let mut count = 0;
+    let mut which = Vec::new();
     for watch in state.open_watches(entry.row.id) {
-        let looks = Looks { looked_at: watch.looks.looked_at, ..Looks::default() };
-        change.watches.push(Watch { status: overridden(cx), looks, changed_at: cx.now, ..watch.clone() });
-        count += 1;
-        if watch.holds != Holds::Pull {
-            // The answer of a look under way has nobody to wait for it any more.
-            let of = state.effects_of(watch.item).filter(|effect| super::is_look_of(&effect.kind, watch.id));
-            change.closed.extend(of.map(|effect| effect.id));
-        }
+        close(state, watch, change, cx);
+        which.extend(state.item(watch.item).map(|item| in_words(watch, item)));
     }
     for item in entry.items.iter().filter_map(|id| state.item(*id)).filter(|item| follows_pull(item)) {
         if state.open_watches(entry.row.id).any(|watch| watch.item == item.id) {
             change.extend(accepted(state, item, cx)?);
         }
     }
+    let count = u32::try_from(which.len()).unwrap_or(u32::MAX);
     if count > 0 {
-        let by = cx.actor.text().into();
-        change.events.push(cx.about_mission(entry.row.id, Happened::WatchesOverridden { count, by }));
+        let (by, which) = (cx.actor.text().into(), which.into());
+        change.events.push(cx.about_mission(entry.row.id, Happened::WatchesOverridden { count, by, which }));
     }
     Ok(count)
+}
+
+/// Completes a watch as overridden.
+pub(super) fn close(state: &State, watch: &Watch, change: &mut Change, cx: &Context) {
+    let looks = Looks { looked_at: watch.looks.looked_at, ..Looks::default() };
+    change.watches.push(Watch { status: overridden(cx), looks, changed_at: cx.now, ..watch.clone() });
+    if watch.holds != Holds::Pull {
+        // The answer of a look under way has nobody to wait for it any more.
+        let of = state.effects_of(watch.item).filter(|effect| super::is_look_of(&effect.kind, watch.id));
+        change.closed.extend(of.map(|effect| effect.id));
+    }
+}
+
+/// A watch as the log names it: its kind, where it looks, and for which item.
+pub(super) fn in_words(watch: &Watch, item: &Item) -> Box<str> {
+    let target = watch.kind.target().map(|target| format!(" {target}")).unwrap_or_default();
+    format!("{}{target} of {}", watch.kind.name(), item.key).into()
 }
 
 fn accepted(state: &State, item: &Item, cx: &mut Context) -> Result<Change, Refused> {

@@ -63,9 +63,15 @@ pub(crate) fn looked(state: &State, id: WatchId, met: bool, text: &str, cx: &mut
         | WatchKind::ReviewComments
         | WatchKind::Mergeability => (interval(state, row.mission), false),
     };
-    let due = (!met).then(|| if row.looks.hinted { cx.now } else { cx.now.after(interval) });
+    // What was let to rest while the look was under way rests.
+    let rests = row.status.rests_until(cx.now);
+    let next = rests.unwrap_or(if row.looks.hinted { cx.now } else { cx.now.after(interval) });
+    let due = (!met).then_some(next);
     let fallback = fallback && !met && !row.looks.hinted;
     row.looks = Looks { due, looked_at: Some(cx.now), fallback, ..Looks::default() };
+    if rests.is_none() {
+        row.status = WatchStatus::Active;
+    }
     let mut change = Change::default();
     if met {
         row.status = WatchStatus::Done;
@@ -91,7 +97,7 @@ pub(crate) fn look_failed(
     let (looks, blocked) = failed(&watch.looks, failure, cx.now);
     row.looks = looks;
     let mut change = Change::default();
-    change.events.extend(failure_event(item, row.kind.name(), failure, cx));
+    change.events.extend(failure_event(item, row.kind.name(), &watch.looks, failure, cx));
     match blocked.filter(|_| row.holds == Holds::Start) {
         Some(reason) => {
             change.watches.push(row);
@@ -132,7 +138,7 @@ pub(crate) fn settle(state: &State, change: &mut Change, cx: &Context) {
                 if after.looks.due.is_some() || looks.any(|effect| !change.closed.contains(&effect.id)) {
                     continue;
                 }
-                after.looks.due = Some(cx.now);
+                after.looks.due = Some(after.status.rests_until(cx.now).unwrap_or(cx.now));
             } else if done || cancelled {
                 let by_hand = !matches!(cx.actor, Actor::Musher) && row.merged.is_none();
                 after.status = if by_hand { overridden(cx) } else { WatchStatus::Done };
@@ -173,10 +179,10 @@ pub(crate) fn looked_at_again(state: &State, item: &Item, cx: &mut Context) -> R
 
 /// Why an item that was blocked from outside was blocked, when its rows still tell.
 pub(crate) fn blocked_again(state: &State, row: &Item) -> Option<BlockedReason> {
-    let of_watch = |watch: &Watch| watch.status.is_open() && watch.looks.failures >= super::FAILURES_IN_A_ROW;
+    let of_watch = |watch: &Watch| watch.status.is_open() && watch.looks.refusals >= super::FAILURES_IN_A_ROW;
     let failed = state.watches_of(row.id).find(|watch| of_watch(watch)).map(|watch| &watch.looks);
     let pull = state.pull(row.id);
-    let failed = failed.or(pull.map(|pull| &pull.looks).filter(|looks| looks.failures >= super::FAILURES_IN_A_ROW));
+    let failed = failed.or(pull.map(|pull| &pull.looks).filter(|looks| looks.refusals >= super::FAILURES_IN_A_ROW));
     if let Some(looks) = failed {
         return Some(BlockedReason::Watch(looks.error.clone().unwrap_or_default()));
     }

@@ -310,6 +310,19 @@ fn the_same_setup_failure_five_times_in_an_hour_pauses_the_driver_and_four_do_no
 }
 
 #[test]
+fn five_failures_of_one_program_leave_other_programs_of_the_command_driver_alone() {
+    let mut w = failing(5, 4);
+    let innocent = AgentSpec { command: crate::world::words(&["innocent"]), ..agent("innocent") };
+    w.agent(innocent);
+    let last = w.all_in(Phase::Assigned).into_iter().find(|key| w.agent_of(key) != "innocent").unwrap();
+    w.start(&last);
+    w.end(&last, failed(FailureClass::Setup, NO_LOGIN));
+    assert_eq!((w.said("driver_paused"), status(&w, "a1")), (1, AgentStatus::Paused));
+    assert_ne!(status(&w, "innocent"), AgentStatus::Paused);
+    assert!(asked_of_drivers(&w)[0].0.contains("Driver command (agent) is paused"), "{:?}", asked_of_drivers(&w));
+}
+
+#[test]
 fn one_canary_ends_the_pause_or_lengthens_it() {
     let hour = std::time::Duration::from_secs(3600);
     let mut w = failing(5, 5);
@@ -344,7 +357,7 @@ fn the_inbox_says_of_a_paused_driver_why_until_when_and_what_to_type_until_it_wo
     let hour = std::time::Duration::from_secs(3600);
     let told = |until: &str, names: &[&str]| {
         let text = format!(
-            "Driver command is paused {until}: {NO_LOGIN}\nIts agents take nothing: {}. Once it is mended, a resume lets one \
+            "Driver command (agent) is paused {until}: {NO_LOGIN}\nIts agents take nothing: {}. Once it is mended, a resume lets one \
              take work at once",
             names.join(", ")
         );

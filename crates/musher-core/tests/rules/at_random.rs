@@ -17,7 +17,7 @@ use musher_core::item::{Item, ItemState, Kind, Phase, Priority, Qa, Waiting, Wan
 use musher_core::mission::{Delivery, MissionItem, MissionState, OnRateLimit, Policy};
 use musher_core::run::{FailureClass, Limit, Outcome, RunState, Verdict};
 use musher_core::schedule::Prepared;
-use musher_core::watch::WatchKind;
+use musher_core::watch::{Holds, WatchKind};
 use proptest::prelude::*;
 
 use crate::world::{
@@ -173,9 +173,10 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
             _ => Landing::Landed,
         }),
         EffectKind::RemoveWorktree { .. } => Report::WorktreeKept { reason: "unmerged commits".into() },
-        EffectKind::PushBranch { .. } => Report::Pushed(match c.below(2) {
+        EffectKind::PushBranch { .. } => Report::Pushed(match c.below(3) {
             0 => Push::Moved { found: "theirs".into() },
-            _ => Push::Failed { error: "no route to host".into() },
+            1 => Push::Unanswered { error: "no route to host".into() },
+            _ => Push::Failed { error: "a hook".into() },
         }),
         EffectKind::Forge(work) => some_forge(c, w, effect, work),
         EffectKind::PrepareFiring(_) => Report::FiringPrepared(Prepared::Unneeded { text: "exit 0".into() }),
@@ -188,10 +189,11 @@ fn some_report(c: &mut Choices, w: &mut World, effect: &Effect) -> Report {
 /// What a forge may answer: it is down, limits us, is behind, or has changed its mind.
 fn some_forge(c: &mut Choices, w: &World, effect: &Effect, work: &ForgeWork) -> Report {
     if c.one_in(4) {
-        return Report::ForgeFailed(match c.below(4) {
+        return Report::ForgeFailed(match c.below(5) {
             0 => ForgeFailure::Limited { until: w.now.after(std::time::Duration::from_secs(90)) },
             1 => ForgeFailure::Refused("no".into()),
             2 => ForgeFailure::NotFound("nothing".into()),
+            3 => ForgeFailure::Strange("<html>".into()),
             _ => ForgeFailure::Unavailable("502".into()),
         });
     }
@@ -302,6 +304,7 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
     let key = w.state.item(at_work).map(|i| i.key.to_string()).unwrap_or_default();
     let how = c.of(&[Stop::Interrupt, Stop::Kill]);
     let requests: Vec<_> = w.state.runs().iter().flat_map(|r| &r.requests).map(|r| r.id).collect();
+    let watches: Vec<_> = w.state.watches().map(|watch| watch.id).collect();
     Some(match c.below(36) {
         31 => Command::FreezeItem(item, "wait".into()),
         32 => Command::DemoteItem(at_work, "later".into()),
@@ -319,7 +322,15 @@ fn some_wish(c: &mut Choices, w: &World) -> Option<Command> {
         6 => Command::CancelItem(item),
         7 | 8 => Command::RetryItem(stuck),
         9 => Command::ApproveItem(waiting, "good".into()),
+        10 if c.one_in(4) => {
+            let kind = c.of(&[WatchKind::Url("http://h/".into()), WatchKind::Command(["true"].map(Into::into).into())]);
+            Command::AddWatch(item, Box::new(kind), c.of(&[Holds::Start, Holds::Mission]))
+        }
         10 => Command::RejectItem(waiting, "bad".into()),
+        11 if c.one_in(3) && !watches.is_empty() => {
+            let watch = c.of(&watches);
+            c.of(&[Command::CloseWatch(watch), Command::SnoozeWatch(watch, 600)])
+        }
         11 => Command::DiscardWorktree(item),
         12 if !runs.is_empty() => Command::StopRun(c.of(&runs), how),
         12 | 13 => Command::PauseMission(mission, c.one_in(2).then_some(how), "lunch".into()),
@@ -394,7 +405,7 @@ fn hold_the_rules(w: &World, seen: &mut Seen) {
     let live: Vec<&Item> = w.state.live_items().filter(|i| i.is_live()).collect();
     for (n, one) in live.iter().enumerate() {
         for other in &live[n + 1..] {
-            let overlap = musher_core::dispatch::overlaps(&one.touches, &other.touches);
+            let overlap = crate::by_the_book::overlap(&one.touches, &other.touches);
             assert!(!overlap, "{} and {} run at once and overlap", one.key, other.key);
         }
     }

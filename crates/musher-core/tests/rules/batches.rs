@@ -3,9 +3,10 @@
 use musher_core::command::{Command, Cut, GateVerdict, Landing, Preparation, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::{EffectKind, GateOn};
+use musher_core::inbox::{self, Ask};
 use musher_core::item::{ItemState, MergeStage, Phase};
 use musher_core::mission::MissionItem;
-use musher_core::wait::WaitCode;
+use musher_core::wait::{self, WaitCode};
 
 use crate::world::{World, item, link, red, settings, words};
 
@@ -219,6 +220,32 @@ fn a_merge_that_waits_is_tried_at_once_when_it_is_asked_for() {
     let id = w.id("a");
     w.ok(Command::RetryMerge(id));
     assert_eq!((w.state.merging(), w.item("a").merge_tries), (vec![id], 0));
+}
+
+#[test]
+fn one_dirty_checkout_is_one_thing_to_do_however_many_merges_wait_for_it() {
+    let mut w = three();
+    w.prepare("a", all(&["A", "AB", "ABC"]));
+    w.gate("c", GateVerdict::Green);
+    w.landing("c", Landing::BaseDirty { why: "README.md is changed".into() });
+    let asked = |w: &World| -> Vec<_> {
+        let requests = inbox::requests(&w.state).into_iter().filter(|request| request.ask == Ask::Checkout);
+        requests.map(|request| (request.text, request.mission.is_some(), request.item)).collect()
+    };
+    let all_of_them = "The merges of a, b, c wait: README.md is changed".to_owned();
+    assert_eq!(asked(&w), [(all_of_them, true, None)]);
+    // They are tried again at moments of their own, and are still told as one.
+    let waiting = wait::survey(&w.state);
+    let groups: Vec<_> = waiting.groups.iter().map(|group| (group.wait.code, group.count)).collect();
+    assert_eq!(groups, [(WaitCode::BaseDirty, 3)]);
+    assert_eq!(waiting.groups[0].wait.until, w.state.next_due());
+
+    // One by itself is named with its item.
+    let (b, c) = (w.id("b"), w.id("c"));
+    w.ok(Command::EjectItem(b, "later".into()));
+    w.ok(Command::EjectItem(c, "later".into()));
+    let alone = "The merge of a waits: README.md is changed".to_owned();
+    assert_eq!(asked(&w), [(alone, true, Some(w.id("a")))]);
 }
 
 #[test]

@@ -1,15 +1,22 @@
 //! The rules of dispatch as `docs/src/concepts.md` tells them, read without any index: every pair of item and agent is
-//! looked at. The world compares it with each choice of the agenda, and with its rest.
+//! looked at. The world compares it with each choice of the agenda, and with its rest. The tables are typed once more, files
+//! are named to see whether globs overlap, and quotas are counted anew: of the rules themselves nothing is asked.
 
 use std::cmp::Ordering;
 
 use musher_core::agent::Agent;
-use musher_core::dispatch::{Role, fit, overlaps};
 use musher_core::id::{AgentId, ItemId};
 use musher_core::item::{Fix, Item, ItemState, Kind, Priority, Waiting, Worktree};
 use musher_core::mission::OnRateLimit;
-use musher_core::quota::{Cap, Line, Scope, allowed_models, model_of, sheet};
 use musher_core::state::State;
+
+mod fit;
+mod globs;
+mod ledger;
+
+use fit::{fit, is_reviewer};
+pub(crate) use globs::overlap;
+pub(crate) use ledger::Ledger;
 
 /// What lies between two turns of a mission of weight 1.
 const LAP: u64 = 232_792_560;
@@ -17,12 +24,12 @@ const LAP: u64 = 232_792_560;
 /// One look at everything.
 pub(crate) struct Book<'a> {
     state: &'a State,
-    quotas: Vec<Line>,
+    ledger: &'a Ledger,
 }
 
 impl<'a> Book<'a> {
-    pub(crate) fn of(state: &'a State) -> Self {
-        Self { state, quotas: sheet(state, state.looked_at()) }
+    pub(crate) fn of(state: &'a State, ledger: &'a Ledger) -> Self {
+        Self { state, ledger }
     }
 
     /// The item that is next, with its agent.
@@ -92,7 +99,7 @@ impl<'a> Book<'a> {
             && !self.waits_for_its_account(item)
             && mission.row.state.dispatches()
             && at_work < mission.row.policy.max_parallel_items as usize
-            && !self.is_used_up(&Scope::Mission(item.mission))
+            && !self.ledger.is_spent(self.state, item)
             && !self.state.runs().iter().any(|run| run.item == item.id)
             && item.worktree != Worktree::Removing
             && !self.items().any(|other| takes_a_slot(other) && meet(item, other))
@@ -115,13 +122,13 @@ impl<'a> Book<'a> {
             && item.frozen.is_none()
             && !self.waits_for_its_account(item)
             && self.state.mission(item.mission).is_some_and(|mission| mission.row.state.dispatches())
-            && !self.is_used_up(&Scope::Mission(item.mission))
+            && !self.ledger.is_spent(self.state, item)
             && !self.state.runs().iter().any(|run| run.item == item.id)
     }
 
     /// The best of those that may take it.
     fn agent_for(&self, item: &Item) -> Option<&'a Agent> {
-        let fits = |agent: &Agent| i64::from(fit(item.kind, item.role.as_deref(), &agent.spec.roles));
+        let fits = |agent: &Agent| fit(item.kind, item.role.as_deref(), &agent.spec.roles);
         let conflict = matches!(item.fix, Some(Fix::Conflict(_)));
         let wanted = |agent: &Agent| match conflict {
             true if agent.spec.roles.iter().any(|role| role.eq_ignore_ascii_case("resolver")) => 2,
@@ -140,11 +147,11 @@ impl<'a> Book<'a> {
     }
 
     fn reviewer_for(&self, item: &Item) -> Option<&'a Agent> {
-        let fits = |agent: &Agent| i64::from(fit(Kind::Review, Some("reviewer"), &agent.spec.roles));
-        let may = self.state.agents().filter(|agent| {
-            let is_reviewer = agent.spec.roles.iter().any(|role| Role::named(role) == Some(Role::Reviewer));
-            is_reviewer && item.agent != Some(agent.id) && self.may_work(agent)
-        });
+        let fits = |agent: &Agent| fit(Kind::Review, Some("reviewer"), &agent.spec.roles);
+        let may = self
+            .state
+            .agents()
+            .filter(|agent| is_reviewer(&agent.spec.roles) && item.agent != Some(agent.id) && self.may_work(agent));
         may.min_by(|a, b| self.compare(item.priority == Priority::Critical, &fits, a, b))
     }
 
@@ -177,20 +184,7 @@ impl<'a> Book<'a> {
             heard.is_some_and(|row| !row.silent)
         });
         let is_tried = agent.suspended.as_ref().is_some_and(|s| s.until.is_some() || s.canary.is_some());
-        let (name, model) = (&agent.spec.name, model_of(&agent.spec));
-        let scopes = [Scope::Agent(name.clone()), Scope::Model(model.into()), Scope::Repo, Scope::Workspace];
-        let may_use =
-            allowed_models(self.state, name).is_none_or(|list| list.iter().any(|allowed| &**allowed == model));
-        has_room && !stands && is_heard && !is_tried && may_use && !scopes.iter().any(|scope| self.is_used_up(scope))
-    }
-
-    /// Whether nothing is left of some quota of this scope that keeps an agent from working.
-    fn is_used_up(&self, scope: &Scope) -> bool {
-        self.quotas.iter().any(|line| {
-            let cools = line.cap == Cap::CooldownAfterFailure && line.ends.is_some();
-            let of_agents = line.cap != Cap::DailyPrs;
-            line.scope == *scope && of_agents && line.limit > 0 && (line.remaining == 0 || cools)
-        })
+        has_room && !stands && is_heard && !is_tried && self.ledger.allows(self.state, agent)
     }
 }
 
@@ -201,5 +195,5 @@ fn takes_a_slot(item: &Item) -> bool {
 /// By what their plans say, and by what their merges have shown.
 fn meet(one: &Item, other: &Item) -> bool {
     let of = |item: &Item| item.touches.iter().chain(&item.clashes).cloned().collect::<Vec<Box<str>>>();
-    overlaps(&of(one), &of(other))
+    overlap(&of(one), &of(other))
 }

@@ -1,13 +1,16 @@
 //! Which item is next: dependencies, slots, priority and age, overlaps.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use musher_core::command::{Command, Report};
+use musher_core::agent::{AgentSpec, Limits};
+use musher_core::command::{Command, GateVerdict, Report};
 use musher_core::item::{Phase, Priority};
 use musher_core::mission::{MissionItem, Policy};
+use musher_core::run::{FailureClass, Outcome, Verdict};
 use musher_core::wait::WaitCode;
 
-use crate::world::{World, item, policy, words};
+use crate::world::{World, agent, failed, finished, item, policy, tokens, verdict, words};
 
 #[test]
 fn an_item_starts_when_its_last_dependency_is_done_and_not_before() {
@@ -152,4 +155,54 @@ fn an_assignment_that_the_rules_forbid_is_refused_whoever_gives_it() {
     w.refused(Command::FinishWaiting(a));
     w.report("a", "create_worktree", Report::WorktreeReady { base_commit: "base".into() });
     w.refused(Command::AssignReview(a, agent));
+}
+
+#[test]
+fn only_an_item_that_is_ready_is_given_to_an_agent_and_so_never_to_two() {
+    let mut w = World::new();
+    // With room for everything, so that nothing but where the item stands keeps it away.
+    let limits = Limits { tokens: Some(100), ..Limits::default() };
+    w.agent(AgentSpec { max_load: 0, limits, ..agent("a1") });
+    let once = |key: &str, depends_on: &[&str]| MissionItem { max_retries: Some(1), ..item(key, depends_on) };
+    let items = vec![once("a", &[]), once("b", &["a"]), once("c", &[]), once("d", &[]), once("e", &[])];
+    w.mission_with(Policy { max_parallel_items: 9, ..Policy::default() }, items);
+    let mut seen = BTreeSet::new();
+    let mut refused = |w: &mut World, key: &str| {
+        let (id, agent) = (w.id(key), w.agent_id("a1"));
+        w.refused(Command::AssignItem(id, agent));
+        seen.insert(w.phase(key));
+    };
+    for key in ["b", "a"] {
+        refused(&mut w, key);
+    }
+    w.start("a");
+    refused(&mut w, "a");
+    w.end("a", finished("done"));
+    refused(&mut w, "a");
+    let inspection = w.clean();
+    w.inspect("a", inspection);
+    w.gate("a", GateVerdict::Green);
+    refused(&mut w, "a");
+    w.agent(AgentSpec { roles: words(&["reviewer"]), ..agent("r") });
+    w.report("a", "start_run", Report::RunStarted);
+    w.end("a", verdict(Verdict::Approved("fine".into())));
+    refused(&mut w, "a");
+    w.land("a");
+    refused(&mut w, "a");
+    // The other ends that there are.
+    for key in ["c", "d"] {
+        w.start(key);
+    }
+    w.end("c", failed(FailureClass::Agent, "no"));
+    w.report("d", "start_run", Report::RunProgress { usage: tokens(100) });
+    w.end("d", Outcome::Cancelled);
+    let (b, e) = (w.id("b"), w.id("e"));
+    w.ok(Command::HoldItem(e, "later".into()));
+    w.ok(Command::CancelItem(b));
+    for key in ["b", "c", "d", "e"] {
+        refused(&mut w, key);
+    }
+    // A merge that has failed is at once ready or waits for a person: nothing rests there.
+    let all = Phase::ALL.into_iter().filter(|phase| !matches!(phase, Phase::Ready | Phase::MergeFailed));
+    assert_eq!(seen, all.collect());
 }

@@ -352,14 +352,14 @@ fn the_fix_runs_of_a_head_and_of_an_item_end_and_then_it_is_blocked() {
 }
 
 #[test]
-fn a_failed_look_backs_off_1_2_5_5_minutes_and_the_fifth_blocks_with_the_error() {
+fn a_refused_look_backs_off_1_2_5_5_minutes_and_the_fifth_blocks_with_the_error() {
     let mut w = opened();
     for minutes in [1, 2, 5, 5] {
-        fails(&mut w, "look_at_pull", ForgeFailure::Unavailable("502".into()));
+        fails(&mut w, "look_at_pull", ForgeFailure::Refused("502".into()));
         assert_eq!(w.state.next_due().unwrap().since(w.now), Duration::from_secs(minutes * 60));
         w.until_due();
     }
-    fails(&mut w, "look_at_pull", ForgeFailure::Unavailable("502".into()));
+    fails(&mut w, "look_at_pull", ForgeFailure::Refused("502".into()));
     assert_eq!(w.phase("a"), Phase::Blocked);
     assert!(w.item("a").reason().unwrap().contains("502"));
     let id = w.id("a");

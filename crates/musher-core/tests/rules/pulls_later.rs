@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use musher_core::command::Rebase;
 use musher_core::event::Happened;
-use musher_core::forge::{Finding, ForgeAnswer, PullSeen, PullState, Review, ReviewVerdict};
+use musher_core::forge::{Finding, ForgeAnswer, PullMerge, PullSeen, PullState, Review, ReviewVerdict};
 use musher_core::inbox::{self, Ask};
 use musher_core::item::Phase;
 use musher_core::mission::{MissionState, Policy, is_at_rest};
@@ -232,4 +233,102 @@ fn what_was_overridden_is_open_again_only_for_what_was_not_there_then() {
     assert!(!opens(&["1"], Seen::Triggered), "it is what the operator has decided about");
     assert!(opens(&["2"], Seen::Triggered), "another review");
     assert!(!opens(&["2"], Seen::Pending));
+}
+
+fn refuse(w: &mut World, why: &str) {
+    forge(w, "merge_pull", ForgeAnswer::PullMerged(PullMerge::Refused { why: why.into() }));
+}
+
+#[test]
+fn a_refused_merge_is_in_the_inbox_with_what_is_missing_and_is_asked_again_when_something_changed_or_after_an_hour() {
+    let table = [
+        (
+            "At least 1 approving review is required by reviewers with write access.",
+            "somebody who may has to approve it",
+        ),
+        ("Required status check \"ci\" is expected.", "somebody has to see that the check runs and succeeds"),
+        ("A conversation must be resolved before this can be merged.", "somebody has to resolve the conversations"),
+        ("Resource not accessible by personal access token", "give the token of `[forge]` the right to merge"),
+        ("Commits must have\nverified signatures.", "somebody has to see on its page what is missing"),
+    ];
+    for (why, help) in table {
+        let mut w = opened_by(auto_merge());
+        let same = ready(&w, &["success"]);
+        look(&mut w, same.clone());
+        refuse(&mut w, why);
+        let request = asked(&w).unwrap();
+        let words = why.replace('\n', " ");
+        assert!(request.text.contains(&format!("({words}); {help}")), "{}", request.text);
+        assert_eq!((rests(&w), w.said("pull_waits")), (true, 1), "{why}");
+        w.restart_and_compare();
+        // 19 intervals of 3 minutes, not quite an hour.
+        for _ in 0..19 {
+            w.pass(INTERVAL);
+            look(&mut w, same.clone());
+            assert!(w.effects_of("a").is_empty(), "{why}: the same is not asked again");
+            assert!(asked(&w).is_some(), "{why}");
+        }
+        w.pass(INTERVAL);
+        look(&mut w, same.clone());
+        assert_eq!(w.effects_of("a"), ["merge_pull"], "{why}: after an hour");
+        refuse(&mut w, why);
+        assert_eq!((asked(&w).is_some(), w.said("pull_waits")), (true, 1), "{why}: it is told once");
+        w.pass(INTERVAL);
+        let mut approved = same.clone();
+        approved.reviews.push(review(2, ReviewVerdict::Approved, &same.head));
+        look(&mut w, approved.clone());
+        assert_eq!((w.effects_of("a"), asked(&w).is_none()), (vec!["merge_pull"], true), "{why}: a review is new");
+        refuse(&mut w, why);
+        w.pass(INTERVAL);
+        let mut more = approved;
+        more.checks.push(crate::pulls::check("late", "success"));
+        look(&mut w, more);
+        assert_eq!(w.effects_of("a"), ["merge_pull"], "{why}: a check is new");
+        forge(&mut w, "merge_pull", ForgeAnswer::PullMerged(PullMerge::Merged { commit: "m".into() }));
+        assert_eq!(w.phase("a"), Phase::Done, "{why}");
+    }
+}
+
+#[test]
+fn a_branch_that_is_out_of_date_is_rebased_and_a_base_that_moved_in_that_moment_is_nobodys_task() {
+    let mut w = opened_by(auto_merge());
+    let same = ready(&w, &["success"]);
+    look(&mut w, same.clone());
+    refuse(&mut w, "Base branch was modified. Review and try the merge again.");
+    assert!(asked(&w).is_none());
+    w.pass(INTERVAL);
+    look(&mut w, same.clone());
+    assert_eq!(w.effects_of("a"), ["merge_pull"], "the next time may do");
+    refuse(&mut w, "Head branch is out of date. Review and try the merge again.");
+    assert_eq!((w.effects_of("a"), asked(&w).is_none()), (vec!["rebase"], true));
+    let head = same.head.clone();
+    w.rebase("a", Rebase::Done { head });
+    w.pass(INTERVAL);
+    look(&mut w, same);
+    assert!(w.effects_of("a").is_empty());
+    let request = asked(&w).unwrap();
+    assert!(request.text.contains("somebody has to bring the branch up to its base"), "{}", request.text);
+}
+
+#[test]
+fn a_repository_in_which_no_check_comes_is_said_after_ten_minutes_and_goes_on_when_one_does() {
+    let mut w = opened_by(policy());
+    let none = seen(&w, &[]);
+    look(&mut w, none.clone());
+    for minute in [3, 6, 9] {
+        w.pass(INTERVAL);
+        look(&mut w, none.clone());
+        assert_eq!((wishes(&w), rests(&w)), (&[][..], false), "after {minute} minutes");
+    }
+    w.pass(INTERVAL);
+    look(&mut w, none.clone());
+    assert_eq!((wishes(&w), rests(&w)), (&[Wish::Check][..], true));
+    let request = asked(&w).unwrap();
+    assert!(request.text.contains("`require_checks = false` under `[project]`"), "{}", request.text);
+    assert!(wait::of_item(&w.state, w.id("a"))[0].text.contains("no check has come"));
+    w.restart_and_compare();
+    w.pass(INTERVAL);
+    let begun = seen(&w, &["pending"]);
+    look(&mut w, begun);
+    assert_eq!((wishes(&w), rests(&w), asked(&w).is_none()), (&[][..], false, true));
 }

@@ -15,307 +15,76 @@ use musher_core::wait::{self, WaitCode};
 
 use crate::world::{World, agent, failed, finished, item, policy, settings, tokens};
 
-fn caps(caps: &[(Cap, u64)]) -> Rules {
+pub(crate) fn caps(caps: &[(Cap, u64)]) -> Rules {
     Rules { caps: caps.iter().copied().collect(), model_allowlist: None }
 }
 
-fn models(names: &[&str]) -> Rules {
+pub(crate) fn models(names: &[&str]) -> Rules {
     Rules { model_allowlist: Some(names.iter().map(|name| (*name).into()).collect()), ..Rules::default() }
 }
 
-fn usd(micro: u64) -> Usage {
+pub(crate) fn usd(micro: u64) -> Usage {
     Usage { cost_micro_usd: micro, ..Usage::default() }
 }
 
 /// The agent `a`, of this model, with this quota and room for more than one run.
-fn worker(model: Option<&str>, quota: Rules) -> AgentSpec {
+pub(crate) fn worker(model: Option<&str>, quota: Rules) -> AgentSpec {
     AgentSpec { quota, model: model.map(Into::into), max_load: 9, ..agent("a") }
 }
 
-fn world(quota: Quotas, spec: AgentSpec) -> World {
+pub(crate) fn world(quota: Quotas, spec: AgentSpec) -> World {
     let mut w = World::with_settings(ProjectSettings { quota, ..settings() });
     w.now = at("2026-01-31T10:30:00Z");
     w.agent(spec);
     w
 }
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// A mission of `x`, and of `y` that waits for nothing.
-fn two(w: &mut World, policy: Policy) -> musher_core::id::MissionId {
+pub(crate) fn two(w: &mut World, policy: Policy) -> musher_core::id::MissionId {
     w.mission_with(Policy { max_parallel_items: 9, ..policy }, vec![item("x", &[]), item("y", &[])])
 }
 
-fn hold(w: &mut World, key: &str) {
+pub(crate) fn hold(w: &mut World, key: &str) {
     let id = w.id(key);
     w.ok(Command::HoldItem(id, "later".into()));
 }
 
-fn release(w: &mut World, key: &str) {
+pub(crate) fn release(w: &mut World, key: &str) {
     let id = w.id(key);
     w.ok(Command::ReleaseItem(id));
 }
 
 /// Why `key` waits, if it does: the code, the words without what would help (`explain.rs` holds those), and until when.
-fn waits(w: &World, key: &str) -> Option<(WaitCode, String, Option<Timestamp>)> {
+pub(crate) fn waits(w: &World, key: &str) -> Option<(WaitCode, String, Option<Timestamp>)> {
     let wait = wait::of_item(&w.state, w.id(key)).into_iter().next()?;
     let help = ["; `musher quota", "; it starts"].iter().filter_map(|help| wait.text.find(help)).min();
     Some((wait.code, wait.text[..help.unwrap_or(wait.text.len())].to_owned(), wait.until))
 }
 
-fn used(w: &World, scope: &Scope, cap: Cap) -> (u64, i64) {
+pub(crate) fn used(w: &World, scope: &Scope, cap: Cap) -> (u64, i64) {
     let lines = sheet(&w.state, w.now);
     let line = lines.into_iter().find(|line| line.scope == *scope && line.cap == cap).unwrap();
     (line.used, line.remaining)
 }
 
-fn set(scope: &Scope, key: &str, value: &str) -> Command {
+pub(crate) fn set(scope: &Scope, key: &str, value: &str) -> Command {
     Command::SetQuota(scope.clone(), Setting::parse(scope, key, value).unwrap())
 }
 
-fn a() -> Scope {
+pub(crate) fn a() -> Scope {
     Scope::Agent("a".into())
 }
 
-fn m() -> Scope {
+pub(crate) fn m() -> Scope {
     Scope::Model("m".into())
 }
 
-/// A row of the table: what is limited, what the first run uses and how it ends, and the words for the second.
-struct Row {
-    name: &'static str,
-    quota: Quotas,
-    agent: Rules,
-    policy: Policy,
-    usage: Usage,
-    outcome: Option<Outcome>,
-    reason: &'static str,
-    until: Option<&'static str>,
-}
-
-impl Default for Row {
-    fn default() -> Self {
-        Self {
-            name: "",
-            quota: Quotas::default(),
-            agent: Rules::default(),
-            policy: policy(),
-            usage: Usage::default(),
-            outcome: Some(finished("done")),
-            reason: "",
-            until: Some("2026-02-01T00:00:00Z"),
-        }
-    }
-}
-
-fn of_model(rules: Rules) -> Quotas {
+pub(crate) fn of_model(rules: Rules) -> Quotas {
     Quotas { models: [("m".to_owned(), rules)].into(), ..Quotas::default() }
-}
-
-fn rows() -> Vec<Row> {
-    let out = |reason| -> &'static str { reason };
-    vec![
-        Row {
-            name: "daily tokens of the agent",
-            agent: caps(&[(Cap::DailyTokens, 100)]),
-            usage: tokens(100),
-            reason: out("daily token limit exceeded"),
-            ..Row::default()
-        },
-        Row {
-            name: "daily jobs of the agent",
-            agent: caps(&[(Cap::DailyJobs, 1)]),
-            reason: out("daily job limit exceeded"),
-            ..Row::default()
-        },
-        Row {
-            name: "concurrent jobs of the agent",
-            agent: caps(&[(Cap::ConcurrentJobs, 1)]),
-            outcome: None,
-            reason: out("concurrent job limit reached"),
-            until: None,
-            ..Row::default()
-        },
-        Row {
-            name: "daily tokens of the model",
-            quota: of_model(caps(&[(Cap::DailyTokens, 100)])),
-            usage: tokens(100),
-            reason: out("global model token budget exceeded for: m"),
-            ..Row::default()
-        },
-        Row {
-            name: "hourly requests of the model",
-            quota: of_model(caps(&[(Cap::HourlyRequests, 1)])),
-            reason: out("global model request budget exceeded for: m"),
-            until: Some("2026-01-31T11:00:00Z"),
-            ..Row::default()
-        },
-        Row {
-            name: "daily dollars of the model",
-            quota: of_model(caps(&[(Cap::DailyUsd, 100)])),
-            usage: usd(100),
-            reason: out("global model usd budget exceeded for: m"),
-            ..Row::default()
-        },
-        Row {
-            name: "the cool-down of the repository",
-            quota: Quotas { repo: caps(&[(Cap::CooldownAfterFailure, 60)]), ..Quotas::default() },
-            outcome: Some(failed(FailureClass::Agent, "no")),
-            reason: out("repo cooldown_after_failure not over"),
-            until: Some("2026-01-31T10:31:00Z"),
-            ..Row::default()
-        },
-        Row {
-            name: "dollars of the mission",
-            policy: Policy { budget_usd: Some(0.0001), ..policy() },
-            usage: usd(100),
-            reason: out("mission usd exceeded"),
-            until: None,
-            ..Row::default()
-        },
-        Row {
-            name: "tokens of the mission",
-            policy: Policy { budget_tokens: Some(100), ..policy() },
-            usage: tokens(100),
-            reason: out("mission tokens exceeded"),
-            until: None,
-            ..Row::default()
-        },
-        Row {
-            name: "daily dollars of the workspace",
-            quota: Quotas { workspace: caps(&[(Cap::DailyUsd, 100)]), ..Quotas::default() },
-            usage: usd(100),
-            reason: out("workspace daily_usd exceeded"),
-            ..Row::default()
-        },
-    ]
-}
-
-/// The world of a row after its first run; `y` is ready.
-fn after_first(row: &Row, usage: Usage) -> World {
-    let mut w = world(row.quota.clone(), worker(Some("m"), row.agent.clone()));
-    // Made while nothing can be given away, so that `y` does not begin beside `x`.
-    w.ok(Command::PauseAgent(w.agent_id("a")));
-    two(&mut w, row.policy.clone());
-    hold(&mut w, "y");
-    w.ok(Command::ResumeAgent(w.agent_id("a")));
-    w.start("x");
-    if let Some(outcome) = &row.outcome {
-        w.report("x", "start_run", Report::RunFinished { outcome: outcome.clone(), usage });
-    }
-    release(&mut w, "y");
-    w
-}
-
-#[test]
-fn every_quota_refuses_with_its_words_and_until_its_moment_and_one_less_does_not() {
-    for row in rows() {
-        let w = after_first(&row, row.usage);
-        let (code, text, until) = waits(&w, "y").unwrap_or_else(|| panic!("{}: y is {:?}", row.name, w.phase("y")));
-        assert_eq!(code, WaitCode::Quota, "{}", row.name);
-        assert!(text.ends_with(row.reason) || text.ends_with(&format!("({})", row.reason)), "{}: {text}", row.name);
-        assert_eq!(until, row.until.map(at), "{}", row.name);
-        assert_eq!(w.item("y").attempts, 0, "{}: a quota counts no attempt", row.name);
-    }
-    for row in rows().into_iter().filter(|row| row.usage != Usage::default()) {
-        let less = Usage {
-            input_tokens: row.usage.input_tokens.saturating_sub(1),
-            cost_micro_usd: row.usage.cost_micro_usd.saturating_sub(1),
-            ..Usage::default()
-        };
-        assert_eq!(after_first(&row, less).phase("y"), Phase::Assigned, "{} with one less", row.name);
-    }
-    // 0 is unlimited, and so is what nobody has said.
-    for mut row in rows() {
-        let zero = |rules: &mut Rules| rules.caps.values_mut().for_each(|limit| *limit = 0);
-        zero(&mut row.agent);
-        zero(&mut row.quota.workspace);
-        zero(&mut row.quota.repo);
-        row.quota.models.values_mut().for_each(zero);
-        (row.policy.budget_usd, row.policy.budget_tokens) = (Some(0.0), Some(0));
-        assert_eq!(after_first(&row, row.usage).phase("y"), Phase::Assigned, "{} at 0", row.name);
-    }
-}
-
-#[test]
-fn what_waits_for_a_quota_begins_by_itself_when_the_quota_is_there_again() {
-    for row in rows().into_iter().filter(|row| row.until.is_some()) {
-        let mut w = after_first(&row, row.usage);
-        let until = at(row.until.unwrap());
-        w.restart_and_compare();
-        w.now = Timestamp::from_micros(until.as_micros() - 1);
-        w.settle();
-        assert_eq!(w.phase("y"), Phase::Ready, "{} a moment before", row.name);
-        assert!(w.state.next_due().is_some_and(|due| due <= until), "{}: nothing would look again", row.name);
-        w.now = until;
-        w.settle();
-        assert_eq!(w.phase("y"), Phase::Assigned, "{}", row.name);
-    }
-}
-
-#[test]
-fn the_first_rule_of_the_table_that_refuses_is_the_one_that_is_told() {
-    let everything = [
-        "model not in allowlist: m",
-        "daily token limit exceeded",
-        "daily job limit exceeded",
-        "concurrent job limit reached",
-        "global model token budget exceeded for: m",
-        "repo cooldown_after_failure not over",
-        "workspace daily_usd exceeded",
-    ];
-    let quota = Quotas {
-        repo: caps(&[(Cap::CooldownAfterFailure, 600)]),
-        workspace: caps(&[(Cap::DailyUsd, 1)]),
-        models: [("m".to_owned(), caps(&[(Cap::DailyTokens, 1)]))].into(),
-        ..Quotas::default()
-    };
-    let agent = caps(&[(Cap::DailyTokens, 1), (Cap::DailyJobs, 2), (Cap::ConcurrentJobs, 1)]);
-    let mut w = world(quota, worker(Some("m"), agent));
-    w.mission_with(Policy { max_parallel_items: 9, ..policy() }, vec![item("x", &[]), item("z", &[])]);
-    w.start("x");
-    let used = Usage { input_tokens: 4, cost_micro_usd: 4, ..Usage::default() };
-    w.report("x", "start_run", Report::RunFinished { outcome: failed(FailureClass::Agent, "no"), usage: used });
-    // The cool-down is over when `z` begins, and begins again with its failure.
-    for (key, value) in [("daily_tokens", "9"), ("concurrent_jobs", "unlimited")] {
-        w.ok(set(&a(), key, value));
-    }
-    w.ok(set(&m(), "daily_tokens", "unlimited"));
-    w.ok(set(&Scope::Workspace, "daily_usd", "unlimited"));
-    w.ok(set(&Scope::Repo, "cooldown_after_failure", "unlimited"));
-    let both = ["x", "z"].map(|key| w.phase(key));
-    assert!(both.contains(&Phase::Assigned), "{both:?}");
-    let last = if w.phase("x") == Phase::Assigned { "z" } else { "x" };
-    for (scope, key) in
-        [(Scope::Repo, "cooldown_after_failure"), (Scope::Workspace, "daily_usd"), (m(), "daily_tokens")]
-    {
-        w.ok(set(&scope, key, "default"));
-    }
-    for (key, value) in [("daily_tokens", "default"), ("concurrent_jobs", "default"), ("model_allowlist", "other")] {
-        w.ok(set(&a(), key, value));
-    }
-    // One rule after the other is lifted: the next one is told.
-    let lift: [(Scope, &str); 6] = [
-        (a(), "model_allowlist"),
-        (a(), "daily_tokens"),
-        (a(), "daily_jobs"),
-        (a(), "concurrent_jobs"),
-        (m(), "daily_tokens"),
-        (Scope::Repo, "cooldown_after_failure"),
-    ];
-    let mut told = Vec::new();
-    w.now = w.now.after(Duration::from_secs(20));
-    w.settle();
-    for (scope, key) in lift {
-        told.push(waits(&w, last).unwrap().1);
-        w.ok(set(&scope, key, "unlimited"));
-    }
-    told.push(waits(&w, last).unwrap().1);
-    for (text, reason) in told.iter().zip(everything) {
-        assert!(text.ends_with(&format!("({reason})")), "{told:#?}\nwant {reason}");
-    }
 }
 
 #[test]
@@ -456,29 +225,6 @@ fn many_runs_that_are_given_back_at_once_each_give_back_their_own() {
 }
 
 #[test]
-fn eighty_percent_are_said_once_a_period_and_so_is_the_end() {
-    let mut w = world(Quotas::default(), worker(Some("m"), caps(&[(Cap::DailyTokens, 100)])));
-    two(&mut w, policy());
-    hold(&mut w, "y");
-    w.start("x");
-    let said = |w: &World| (w.said("quota_warning"), w.said("quota_exceeded"));
-    for (more, wanted) in [(79, (0, 0)), (1, (1, 0)), (1, (1, 0)), (18, (1, 0)), (1, (1, 1)), (5, (1, 1))] {
-        w.report("x", "start_run", Report::RunProgress { usage: tokens(more) });
-        assert_eq!(said(&w), wanted, "{more} more");
-    }
-    let warning = w.events.iter().find(|e| e.happened.name() == "quota_warning").unwrap();
-    let wanted = Happened::QuotaWarning { scope: "agent:a".into(), cap: Cap::DailyTokens, used: 80, limit: 100 };
-    assert_eq!((&warning.happened, warning.agent), (&wanted, Some(w.agent_id("a"))));
-    // The next day says it again.
-    w.pass(Duration::from_secs(24 * 3_600));
-    w.report("x", "start_run", Report::RunProgress { usage: tokens(85) });
-    assert_eq!(said(&w), (2, 1));
-    // What passes 80 % and 100 % at once is said to be used up, and nothing else.
-    w.report("x", "start_run", Report::RunProgress { usage: tokens(15) });
-    assert_eq!(said(&w), (2, 2));
-}
-
-#[test]
 fn the_answer_is_told_when_it_changes_and_not_on_every_look() {
     let mut w = world(Quotas::default(), worker(Some("m"), caps(&[(Cap::DailyJobs, 1)])));
     let id = two(&mut w, policy());
@@ -518,6 +264,10 @@ fn a_cap_stops_a_run_in_flight_and_its_item_follows_the_policy() {
         let limits = Limits { tokens: Some(100), ..Limits::default() };
         (Quotas::default(), AgentSpec { limits, ..worker(Some("m"), Rules::default()) }, tokens(150))
     };
+    let run_usd = || {
+        let limits = Limits { cost_micro_usd: Some(100), ..Limits::default() };
+        (Quotas::default(), AgentSpec { limits, ..worker(Some("m"), Rules::default()) }, usd(100))
+    };
     let model_cap = || (of_model(caps(&[(Cap::DailyUsd, 9)])), worker(Some("m"), Rules::default()), usd(9));
     let table = [
         (OnCap::Block, agent_cap(), Phase::Blocked, 0, "daily token limit exceeded"),
@@ -527,6 +277,7 @@ fn a_cap_stops_a_run_in_flight_and_its_item_follows_the_policy() {
         // The next run begins with nothing used: for ever, if it did not count.
         (OnCap::Requeue, run_cap(), Phase::Ready, 1, "run tokens exceeded"),
         (OnCap::Fail, run_cap(), Phase::Failed, 0, "run tokens exceeded"),
+        (OnCap::Block, run_usd(), Phase::Blocked, 0, "run usd exceeded"),
         (OnCap::Block, model_cap(), Phase::Blocked, 0, "global model usd budget exceeded for: m"),
     ];
     for (on_cap, (quota, spec, usage), phase, attempts, why) in table {
@@ -706,6 +457,10 @@ fn what_cannot_be_set_is_refused_and_nothing_changes() {
         let refused: Refused = w.refused(Command::SetQuota(scope.clone(), setting));
         assert_eq!(refused.code(), code, "{scope}");
     }
+    let over = w.mission(vec![item("over", &[])]);
+    w.ok(Command::StopMission(over, musher_core::effect::Stop::Kill));
+    let refused = w.refused(Command::SetQuota(Scope::Mission(over), cap(Cap::Tokens)));
+    assert!(refused.to_string().contains("while it is cancelled"), "{refused}");
     // A model that nobody uses yet may be limited beforehand.
     w.ok(Command::SetQuota(Scope::Model("new".into()), cap(Cap::DailyTokens)));
 }

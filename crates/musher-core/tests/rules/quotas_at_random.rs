@@ -1,14 +1,14 @@
 //! Random dispatches, uses, ends, clocks and settings: no quota is ever exceeded by more than what was in flight, and the
 //! sums are those of a plain reading of the rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use musher_core::agent::AgentSpec;
 use musher_core::command::{Command, Report};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::EffectKind;
-use musher_core::id::RunId;
+use musher_core::id::{MissionId, RunId};
 use musher_core::item::Phase;
 use musher_core::mission::{OnCap, Policy};
 use musher_core::quota::{Cap, Quotas, Rules, Scope, Setting, model_of};
@@ -18,8 +18,11 @@ use proptest::prelude::*;
 
 use crate::world::{World, agent, failed, finished, item, policy, settings};
 
-/// The most that one report of a run says.
+/// The most that one report of a run says, in tokens; a token costs two millionths of a dollar.
 const PIECE: u64 = 30;
+
+/// A run that has to stop is told so when it says what it has used, and says what it has used since when it ends.
+const LAST_PIECES: u64 = 2;
 
 /// What happens next, chosen by numbers, so that it shrinks.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +47,31 @@ struct Seen {
     capped: bool,
 }
 
+/// What is paid for, and so stops what is at work when it is used up, each with its limit at first; 0 = none.
+fn paid(mission: MissionId) -> Vec<((Scope, Cap), u64)> {
+    let agents = ["a", "b", "c"].map(|name| ((Scope::Agent(name.into()), Cap::DailyTokens), 120));
+    let models =
+        [("m", Cap::DailyTokens, 200), ("m", Cap::DailyUsd, 0), ("n", Cap::DailyTokens, 0), ("n", Cap::DailyUsd, 0)];
+    let models = models.map(|(name, cap, limit)| ((Scope::Model(name.into()), cap), limit));
+    let others = [
+        ((Scope::Workspace, Cap::DailyUsd), 300),
+        ((Scope::Mission(mission), Cap::Tokens), 900),
+        ((Scope::Mission(mission), Cap::Usd), 0),
+    ];
+    agents.into_iter().chain(models).chain(others).collect()
+}
+
 /// The sums as the spec tells them.
 #[derive(Default)]
 struct Reading {
+    /// What is paid for, with the limit that holds.
+    limits: BTreeMap<(Scope, Cap), u64>,
+    /// How much may be used of each in the end: what the limit leaves, and what was in flight when it was reached.
+    ceilings: BTreeMap<(Scope, Cap), u64>,
+    /// What the mission has used: tokens, and millionths of a dollar.
+    mission: (u64, u64),
+    /// The runs that were seen.
+    begun: BTreeSet<RunId>,
     runs: BTreeMap<RunId, Seen>,
     tokens: BTreeMap<(Scope, String), u64>,
     usd: BTreeMap<(Scope, String), u64>,
@@ -68,6 +93,7 @@ impl Reading {
         }
         seen.today += tokens;
         seen.total += tokens;
+        self.mission = (self.mission.0 + tokens, self.mission.1 + micro_usd);
         for scope in [Scope::Agent(seen.agent.clone()), Scope::Model(seen.model.clone())] {
             *self.tokens.entry((scope, day.to_owned())).or_default() += tokens;
         }
@@ -90,6 +116,67 @@ impl Reading {
         }
     }
 
+    fn sum(&self, (scope, cap): &(Scope, Cap), day: &str) -> u64 {
+        match (scope, cap) {
+            (Scope::Mission(_), Cap::Tokens) => self.mission.0,
+            (Scope::Mission(_), _) => self.mission.1,
+            (_, Cap::DailyTokens) => self.of(scope, day).0,
+            _ => self.of(scope, day).1,
+        }
+    }
+
+    /// An operator sets a limit: what is used of it already is used, and what is in flight comes to it.
+    fn set(&mut self, key: &(Scope, Cap), limit: u64, day: &str) {
+        let sum = self.sum(key, day);
+        self.limits.insert(key.clone(), limit);
+        let ceiling = sum.max(limit.saturating_sub(1)) + self.in_flight(key);
+        self.ceilings.insert(key.clone(), ceiling);
+    }
+
+    fn is_under(seen: &Seen, scope: &Scope) -> bool {
+        match scope {
+            Scope::Agent(name) => seen.agent == *name,
+            Scope::Model(name) => seen.model == *name,
+            Scope::Workspace | Scope::Mission(_) | Scope::Repo => true,
+        }
+    }
+
+    /// The most that the live runs say before they are stopped.
+    fn in_flight(&self, (scope, cap): &(Scope, Cap)) -> u64 {
+        let live = self.runs.values().filter(|seen| Self::is_under(seen, scope)).count() as u64;
+        let piece = if matches!(cap, Cap::DailyUsd | Cap::Usd) { 2 * PIECE } else { PIECE };
+        live * LAST_PIECES * piece
+    }
+
+    fn is_used_up(&self, key: &(Scope, Cap), day: &str) -> bool {
+        self.limits.get(key).is_some_and(|limit| *limit > 0 && self.sum(key, day) >= *limit)
+    }
+
+    /// No limit is exceeded by more than what was in flight when it was reached, and no run begins under one that is.
+    fn hold_limits(&mut self, day: &str) -> Result<(), TestCaseError> {
+        for (key, limit) in self.limits.clone() {
+            let (sum, ceiling) = (self.sum(&key, day), self.ceilings.get(&key).copied().unwrap_or_default());
+            if limit > 0 && sum >= limit {
+                prop_assert!(
+                    sum <= ceiling,
+                    "{} {:?}: {} of {}, {} with what was in flight",
+                    key.0,
+                    key.1,
+                    sum,
+                    limit,
+                    ceiling
+                );
+                let fresh =
+                    self.runs.iter().find(|(id, seen)| !self.begun.contains(id) && Self::is_under(seen, &key.0));
+                prop_assert!(fresh.is_none(), "{:?} begins, and {} {:?} is used up", fresh.map(|f| f.0), key.0, key.1);
+            } else {
+                self.ceilings.insert(key.clone(), limit.saturating_sub(1) + self.in_flight(&key));
+            }
+        }
+        self.begun.extend(self.runs.keys().copied());
+        Ok(())
+    }
+
     fn of(&self, scope: &Scope, day: &str) -> (u64, u64) {
         let key = (scope.clone(), day.to_owned());
         (self.tokens.get(&key).copied().unwrap_or(0), self.usd.get(&key).copied().unwrap_or(0))
@@ -102,7 +189,7 @@ fn day(now: Timestamp) -> String {
     musher_core::quota::period::day_name(now, &musher_core::quota::period::zone(ZONE).unwrap())
 }
 
-fn some_world(on_cap: OnCap) -> World {
+fn some_world(on_cap: OnCap) -> (World, MissionId) {
     let quota = Quotas {
         timezone: ZONE.into(),
         workspace: caps(&[(Cap::DailyUsd, 300)]),
@@ -117,11 +204,9 @@ fn some_world(on_cap: OnCap) -> World {
         w.agent(AgentSpec { model: Some(model.into()), max_load: 4, quota: of_agent.clone(), ..agent(name) });
     }
     let items = (0..10).map(|n| item(&format!("i{n}"), &[])).collect();
-    w.mission_with(
-        Policy { max_parallel_items: 6, max_retries: 100, on_cap, budget_tokens: Some(900), ..policy() },
-        items,
-    );
-    w
+    let policy = Policy { max_parallel_items: 6, max_retries: 100, on_cap, budget_tokens: Some(900), ..policy() };
+    let mission = w.mission_with(policy, items);
+    (w, mission)
 }
 
 /// Notes the runs that have begun, and which of them a cap has stopped.
@@ -169,10 +254,6 @@ fn hold(w: &World, reading: &Reading, lowest: &BTreeMap<(Scope, Cap), u64>) -> R
     Ok(())
 }
 
-fn full(w: &World, scope: &Scope, cap: Cap, limit: u64) -> bool {
-    w.state.books().of(scope).is_some_and(|account| account.used(cap, w.now) >= limit)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -181,20 +262,16 @@ proptest! {
         choices in choices(),
         on_cap in prop::sample::select(vec![OnCap::Block, OnCap::Requeue, OnCap::Fail]),
     ) {
-        let mut w = some_world(on_cap);
-        let mut reading = Reading::default();
+        let (mut w, mission) = some_world(on_cap);
+        let mut reading = Reading { limits: paid(mission).into_iter().collect(), ..Reading::default() };
         // The most that may be live or begun: the limit, or what there was when it was lowered.
         let mut lowest: BTreeMap<(Scope, Cap), u64> = BTreeMap::new();
         let mut went_back = false;
         look(&w, &mut reading);
         hold(&w, &reading, &lowest)?;
+        reading.hold_limits(&day(w.now))?;
         for Choice(what, which, how) in choices {
             let effects: Vec<_> = w.state.effects().cloned().collect();
-            let before: Vec<RunId> = w.state.runs().iter().map(|run| run.id).collect();
-            let full_before: Vec<bool> = ["a", "b", "c"]
-                .iter()
-                .map(|name| full(&w, &Scope::Agent((*name).into()), Cap::DailyTokens, 120))
-                .collect();
             match what % 16 {
                 0 => w.pass(Duration::from_secs(u64::from(how) * 60)),
                 1 => {
@@ -224,6 +301,14 @@ proptest! {
                         }
                     }
                 }
+                6 => {
+                    let paid = paid(mission);
+                    let (key, first) = paid[usize::from(which) % paid.len()].clone();
+                    let value = (how % 4 > 0).then(|| u64::from(how) * 2);
+                    let today = reading.day(w.now);
+                    reading.set(&key, value.unwrap_or(first), &today);
+                    w.ok(Command::SetQuota(key.0, Setting::Cap(key.1, value)));
+                }
                 // After a clock has gone back a start sees other moments of last progress, and other backoffs.
                 5 if !went_back => w.restart_and_compare(),
                 5 => w.restart(),
@@ -235,15 +320,19 @@ proptest! {
                         w.ok(Command::Report(effect.id, report));
                         look(&w, &mut reading);
                         hold(&w, &reading, &lowest)?;
+                        let today = reading.day(w.now);
+                        reading.hold_limits(&today)?;
                         continue;
                     };
+                    let capped = w.state.run(run).is_some_and(|run| run.capped.is_some());
                     let starting = w.state.run(run).is_some_and(|run| run.state == RunState::Starting);
                     let tokens = u64::from(how) % PIECE;
                     let usage = Usage { input_tokens: tokens, cost_micro_usd: tokens * 2, ..Usage::default() };
                     let today = reading.day(w.now);
                     let report = match what % 4 {
                         _ if starting => Report::RunStarted,
-                        0 | 1 => {
+                        // Whoever is told to stop says what it has used and is gone.
+                        0 | 1 if !capped => {
                             reading.used(run, &today, tokens, tokens * 2);
                             Report::RunProgress { usage }
                         }
@@ -272,20 +361,16 @@ proptest! {
                 }
             }
             hold(&w, &reading, &lowest)?;
-            // Nobody whose tokens were used up before has begun another run, unless a day began.
-            for (name, was_full) in ["a", "b", "c"].iter().zip(full_before) {
-                let still = full(&w, &Scope::Agent((*name).into()), Cap::DailyTokens, 120);
-                let begun = w.state.runs().iter().any(|run| {
-                    !before.contains(&run.id) && run.agent == w.agent_id(name)
-                });
-                prop_assert!(!(was_full && still && begun), "{} began a run without tokens", name);
-            }
-            // What is at work under a cap that is reached is being stopped.
+            let today = reading.day(w.now);
+            reading.hold_limits(&today)?;
+            // What is at work under a limit that is reached is being stopped.
             for run in w.state.runs() {
-                let name = w.state.agent(run.agent).unwrap().spec.name.clone();
-                let over = full(&w, &Scope::Agent(name), Cap::DailyTokens, 120);
-                if over && run.state == RunState::Running && run.usage.tokens() > 0 && run.share.tokens > 0 {
-                    prop_assert!(run.capped.is_some() || day(reading.latest) != day(run.started_at.unwrap()), "{:?}", run);
+                let seen = &reading.runs[&run.id];
+                let over = reading.limits.keys().find(|key| {
+                    Reading::is_under(seen, &key.0) && reading.is_used_up(key, &today)
+                });
+                if let Some(over) = over && run.state == RunState::Running && run.usage.tokens() > 0 {
+                    prop_assert!(run.capped.is_some() || went_back, "{:?} goes on under {:?}", run, over);
                 }
             }
         }

@@ -142,22 +142,28 @@ fn a_weight_out_of_range_or_of_a_mission_that_has_ended_is_refused() {
     assert_eq!(w.refused(Command::WeighMission(a, 2)).fix().unwrap(), "it has ended");
 }
 
-/// Who passed whom since a mission's last dispatch, while it had fewer agents than its weight.
+/// Who passed whom since a mission's last dispatch, with as many rounds of its weight at work.
 #[derive(Default)]
 struct Passes(BTreeMap<(MissionId, MissionId), u32>);
 
 impl Passes {
     /// One item more is at work than before: holds the bound that `Share` states.
     fn begun(&mut self, before: &[(MissionId, u32, u32, usize)], taken: MissionId) -> Result<(), TestCaseError> {
-        let weight = |id| before.iter().find(|(of, ..)| *of == id).map_or(1, |(_, weight, ..)| *weight);
-        for (waiting, its_weight, leases, ready) in before.iter().filter(|(id, ..)| *id != taken) {
-            if *ready == 0 || leases >= its_weight {
+        let (_, weight, leases, _) = before.iter().find(|(of, ..)| *of == taken).copied().unwrap_or((taken, 1, 0, 0));
+        for (waiting, its_weight, its_leases, ready) in before.iter().filter(|(id, ..)| *id != taken) {
+            if *ready == 0 {
+                continue;
+            }
+            // Whoever has less than the other for its weight may take what it gets, and never whoever has more.
+            let (round, its_round) = (leases / weight, its_leases / its_weight);
+            prop_assert!(round <= its_round, "{leases} at work of weight {weight} before {its_leases} of {its_weight}");
+            if round < its_round {
                 continue;
             }
             let passes = self.0.entry((*waiting, taken)).or_default();
             *passes += 1;
-            let bound = weight(taken) / its_weight + 1;
-            prop_assert!(*passes <= bound, "passed {passes} times by weight {}, of {its_weight}", weight(taken));
+            let bound = weight / its_weight + 1;
+            prop_assert!(*passes <= bound, "passed {passes} times by weight {weight}, of {its_weight}");
         }
         self.0.retain(|(waiting, _), _| *waiting != taken);
         Ok(())
@@ -207,7 +213,10 @@ proptest! {
             }
             let at_work = at_work(&w);
             let Some(key) = at_work.get(usize::from(end) % at_work.len().max(1)) else { break };
-            let before = standing(&w);
+            // What comes free is not at work any more when it is taken.
+            let mut before = standing(&w);
+            let ended = w.item(key).mission;
+            before.iter_mut().filter(|(id, ..)| *id == ended).for_each(|(_, _, leases, _)| *leases -= 1);
             finish(&mut w, key);
             look(&w, &before)?;
         }

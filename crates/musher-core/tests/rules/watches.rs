@@ -9,7 +9,7 @@ use musher_core::forge::{Check, Conclusion, ForgeAnswer, ForgeFailure, Hint, Pul
 use musher_core::item::Phase;
 use musher_core::mission::{Delivery, MissionItem, MissionState};
 use musher_core::wait::WaitCode;
-use musher_core::watch::WatchKind;
+use musher_core::watch::{Holds, WatchKind};
 
 use crate::world::{World, agent, item, settings};
 
@@ -125,12 +125,179 @@ fn resume_overrides_the_open_watches_and_says_how_many_and_by_whom() {
     let (mut w, mission) = blocked_on_three();
     assert_eq!(w.note(mission, "resume"), "resumed; 3 watches overridden by ann, 0 blocked item(s) freed");
     let said = w.events.iter().find_map(|e| match &e.happened {
-        Happened::WatchesOverridden { count, by } => Some((*count, by.to_string())),
+        Happened::WatchesOverridden { count, by, which } => Some((*count, by.to_string(), which.join(", "))),
         _ => None,
     });
-    assert_eq!(said, Some((3, "ann".to_owned())));
+    let which = "issue_closed #9 of b, review_comments of a, mergeability of a";
+    assert_eq!(said, Some((3, "ann".to_owned(), which.to_owned())));
     assert!(w.state.open_watches(mission).next().is_none());
     assert_eq!((w.phase("a"), w.phase("b")), (Phase::Done, Phase::Assigned), "nothing holds them up any more");
+}
+
+#[test]
+fn the_command_does_what_the_word_does() {
+    let (mut by_word, mission) = blocked_on_three();
+    by_word.note(mission, "resume");
+    let (mut by_command, mission) = blocked_on_three();
+    by_command.ok(Command::ResumeMission(mission));
+    assert!(by_command.state.open_watches(mission).next().is_none());
+    let said = |w: &World| -> Vec<_> {
+        let all = w.events.iter().map(|event| event.happened.name());
+        all.filter(|name| *name != "note_applied").map(str::to_owned).collect()
+    };
+    assert_eq!(said(&by_word), said(&by_command));
+    for key in ["a", "b"] {
+        assert_eq!(by_word.phase(key), by_command.phase(key), "{key}");
+    }
+}
+
+#[test]
+fn after_a_pause_only_what_holds_the_mission_up_is_overridden() {
+    for by_note in [true, false] {
+        let mut w = World::with_agents(1);
+        let mission = w.mission(vec![item("a", &[]), after("b", &[issue("#9")])]);
+        w.report("b", "look_at_issue", closed(false));
+        let go_on = |w: &mut World| {
+            w.ok(Command::PauseMission(mission, None, "lunch".into()));
+            if by_note {
+                w.note(mission, "resume");
+            } else {
+                w.ok(Command::ResumeMission(mission));
+            }
+        };
+        go_on(&mut w);
+        assert_eq!((w.phase("b"), w.said("watches_overridden")), (Phase::Pending, 0), "`a` is at work");
+        w.ok(Command::PauseMission(mission, None, "lunch".into()));
+        w.complete("a");
+        w.ok(Command::ResumeMission(mission));
+        assert_eq!((w.phase("b"), w.said("watches_overridden")), (Phase::Assigned, 1), "nothing else could go on");
+    }
+}
+
+/// The id of the one watch of this kind.
+fn watch_id(w: &World, kind: &str) -> musher_core::id::WatchId {
+    w.state.watches().find(|watch| watch.kind.name() == kind).unwrap().id
+}
+
+fn url() -> Box<WatchKind> {
+    Box::new(WatchKind::Url("http://127.0.0.1:1/".into()))
+}
+
+#[test]
+fn a_watch_that_is_added_holds_up_the_start_of_its_item_until_it_is_met_or_closed() {
+    for met in [true, false] {
+        let mut w = World::with_agents(0);
+        w.mission(vec![item("a", &[])]);
+        let id = w.id("a");
+        assert_eq!(w.phase("a"), Phase::Ready);
+        w.ok(Command::AddWatch(id, url(), Holds::Start));
+        assert_eq!((w.phase("a"), w.effects_of("a"), w.said("watch_added")), (Phase::Pending, vec!["fetch_url"], 1));
+        assert_eq!(w.refused(Command::AddWatch(id, url(), Holds::Start)).code(), "conflict");
+        w.restart_and_compare();
+        if met {
+            w.report("a", "fetch_url", Report::Probed { met, text: "200".into() });
+        } else {
+            let watch = watch_id(&w, "url");
+            w.ok(Command::CloseWatch(watch));
+            assert_eq!(w.said("watches_overridden"), 1);
+            assert_eq!(
+                w.refused(Command::CloseWatch(watch)).to_string(),
+                format!("cannot close watch `{}` while it is done", watch.short())
+            );
+        }
+        assert_eq!((w.phase("a"), w.effects_of("a").len()), (Phase::Ready, 0));
+    }
+}
+
+#[test]
+fn a_watch_of_the_end_can_be_added_while_the_item_is_at_work_and_one_of_the_start_cannot() {
+    let mut w = World::with_agents(1);
+    let mission = w.mission(vec![item("a", &[])]);
+    let id = w.id("a");
+    let refused = w.refused(Command::AddWatch(id, url(), Holds::Start));
+    assert!(refused.to_string().contains("cannot watch something for item `a` while it is"), "{refused}");
+    assert!(refused.fix().unwrap().contains("`--then`"));
+    for kind in [WatchKind::PrChecks, WatchKind::Command(Box::default()), WatchKind::Url("ftp://x".into())] {
+        assert_eq!(w.refused(Command::AddWatch(id, Box::new(kind), Holds::Mission)).code(), "invalid");
+    }
+    w.ok(Command::AddWatch(id, url(), Holds::Mission));
+    w.complete("a");
+    assert_eq!(w.effects_of("a"), ["fetch_url"]);
+    w.report("a", "fetch_url", Report::Probed { met: true, text: "200".into() });
+    assert_eq!(w.mission_state(mission), MissionState::Completed);
+}
+
+#[test]
+fn a_watch_that_rests_is_not_looked_at_before_and_is_active_again_after() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![after("a", &[*url()])]);
+    let id = watch_id(&w, "url");
+    // A look is under way: its answer does not end the rest.
+    w.ok(Command::SnoozeWatch(id, 3_600));
+    w.report("a", "fetch_url", Report::Probed { met: false, text: "503".into() });
+    assert_eq!(w.state.next_due().unwrap().since(w.now), Duration::from_secs(3_600));
+    assert_eq!(w.state.watch(id).unwrap().status.name(), "snoozed");
+    w.restart_and_compare();
+    w.pass(Duration::from_secs(3_600));
+    assert_eq!(w.effects_of("a"), ["fetch_url"]);
+    w.report("a", "fetch_url", Report::Probed { met: false, text: "503".into() });
+    assert_eq!((w.state.watch(id).unwrap().status.name(), w.said("watch_snoozed")), ("active", 1));
+    w.ok(Command::SnoozeWatch(id, 7_200));
+    assert_eq!(w.state.next_due().unwrap().since(w.now), Duration::from_secs(7_200));
+    for secs in [0, 400 * 24 * 3_600] {
+        assert_eq!(w.refused(Command::SnoozeWatch(id, secs)).code(), "invalid");
+    }
+}
+
+#[test]
+fn what_blocks_after_five_is_a_no_and_never_a_forge_that_is_not_there() {
+    let why: Box<str> = "w".into();
+    for (failure, blocks) in [
+        (ForgeFailure::Unavailable(why.clone()), false),
+        (ForgeFailure::Strange(why.clone()), true),
+        (ForgeFailure::Unasked(why.clone()), true),
+        (ForgeFailure::Refused(why.clone()), true),
+        (ForgeFailure::NotFound(why), true),
+    ] {
+        let mut w = World::with_agents(1);
+        w.mission(vec![after("a", &[issue("#3")])]);
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            w.report("a", "look_at_issue", Report::ForgeFailed(failure.clone()));
+            if w.phase("a") == Phase::Blocked {
+                break;
+            }
+            waits.push(w.state.next_due().unwrap().since(w.now).as_secs() / 60);
+            w.restart_and_compare();
+            w.until_due();
+        }
+        assert_eq!(waits[..4], [1, 2, 5, 5], "{failure}");
+        assert_eq!((w.phase("a") == Phase::Blocked, waits.len() == 4), (blocks, blocks), "{failure}");
+        assert!(waits[3..].iter().all(|wait| *wait == 5), "{failure}: {waits:?}");
+        assert_eq!(w.said("watch_failed"), if blocks { 5 } else { 1 }, "{failure}: an outage is said once");
+        if !blocks {
+            w.report("a", "look_at_issue", closed(true));
+            assert_eq!((w.phase("a"), w.said("mission_help_requested")), (Phase::Assigned, 0), "{failure}");
+        }
+    }
+}
+
+#[test]
+fn an_outage_between_two_refusals_is_none_of_the_five() {
+    let mut w = World::with_agents(1);
+    w.mission(vec![after("a", &[issue("#3")])]);
+    let no = || Report::ForgeFailed(ForgeFailure::NotFound("no issue 3".into()));
+    for answer in 0..14 {
+        assert_eq!(w.phase("a"), Phase::Pending, "{answer}");
+        // Four refusals and an outage, then the fifth.
+        let down = (4..13).contains(&answer);
+        let failed = if down { Report::ForgeFailed(ForgeFailure::Unavailable("502".into())) } else { no() };
+        w.report("a", "look_at_issue", failed);
+        if answer < 13 {
+            w.until_due();
+        }
+    }
+    assert_eq!(w.phase("a"), Phase::Blocked);
 }
 
 #[test]

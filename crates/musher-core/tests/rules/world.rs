@@ -28,7 +28,7 @@ use musher_core::time::Timestamp;
 use musher_core::wait::{self, WaitCode};
 use musher_core::webhook::Heard;
 
-use crate::by_the_book::Book;
+use crate::by_the_book::{Book, Ledger};
 use crate::stored::{Observed, Stored};
 
 /// More commands of the agenda than this in one pass mean that it never comes to rest.
@@ -41,6 +41,7 @@ pub(crate) struct World {
     pub(crate) texts: BTreeMap<TextKey, String>,
     entropy: Entropy,
     pub(crate) stored: Stored,
+    ledger: Ledger,
     trees: u32,
     webhooks: u32,
 }
@@ -121,6 +122,7 @@ impl World {
             texts: BTreeMap::new(),
             entropy: Entropy::from_seed(1),
             stored: Stored::default(),
+            ledger: Ledger::default(),
             trees: 0,
             webhooks: 0,
         };
@@ -173,6 +175,7 @@ impl World {
         self.texts.extend(change.texts.iter().map(|(key, text)| (*key, text.to_string())));
         self.stored.write(&change);
         crate::relaying::names_whatever_moved(&self.state, &change);
+        self.ledger.hear(&self.state, command, &change, self.now);
         self.state.apply(change);
         if let Err(violation) = self.state.check() {
             panic!("after {command:?}: {violation}");
@@ -186,12 +189,12 @@ impl World {
         for _ in 0..PASS_LIMIT {
             let Some(command) = agenda::next(&mut self.state) else {
                 self.hold_that_every_wait_has_a_reason();
-                Book::of(&self.state).hold_rest();
+                Book::of(&self.state, &self.ledger).hold_rest();
                 return;
             };
             match &command {
-                Command::AssignItem(item, agent) => Book::of(&self.state).hold_assignment(*item, *agent),
-                Command::AssignReview(item, agent) => Book::of(&self.state).hold_review(*item, *agent),
+                Command::AssignItem(item, agent) => Book::of(&self.state, &self.ledger).hold_assignment(*item, *agent),
+                Command::AssignReview(item, agent) => Book::of(&self.state, &self.ledger).hold_review(*item, *agent),
                 _ => {}
             }
             if let Err(refused) = self.step(&Actor::Musher, &command) {

@@ -83,6 +83,10 @@ impl Runs for Silent {
         Box::pin(async { Program::Unknown })
     }
 
+    fn silent(&self, _: Vec<PathBuf>) -> Work<Vec<(PathBuf, i32)>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn sweep(&self, unwanted: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         let ended = unwanted.iter().map(name).collect();
@@ -202,7 +206,15 @@ async fn open(folder: &tempfile::TempDir, clock: &Arc<ManualClock>, seed: u64) -
     let store = SqliteStore::open(&paths.state, clock.now()).unwrap();
     let drivers =
         Drivers { git: Arc::new(Silent), runs: Arc::new(Silent), forge: Arc::new(Silent), web: Arc::new(Silent) };
-    let config = EngineConfig { store: Box::new(store), clock: clock.clone(), seed, drivers, paths, first: Vec::new() };
+    let config = EngineConfig {
+        store: Box::new(store),
+        clock: clock.clone(),
+        seed,
+        drivers,
+        paths,
+        look_every: musher_engine::watchdog::EVERY,
+        first: Vec::new(),
+    };
     Engine::start(config).await.unwrap().0
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use musher_core::time::Timestamp;
 use musher_forge::{ApiBase, GitHub, NewPull, RepositoryName, Token};
-use musher_forge_fake::{Fake, Person};
+use musher_forge_fake::{Fake, Person, without_descriptions};
 
 pub(crate) struct Bench {
     pub(crate) fake: Fake,
@@ -27,9 +27,8 @@ impl Bench {
     pub(crate) async fn below(prefix: &str) -> Option<Self> {
         let fake = match Fake::start(prefix).await {
             Ok(fake) => fake,
-            Err(why) if std::env::var_os("MUSHER_TEST_GITHUB").is_some_and(|wish| wish == "1") => panic!("{why}"),
             Err(why) => {
-                eprintln!("skipped: {why}");
+                without_descriptions("all tests against GitHub's descriptions", &why);
                 return None;
             }
         };

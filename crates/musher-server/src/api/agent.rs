@@ -79,6 +79,9 @@ pub struct AgentWork {
 pub struct AgentDocument {
     /// The agent.
     pub agent: Agent,
+    /// How it was defined, by the file or by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<NewAgent>,
 }
 
 /// The agents that were not removed, oldest first.

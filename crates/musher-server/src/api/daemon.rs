@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use musher_core::id::{ItemId, MissionId};
 use musher_core::time::Timestamp;
+use musher_engine::StartReport;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -95,6 +96,31 @@ pub struct Daemon {
     /// Whether it is a hub: it shows what projects tell, and dispatches nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hub: bool,
+    /// What it found when it started, and went on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Found>,
+}
+
+/// What a daemon found when it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Found {
+    /// Missions that had not ended.
+    pub missions: usize,
+    /// Runs whose agents live: they go on as if nothing had been.
+    pub attached: usize,
+    /// Runs whose host was gone without having said how it ended; their items are tried again.
+    pub lost: usize,
+    /// What had been decided and was not known to be done: done again, which is once in the end. Those of runs among them.
+    pub effects: usize,
+    /// Run folders that nobody wanted, whose processes were ended.
+    pub swept: usize,
+}
+
+impl From<StartReport> for Found {
+    fn from(report: StartReport) -> Self {
+        let StartReport { missions, runs, lost, effects, swept } = report;
+        Self { missions, attached: runs.saturating_sub(lost), lost, effects, swept }
+    }
 }
 
 /// The daemon's address for TCP.

@@ -11,7 +11,7 @@ use musher_core::watch::WatchKind;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Item;
+use super::{Item, Watch};
 
 /// A mission.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -142,6 +142,9 @@ impl From<CorePolicy> for Policy {
 pub struct MissionDocument {
     /// The mission.
     pub mission: Mission,
+    /// What the wish has done beside that, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
 }
 
 /// A mission with everything in it.
@@ -155,27 +158,6 @@ pub struct MissionShow {
     pub watches: Vec<Watch>,
     /// What the dispatcher knows of it.
     pub dispatcher: Dispatcher,
-}
-
-/// A condition outside that is watched for an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Watch {
-    /// Its id.
-    pub id: String,
-    /// Its item.
-    #[schema(value_type = String, format = "uuid")]
-    pub item: ItemId,
-    /// What is watched.
-    pub kind: String,
-    /// Where.
-    pub target: String,
-    /// `active`, `snoozed` or `done`.
-    pub status: String,
-    /// When it is looked at next.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub next_due_at: Option<Timestamp>,
-    /// Failed looks in a row.
-    pub failures: u32,
 }
 
 /// What the dispatcher knows of a mission.

@@ -16,11 +16,12 @@ mod quota;
 mod run;
 mod schedule;
 mod sink;
+mod watch;
 mod webhook;
 
 pub use agent::{Agent, AgentDocument, AgentWork, Agents, Limits, NewAgent};
 pub use daemon::{
-    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Gc, GcEntry, GcKept, GcOrphan,
+    BackupDone, BackupWish, Batch, BatchMember, BatchTest, Daemon, EjectedMember, Found, Gc, GcEntry, GcKept, GcOrphan,
     GcWish, Http, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem, WebhookDoor,
 };
 pub use event::{Event, EventQuery};
@@ -34,7 +35,7 @@ pub use item::{
 };
 pub use mission::{
     Dispatcher, Edge, Graph, Lease, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewItem, Node, Note,
-    NoteDone, PauseWish, Policy, StartMission, StopWish, Watch, WeightWish,
+    NoteDone, PauseWish, Policy, StartMission, StopWish, WeightWish,
 };
 pub use node::{AgentNode, AgentNodeDocument, AgentNodes};
 pub use problem::Problem;
@@ -42,4 +43,5 @@ pub use quota::{AllowedModels, Amount, Cost, CostEntry, CostQuery, Quota, QuotaW
 pub use run::{Answered, LogLine, LogQuery, Message, Replied, Run, RunDocument, Speech, Usage};
 pub use schedule::{Firing, FiringQuery, Firings, NewSchedule, Schedule, ScheduleDocument, Schedules};
 pub use sink::{Sink, SinkTested, Sinks};
+pub use watch::{NewWatch, SnoozeWish, Watch, WatchDocument, WatchQuery, Watches};
 pub use webhook::WebhookHeard;

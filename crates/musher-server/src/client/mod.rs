@@ -13,9 +13,10 @@ use crate::api::{
     Agent, AgentDocument, AgentNode, AgentNodeDocument, AgentNodes, Agents, Answered, BackupDone, BackupWish, Cost,
     Diff, Event, EventQuery, Explanation, Firings, Gc, GcWish, Graph, HubEvent, HubEventQuery, HubMissionShow,
     HubProject, HubProjectShow, HubProjects, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message,
-    Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, NewSchedule, Note, NoteDone, PauseWish,
-    Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run, RunDocument, ScheduleDocument, Schedules,
-    SinkTested, Sinks, StartMission, Status, StopWish, Stopping, Successor, WeightWish, Words,
+    Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, NewSchedule, NewWatch, Note, NoteDone,
+    PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run, RunDocument, ScheduleDocument,
+    Schedules, SinkTested, Sinks, SnoozeWish, StartMission, Status, StopWish, Stopping, Successor, WatchDocument,
+    Watches, WeightWish, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -217,8 +218,8 @@ impl Client {
     }
 
     /// Lets a mission go on.
-    pub async fn resume_mission(&self, id: &str) -> Done<Mission> {
-        self.wish::<MissionDocument>(path(&["missions", id, "resume"])).await.map(|d| d.mission)
+    pub async fn resume_mission(&self, id: &str) -> Done<MissionDocument> {
+        self.wish(path(&["missions", id, "resume"])).await
     }
 
     /// Changes a mission's share of what can be dispatched.
@@ -356,6 +357,11 @@ impl Client {
         self.get::<AgentDocument>(path(&["agents", name])).await.map(|d| d.agent)
     }
 
+    /// How an agent was defined, by the file or by hand.
+    pub async fn agent_definition(&self, name: &str) -> Done<Option<NewAgent>> {
+        self.get::<AgentDocument>(path(&["agents", name])).await.map(|d| d.definition)
+    }
+
     /// Adds an agent.
     pub async fn add_agent(&self, wish: &NewAgent) -> Done<Agent> {
         self.post::<AgentDocument>("/v1/agents".to_owned(), wish).await.map(|d| d.agent)
@@ -425,6 +431,32 @@ impl Client {
     /// The newest firings of a schedule.
     pub async fn firings(&self, name: &str, limit: u32) -> Done<Firings> {
         self.get(query(&path(&["schedules", name, "firings"]), &[("limit", Some(limit.to_string()))])).await
+    }
+
+    /// The watches of active missions, or of one; `all` are also those that are done.
+    pub async fn watches(&self, mission: Option<&str>, all: bool) -> Done<Watches> {
+        let all = all.then(|| "true".to_owned());
+        self.get(query("/v1/watches", &[("mission", mission.map(str::to_owned)), ("all", all)])).await
+    }
+
+    /// A watch.
+    pub async fn watch(&self, id: &str) -> Done<WatchDocument> {
+        self.get(path(&["watches", id])).await
+    }
+
+    /// Adds a watch to an item.
+    pub async fn add_watch(&self, item: &str, wish: &NewWatch) -> Done<WatchDocument> {
+        self.post(path(&["items", item, "watches"]), wish).await
+    }
+
+    /// Lets a watch rest.
+    pub async fn snooze_watch(&self, id: &str, secs: u64) -> Done<WatchDocument> {
+        self.post(path(&["watches", id, "snooze"]), &SnoozeWish { secs }).await
+    }
+
+    /// Closes a watch.
+    pub async fn close_watch(&self, id: &str) -> Done<WatchDocument> {
+        self.wish(path(&["watches", id, "close"])).await
     }
 
     /// The quotas.

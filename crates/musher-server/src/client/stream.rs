@@ -84,6 +84,15 @@ impl EventStream {
         }))
     }
 
+    /// The next event, if it has come already; nothing else is waited for.
+    pub async fn ready(&mut self) -> Result<Option<Event>, ClientError> {
+        tokio::select! {
+            biased;
+            event = self.next() => event,
+            () = std::future::ready(()) => Ok(None),
+        }
+    }
+
     /// The place of the last event that came: ask for what comes after it to go on exactly there.
     pub const fn after(&self) -> u64 {
         self.after

@@ -62,9 +62,13 @@ async fn look(app: &App, id: AgentId) -> Result<(), Problem> {
 }
 
 async fn document(app: &App, id: AgentId) -> Answered<AgentDocument> {
-    let agent = app.read(move |state| state.agent(id).map(|row| view::agent::agent(state, row))).await?;
-    let agent = agent.ok_or_else(|| Problem::new(404, "not_found", format!("no agent `{}`", id.short())))?;
-    Ok(axum::Json(AgentDocument { agent }))
+    let read = move |state: &musher_core::state::State| {
+        state.agent(id).map(|row| (view::agent::agent(state, row), NewAgent::from(row.spec.clone())))
+    };
+    let found = app.read(read).await?;
+    let (agent, definition) =
+        found.ok_or_else(|| Problem::new(404, "not_found", format!("no agent `{}`", id.short())))?;
+    Ok(axum::Json(AgentDocument { agent, definition: Some(definition) }))
 }
 
 /// Shows an agent

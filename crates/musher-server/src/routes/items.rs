@@ -311,6 +311,7 @@ async fn reopen(
         | Answer::Note(_)
         | Answer::Help(_)
         | Answer::Schedule(_)
+        | Answer::Watch(_)
         | Answer::Webhook(_)
         | Answer::Relayed(_)
         | Answer::Messages(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),

@@ -59,6 +59,7 @@ async fn start(
         | Answer::Help(_)
         | Answer::Item(_)
         | Answer::Schedule(_)
+        | Answer::Watch(_)
         | Answer::Messages(_)
         | Answer::Webhook(_)
         | Answer::Relayed(_) => Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission")),
@@ -111,7 +112,7 @@ async fn document(app: &App, id: MissionId) -> Answered<MissionDocument> {
             view::mission::archived(&row, &items)
         }
     };
-    Ok(axum::Json(MissionDocument { mission }))
+    Ok(axum::Json(MissionDocument { mission, effect: None }))
 }
 
 /// Shows a mission with everything in it
@@ -191,6 +192,7 @@ async fn note(State(app): State<App>, caller: Caller, Name(typed): Name, Json(no
         | Answer::Help(_)
         | Answer::Item(_)
         | Answer::Schedule(_)
+        | Answer::Watch(_)
         | Answer::Messages(_)
         | Answer::Webhook(_)
         | Answer::Relayed(_) => "noted".to_owned(),
@@ -223,8 +225,12 @@ async fn pause(
     responses((status = 200, body = MissionDocument), (status = "default", body = Problem)))]
 async fn resume(State(app): State<App>, caller: Caller, Name(typed): Name) -> Answered<MissionDocument> {
     let id = resolve::mission(&app, &typed).await?;
-    app.send(&caller, Command::ResumeMission(id)).await?;
-    document(&app, id).await
+    let answer = app.send(&caller, Command::ResumeMission(id)).await?;
+    let mut done = document(&app, id).await?;
+    if let Answer::Note(effect) = answer {
+        done.effect = Some(effect);
+    }
+    Ok(done)
 }
 
 /// Changes a mission's share of what can be dispatched, beside other missions

@@ -29,6 +29,7 @@ mod requests;
 mod runs;
 mod schedules;
 mod sinks;
+mod watches;
 mod webhook;
 
 /// The most bytes of a body; a mission's graph may have [`MISSION_BODY`].
@@ -69,6 +70,7 @@ fn guarded() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(sinks::routes())
         .merge(hub::routes())
+        .merge(watches::routes())
 }
 
 fn all() -> OpenApiRouter<App> {

@@ -1,13 +1,13 @@
 //! Quotas and costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use musher_core::command::{Command, Refused};
 use musher_core::id::AgentId;
 use musher_core::nearest::nearest;
 use musher_core::quota::period::{day_name, zone};
-use musher_core::quota::{Scope, Setting};
+use musher_core::quota::{self, Scope, Setting};
 use musher_core::run::Usage;
 use musher_store::{By, Reader, Spent, SpentOn, StoreError};
 use utoipa_axum::router::OpenApiRouter;
@@ -56,7 +56,19 @@ fn refused(refused: Refused) -> Problem {
 /// The scope that a person typed; missions and agents are named as everywhere.
 async fn scope(app: &App, typed: &str) -> Result<Scope, Problem> {
     match typed.split_once(':') {
-        Some(("mission", name)) => Ok(Scope::Mission(resolve::mission(app, name).await?)),
+        Some(("mission", name)) => {
+            let id = resolve::mission(app, name).await?;
+            if !app.read(move |state| state.mission(id).is_some()).await? {
+                let what = format!("the mission `{}` is over and archived: it uses nothing more", id.short());
+                let fix = "`musher mission list` shows those that go on";
+                return Err(Problem::new(409, "refused", what).fix(fix));
+            }
+            Ok(Scope::Mission(id))
+        }
+        Some(("model", name)) if !name.is_empty() => {
+            let known = app.read(quota::models).await?;
+            known.contains(name).then(|| Scope::Model(name.into())).ok_or_else(|| unknown_model(name, &known))
+        }
         Some(("agent", name)) => {
             let id = resolve::agent(app, name).await?;
             let name = app.read(move |state| state.agent(id).map(|agent| agent.spec.name.clone())).await?;
@@ -70,6 +82,18 @@ async fn scope(app: &App, typed: &str) -> Result<Scope, Problem> {
             Problem::new(422, "invalid", error.to_string()).fix(near.unwrap_or_else(all))
         }),
     }
+}
+
+/// How many models are named to somebody who has named another.
+const MODELS_NAMED: usize = 20;
+
+fn unknown_model(name: &str, known: &BTreeSet<Box<str>>) -> Problem {
+    let some = known.iter().take(MODELS_NAMED).map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
+    let near = nearest(name, known.iter().map(|model| &**model)).map(|near| format!("did you mean `{near}`? "));
+    let there = if some.is_empty() { "no agent has a model yet".to_owned() } else { format!("there are {some}") };
+    let beforehand = format!("`[quota.models.\"{name}\"]` in musher.toml limits one beforehand");
+    Problem::new(404, "not_found", format!("no agent uses a model `{name}`"))
+        .fix(format!("{}{there}; {beforehand}", near.unwrap_or_default()))
 }
 
 const WAYS: [&str; 5] = ["mission", "item", "agent", "model", "day"];

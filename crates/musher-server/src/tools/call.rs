@@ -133,6 +133,7 @@ fn told(name: &str, answer: Answer) -> String {
         | Answer::Mission(_)
         | Answer::Agent(_)
         | Answer::Schedule(_)
+        | Answer::Watch(_)
         | Answer::Note(_)
         | Answer::Help(_)
         | Answer::Webhook(_)

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use musher_core::agent::{Agent, AgentStatus};
+use musher_core::host;
 use musher_core::id::AgentId;
-use musher_core::node;
 use musher_core::run::Run;
 use musher_core::state::State;
 use musher_core::wait;
@@ -53,7 +53,7 @@ fn document(state: &State, row: &Agent, runs: &Runs<'_>) -> api::Agent {
         status: state.status(row.id).map(AgentStatus::name).unwrap_or_default().to_owned(),
         load,
         max_load: row.spec.max_load,
-        error: row.error.as_deref().map(str::to_owned).or_else(|| node::why_offline(state, row)),
+        error: row.error.as_deref().map(str::to_owned).or_else(|| host::why_offline(state, row)),
         node: row.spec.node.as_deref().map(str::to_owned),
         heartbeat: state.heartbeat(row),
         source: word(&row.source),

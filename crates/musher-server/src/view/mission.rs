@@ -9,7 +9,6 @@ use musher_core::run::Usage;
 use musher_core::state::{MissionEntry, State};
 use musher_core::time::Timestamp;
 use musher_core::wait;
-use musher_core::watch::{Watch, WatchKind};
 
 use super::Lookup;
 use crate::api;
@@ -112,32 +111,9 @@ pub fn show(state: &State, id: MissionId, ids: &[ItemId], notes: Vec<String>) ->
     Some(api::MissionShow {
         mission: of_entry(state, entry),
         items: super::item::items(state, ids),
-        watches: state.watches().filter(|row| row.mission == id).map(|row| watch(state, row)).collect(),
+        watches: super::watch::watches(state, Some(id), true),
         dispatcher: dispatcher(&entry.row, entry.last_progress_at, notes),
     })
-}
-
-fn watch(state: &State, row: &Watch) -> api::Watch {
-    let pull = state.pull(row.item).filter(|_| row.kind.is_of_pull());
-    // Those of a pull request are looked at together, by the row of that.
-    let looks = pull.map_or(&row.looks, |pull| &pull.looks);
-    let target = match &row.kind {
-        WatchKind::IssueClosed(issue) => issue.to_string(),
-        WatchKind::Command(argv) => argv.join(" "),
-        WatchKind::Url(url) => url.to_string(),
-        WatchKind::PrChecks | WatchKind::BotComments | WatchKind::ReviewComments | WatchKind::Mergeability => {
-            pull.map(|pull| pull.url.to_string()).unwrap_or_default()
-        }
-    };
-    api::Watch {
-        id: row.id.to_string(),
-        item: row.item,
-        kind: row.kind.name().to_owned(),
-        target,
-        status: row.status.name().to_owned(),
-        next_due_at: looks.due.filter(|_| row.status.is_open()),
-        failures: looks.failures,
-    }
 }
 
 /// An archived mission with everything in it.

@@ -10,6 +10,7 @@ pub mod quota;
 pub mod run;
 pub mod schedule;
 pub mod status;
+pub mod watch;
 
 use std::collections::HashMap;
 

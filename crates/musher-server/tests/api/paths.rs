@@ -16,7 +16,8 @@ async fn a_mission_is_paused_resumed_noted_and_stopped() {
     assert_eq!(paused.state, "paused");
     assert_eq!(paused.blocked_reason.as_deref(), Some("Paused by ann: lunch"));
     let resumed = world.client.resume_mission(&id).await.unwrap();
-    assert!(resumed.state == "running" || resumed.state == "blocked", "{}", resumed.state);
+    assert!(resumed.mission.state == "running" || resumed.mission.state == "blocked", "{resumed:?}");
+    assert!(resumed.effect.unwrap().starts_with("resumed; 0 watches overridden"));
     let noted = world.client.note_mission(&id, "mind the tests").await.unwrap();
     assert!(noted.effect.starts_with("noted"));
     assert_eq!(world.client.note_mission(&id, "priority api high").await.unwrap().effect, "api is high now");
@@ -331,6 +332,11 @@ const ROUTES: &str = "
     post /v1/schedules/{name}/run
     post /v1/schedules/{name}/enable
     post /v1/schedules/{name}/disable
+    get /v1/watches
+    get /v1/watches/{id}
+    post /v1/watches/{id}/snooze
+    post /v1/watches/{id}/close
+    post /v1/items/{id}/watches
     get /v1/sinks
     post /v1/sinks/{name}/test
     post /v1/forge/webhook";

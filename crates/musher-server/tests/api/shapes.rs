@@ -114,6 +114,8 @@ async fn the_status_has_every_documented_field() {
     has(&status, "daemon missions items agents queue inbox cost_today_usd");
     has(&status["daemon"], "version pid uptime_s node store");
     assert_eq!(status["daemon"]["version"], "9.9.9");
+    let found = serde_json::json!({"missions": 3, "attached": 1, "lost": 1, "effects": 5, "swept": 0});
+    assert_eq!(status["daemon"]["found"], found);
     assert_eq!(status["missions"]["running"], 1);
     assert_eq!(status["items"]["running"], 1);
     assert_eq!(status["items"]["pending"], 1);

@@ -15,7 +15,7 @@ use musher_core::mission::Policy;
 use musher_core::run::{Outcome, Usage};
 use musher_engine::driver::{Drivers, Forge, Git, LeftOver, Program, Reports, Runs, Swept, Work};
 use musher_engine::job::{Checkout, Diff, ForgeJob, GitJob, RunJob, Script, ScriptEnd, TellJob};
-use musher_engine::{Clock, Engine, EngineConfig, Paths, SystemClock};
+use musher_engine::{Clock, Engine, EngineConfig, Paths, StartReport, SystemClock};
 use musher_server::api::{Event, EventQuery, Mission, NewAgent, NewItem, StartMission};
 use musher_server::client::{ClientError, EventStream};
 use musher_server::{About, Client, Server, WebDriver};
@@ -151,6 +151,10 @@ impl Runs for FakeRuns {
         Box::pin(async { Program::Unknown })
     }
 
+    fn silent(&self, _: Vec<PathBuf>) -> Work<Vec<(PathBuf, i32)>> {
+        Box::pin(async { Vec::new() })
+    }
+
     fn sweep(&self, _: Vec<PathBuf>, _: Vec<PathBuf>) -> Work<Swept> {
         Box::pin(async { Swept::default() })
     }
@@ -194,12 +198,21 @@ impl World {
         };
         let store = SqliteStore::open(&paths.state, SystemClock.now()).unwrap();
         let socket = paths.socket();
-        let config = EngineConfig { store: Box::new(store), clock, seed, drivers, paths, first: Vec::new() };
+        let config = EngineConfig {
+            store: Box::new(store),
+            clock,
+            seed,
+            drivers,
+            paths,
+            look_every: musher_engine::watchdog::EVERY,
+            first: Vec::new(),
+        };
         let (engine, _) = Engine::start(config).await.unwrap();
         let settings = ProjectSettings { min_free_bytes: 0, ..ProjectSettings::default() };
         let actor = Actor::Operator("test".into());
         engine.send(actor, Command::Configure(Box::new(settings))).await.unwrap();
-        let about = About { version: "9.9.9".to_owned(), node: "here".to_owned(), store: "sqlite".to_owned() };
+        let found = StartReport { missions: 3, runs: 2, lost: 1, effects: 5, swept: 0 };
+        let about = About { version: "9.9.9".to_owned(), node: "here".to_owned(), store: "sqlite".to_owned(), found };
         let mut server = Server::new(engine.clone(), about);
         server.serve_socket(&socket).await.unwrap();
         Self { folder, engine, runs, server, client: Client::new(socket) }

@@ -69,13 +69,15 @@ fn gated(options: &Options, dir: &Path, figures: &mut Vec<Figure>) -> Result<(),
     let last = options.branches;
     let few = [1, 8, 16, 17, last].map(|place| place.min(last));
     let places = if options.all { (1..=last).collect() } else { few.to_vec() };
-    let mut cases = vec![("none bad".to_owned(), Vec::new(), Some(MOST_WITH_NONE))];
+    let mut cases = vec![("none bad".to_owned(), Vec::new(), Base::SeenGreen, Some(MOST_WITH_NONE))];
     for place in places {
-        cases.push((format!("number {place} bad"), vec![place], Some(MOST_WITH_ONE_BAD)));
+        cases.push((format!("number {place} bad"), vec![place], Base::SeenGreen, Some(MOST_WITH_ONE_BAD)));
     }
-    cases.push(("numbers 5 and 20 bad".to_owned(), vec![5, 20.min(last)], None));
+    // Where nothing has landed yet, the base may be what is red.
+    cases.push(("number 1 bad, base never seen".to_owned(), vec![1], Base::NeverSeen, None));
+    cases.push(("numbers 5 and 20 bad".to_owned(), vec![5, 20.min(last)], Base::SeenGreen, None));
     if options.all {
-        cases.push(("all bad".to_owned(), (1..=last).collect(), None));
+        cases.push(("all bad".to_owned(), (1..=last).collect(), Base::SeenGreen, None));
     }
     let naive = {
         let yard = Yard::make(dir, options, last, &[])?;
@@ -83,9 +85,9 @@ fn gated(options: &Options, dir: &Path, figures: &mut Vec<Figure>) -> Result<(),
     };
     figures.push(Figure::plain("one by one, none bad: gate runs", naive.gates as f64, ""));
     figures.push(Figure::plain("one by one, none bad: time, in gates", naive.in_gates(options.gate), "T"));
-    for (name, bad, most) in cases {
+    for (name, bad, base, most) in cases {
         let yard = Yard::make(dir, options, last, &bad)?;
-        let spent = yard.in_batches(options.gate)?;
+        let spent = yard.in_batches(options.gate, base)?;
         figures.push(Figure::plain(format!("{name}: gate runs"), spent.gates as f64, ""));
         let time = spent.in_gates(options.gate);
         let named = format!("{name}: time, in gates");
@@ -106,6 +108,15 @@ fn ungated(options: &Options, dir: &Path, figures: &mut Vec<Figure>) -> Result<(
     figures.push(Figure::at_least("musher's merges without a gate", ours, "merges/s", LEAST_MERGES));
     figures.push(Figure::plain("musher's to those of plain git", ours / plain.max(f64::MIN_POSITIVE), ""));
     remove(&yard.top)
+}
+
+/// What is known of the base before the first batch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Base {
+    /// It was green: it is what the last batch made of it.
+    SeenGreen,
+    /// Nobody has ever tested it.
+    NeverSeen,
 }
 
 /// What a queue took.
@@ -223,10 +234,16 @@ impl Yard {
     }
 
     /// As the queue does it: batches, bisected when they are red.
-    fn in_batches(&self, takes: Duration) -> Result<Spent, BenchError> {
+    fn in_batches(&self, takes: Duration, base: Base) -> Result<Spent, BenchError> {
+        let mut said: HashMap<Box<str>, bool> = HashMap::new();
+        if base == Base::SeenGreen {
+            // As it is after any landing: the worktree of the merges is there, too.
+            let tip = self.tip()?;
+            let green = self.gate(&tip, Duration::ZERO)?;
+            said.insert(git(&self.top, &["rev-parse", &format!("{tip}^{{tree}}")])?.trim().into(), green);
+        }
         let started = Instant::now();
         let mut queue: VecDeque<usize> = (0..self.heads.len()).collect();
-        let mut said: HashMap<Box<str>, bool> = HashMap::new();
         let (mut gates, mut ejected, mut number) = (0, 0, 0);
         while !queue.is_empty() {
             let members: Vec<usize> = queue.iter().copied().take(BATCH_MAX as usize).collect();

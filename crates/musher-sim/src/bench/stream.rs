@@ -74,6 +74,7 @@ async fn daemon(folder: &Path) -> Result<(Engine, Server), BenchError> {
             web: Arc::new(Nobody),
         },
         paths: paths.clone(),
+        look_every: musher_engine::watchdog::EVERY,
         first: Vec::new(),
     };
     let (engine, _) = Engine::start(config).await.map_err(|error| failed(&error))?;
@@ -205,6 +206,10 @@ impl Runs for Nobody {
 
     fn look(&self, _: std::path::PathBuf, _: AgentSpec, _: Option<Box<str>>) -> Work<Program> {
         Box::pin(async { Program::Unknown })
+    }
+
+    fn silent(&self, _: Vec<std::path::PathBuf>) -> Work<Vec<(std::path::PathBuf, i32)>> {
+        Box::pin(async { Vec::new() })
     }
 
     fn sweep(&self, _: Vec<std::path::PathBuf>, _: Vec<std::path::PathBuf>) -> Work<Swept> {

@@ -2,13 +2,15 @@
 
 use musher_core::command::{Actor, Answer, Command, Report};
 use musher_core::effect::{Effect, EffectKind};
-use musher_core::id::MissionId;
+use musher_core::entropy::Entropy;
+use musher_core::event::{Event, Happened};
+use musher_core::id::{MissionId, RunId};
 use musher_core::run::{FailureClass, Outcome};
 use musher_engine::machine::{self, Input, Machine};
 use musher_store::store::EventFilter;
 
 use super::operator::Wish;
-use super::{Crowd, Death, Flaw, Happening, MINUTE, SECOND, Said, TAIL};
+use super::{Crowd, Death, Flaw, HOUR, Happening, MINUTE, SECOND, Said, TAIL};
 use crate::failure::Broken;
 use crate::faulty::{Ask, FaultyStore};
 use crate::variant::Variant;
@@ -89,6 +91,10 @@ impl Crowd {
         }
         self.read_on()?;
         self.judge.after_batch(!batch.more, &self.nodes, now)?;
+        for item in self.judge.newly_blocked() {
+            let after = self.chance.between(MINUTE, HOUR);
+            self.push(after, Happening::Wish(Wish::Retry(item)));
+        }
         let Some(machine) = self.machine.as_ref() else { return Err(Broken::simulator("no daemon is up")) };
         self.nodes.look(machine.state())?;
         if death == Some(Death::AfterCommit) {
@@ -149,6 +155,7 @@ impl Crowd {
                 }
                 Ok(())
             }
+            (Wish::Retry(_), _) => Ok(()),
             (Wish::Start(_) | Wish::Anything | Wish::Dry(_) | Wish::Rain, _) => {
                 Err(Broken::simulator("this was never said"))
             }
@@ -183,9 +190,20 @@ impl Crowd {
                 }
                 self.tail.push_back(logged.clone());
                 self.judge.see(&logged.event)?;
+                if self.flaw == Flaw::GivesTwice && self.seq.0.is_multiple_of(8) {
+                    self.give_again(&logged.event)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// A machine of this flaw has given what an agent takes to another one too, by a run of its own.
+    fn give_again(&mut self, event: &Event) -> Result<(), Broken> {
+        let others = self.judge.books.workers().map(|(id, _)| id).find(|id| Some(*id) != event.agent);
+        let (Happened::ItemAssigned { .. }, Some(other)) = (&event.happened, others) else { return Ok(()) };
+        let run = RunId::new(event.at, &mut Entropy::from_seed(self.seq.0));
+        self.judge.see(&Event { agent: Some(other), run: Some(run), ..event.clone() })
     }
 
     /// The daemon ends by a crash; a moment passes; the next one starts.

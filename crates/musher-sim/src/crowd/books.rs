@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use musher_core::agent::AgentSpec;
-use musher_core::id::{AgentId, RunId};
+use musher_core::id::{AgentId, MissionId, RunId};
 use musher_core::quota::{Cap, Scope};
 use musher_core::run::Usage;
 use musher_core::time::Timestamp;
@@ -44,6 +44,8 @@ struct Sums {
     requests: Count,
     tokens: Count,
     micro_usd: Count,
+    /// Tokens and millionths of a dollar for good.
+    in_all: (u64, u64),
 }
 
 /// An agent as the judge knows it.
@@ -58,6 +60,7 @@ pub(super) struct Worker {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     agent: AgentId,
+    mission: MissionId,
     started: bool,
     /// Its tokens of the day on which it last used any.
     tokens: Count,
@@ -82,6 +85,8 @@ pub(super) struct Books {
     sums: BTreeMap<Scope, Sums>,
     workers: BTreeMap<AgentId, Worker>,
     runs: BTreeMap<RunId, Open>,
+    /// When a run last failed while there was a cool-down.
+    failed_at: Option<Timestamp>,
     /// At work under a quota that is used up: each must be told to stop.
     over: BTreeSet<RunId>,
     /// The same, if this was not the last that it used.
@@ -99,6 +104,8 @@ impl Books {
             let scope = Scope::Agent(agent.name.clone());
             configured.extend(agent.quota.caps.iter().map(|(cap, limit)| ((scope.clone(), *cap), *limit)));
         }
+        let repo = &stage.settings.quota.repo;
+        configured.extend(repo.caps.iter().map(|(cap, limit)| ((Scope::Repo, *cap), *limit)));
         for (model, rules) in &stage.settings.quota.models {
             let scope = Scope::Model(model.as_str().into());
             configured.extend(rules.caps.iter().map(|(cap, limit)| ((scope.clone(), *cap), *limit)));
@@ -110,6 +117,7 @@ impl Books {
             sums: BTreeMap::new(),
             workers: BTreeMap::new(),
             runs: BTreeMap::new(),
+            failed_at: None,
             over: BTreeSet::new(),
             perhaps_over: None,
             stopped: BTreeSet::new(),
@@ -172,7 +180,7 @@ impl Books {
         value.or_else(|| self.configured.get(&(scope.clone(), cap)).copied()).filter(|limit| *limit > 0)
     }
 
-    fn used(&self, scope: &Scope, cap: Cap) -> u64 {
+    pub(super) fn used(&self, scope: &Scope, cap: Cap) -> u64 {
         let sums = self.sums.get(scope).copied().unwrap_or_default();
         match cap {
             Cap::DailyTokens => sums.tokens.of(self.now.day),
@@ -180,9 +188,17 @@ impl Books {
             Cap::DailyUsd => sums.micro_usd.of(self.now.day),
             Cap::HourlyRequests => sums.requests.of(self.now.hour),
             Cap::ConcurrentJobs => self.workers.values().filter(|w| w.agent == *scope).map(|w| w.live).sum(),
+            Cap::Tokens => sums.in_all.0,
+            Cap::Usd => sums.in_all.1,
             // A crowd opens no pull requests.
-            Cap::DailyPrs | Cap::MaxRunDuration | Cap::CooldownAfterFailure | Cap::Usd | Cap::Tokens => 0,
+            Cap::DailyPrs | Cap::MaxRunDuration | Cap::CooldownAfterFailure => 0,
         }
+    }
+
+    /// Whether a mission may use no more.
+    pub(super) fn is_spent(&self, mission: MissionId) -> bool {
+        let scope = Scope::Mission(mission);
+        [Cap::Usd, Cap::Tokens].into_iter().any(|cap| self.is_full(&scope, cap))
     }
 
     fn is_full(&self, scope: &Scope, cap: Cap) -> bool {
@@ -212,7 +228,8 @@ impl Books {
             Scope::Agent(_) | Scope::Model(_) => {
                 self.workers.get(&open.agent).is_some_and(|w| w.agent == *scope || w.model == *scope)
             }
-            Scope::Repo | Scope::Mission(_) => false,
+            Scope::Mission(id) => open.mission == *id,
+            Scope::Repo => false,
         }
     }
 
@@ -238,6 +255,11 @@ impl Books {
             let limit = self.limit(scope, cap).unwrap_or_default();
             format!("{scope} has used {} of its {} of {limit}", self.used(scope, cap), cap.name())
         });
+        let full = full.or_else(|| {
+            let secs = self.limit(&Scope::Repo, Cap::CooldownAfterFailure)?;
+            let until = self.failed_at?.after(std::time::Duration::from_secs(secs));
+            (until > self.now.at).then(|| format!("a run has failed, and nothing begins before {until}"))
+        });
         full.or_else(|| {
             let most = self.limit(&worker.agent, Cap::ConcurrentJobs)?;
             (worker.live >= most).then(|| format!("{} has {} runs at once of {most}", worker.agent, worker.live))
@@ -250,11 +272,15 @@ impl Books {
     }
 
     /// An agent is given a run: no quota may refuse it at this instant.
-    pub(super) fn begin(&mut self, run: RunId, agent: AgentId) -> Result<(), Broken> {
+    pub(super) fn begin(&mut self, run: RunId, agent: AgentId, mission: MissionId) -> Result<(), Broken> {
         self.settle();
         let worker = self.worker(agent)?.clone();
         if let Some(why) = self.refuses(&worker) {
             let what = format!("run {} is given to {} at {}, though {why}", run.short(), worker.spec.name, self.now.at);
+            return Err(Broken::safety(None, what));
+        }
+        if self.is_spent(mission) {
+            let what = format!("run {} begins, and its mission {} may use no more", run.short(), mission.short());
             return Err(Broken::safety(None, what));
         }
         if Self::is_busy(&worker) {
@@ -267,7 +293,7 @@ impl Books {
         if let Some(worker) = self.workers.get_mut(&agent) {
             worker.live += 1;
         }
-        self.runs.insert(run, Open { agent, started: false, tokens: Count::default() });
+        self.runs.insert(run, Open { agent, mission, started: false, tokens: Count::default() });
         Ok(())
     }
 
@@ -289,15 +315,18 @@ impl Books {
         };
         open.tokens.add(day, usage.tokens());
         let worker = self.worker(self.runs[&run].agent)?;
-        let scopes = [worker.agent.clone(), worker.model.clone(), Scope::Workspace];
+        let mission = Scope::Mission(self.runs[&run].mission);
+        let scopes = [worker.agent.clone(), worker.model.clone(), mission, Scope::Workspace];
         let was = self.over.contains(&run);
         for scope in &scopes {
             let sums = self.sums.entry(scope.clone()).or_default();
             sums.tokens.add(day, usage.tokens());
             sums.micro_usd.add(day, usage.cost_micro_usd);
+            sums.in_all = (sums.in_all.0 + usage.tokens(), sums.in_all.1 + usage.cost_micro_usd);
         }
         for scope in &scopes {
-            if [Cap::DailyTokens, Cap::DailyUsd].into_iter().any(|cap| self.is_full(scope, cap)) {
+            if [Cap::DailyTokens, Cap::DailyUsd, Cap::Usd, Cap::Tokens].into_iter().any(|cap| self.is_full(scope, cap))
+            {
                 self.stop_all(scope);
             }
         }
@@ -331,6 +360,10 @@ impl Books {
         let is_over = self.over.remove(&run);
         self.stopped.remove(&run);
         let day = self.now.day;
+        // One that was being stopped and ended otherwise has failed all the same.
+        if end == End::Failed && self.limit(&Scope::Repo, Cap::CooldownAfterFailure).is_some() {
+            self.failed_at = Some(self.now.at);
+        }
         let Some(worker) = self.workers.get_mut(&open.agent) else { return Ok(()) };
         worker.live = worker.live.saturating_sub(1);
         let back = if end == End::Failed && !is_over { usage.tokens() / 2 } else { 0 };
@@ -362,14 +395,12 @@ impl Books {
 /// Whether what is at work is stopped when this is used up; the others only keep runs from beginning.
 fn is_paid(cap: Cap) -> bool {
     match cap {
-        Cap::DailyTokens | Cap::DailyUsd => true,
+        Cap::DailyTokens | Cap::DailyUsd | Cap::Usd | Cap::Tokens => true,
         Cap::DailyJobs
         | Cap::DailyPrs
         | Cap::ConcurrentJobs
         | Cap::HourlyRequests
         | Cap::MaxRunDuration
-        | Cap::CooldownAfterFailure
-        | Cap::Usd
-        | Cap::Tokens => false,
+        | Cap::CooldownAfterFailure => false,
     }
 }

@@ -56,8 +56,14 @@ figures! {
     raised "quotas raised or lifted"
     /// Changed weights.
     weighed "weights changed"
+    /// Passes of missions that had their weight at work.
+    served "agents taken before missions with their weight at work"
     /// Runs that a quota stopped.
     stopped "runs stopped by a quota"
+    /// Items that a quota stopped and that waited for a person.
+    blocked "items blocked by a quota"
+    /// Items that were given up because a quota stopped them.
+    dropped "items given up for a quota"
     /// Accounts that were used up, with a word of until when.
     limited "rate limits with a reset"
     /// And without.

@@ -28,11 +28,13 @@ pub enum Flaw {
     GivesUpEarly,
     /// Nodes that have vanished are taken to be there.
     HearsTheVanished,
+    /// Now and then an item that an agent has is given to another as well.
+    GivesTwice,
 }
 
 impl Flaw {
     /// The broken ones.
-    pub const BROKEN: [Self; 10] = [
+    pub const BROKEN: [Self; 11] = [
         Self::DropsWeights,
         Self::DropsPriorities,
         Self::DropsLowered,
@@ -43,6 +45,7 @@ impl Flaw {
         Self::BlamesLimits,
         Self::GivesUpEarly,
         Self::HearsTheVanished,
+        Self::GivesTwice,
     ];
 
     /// The word on the command line.
@@ -59,6 +62,7 @@ impl Flaw {
             Self::BlamesLimits => "blames-limits",
             Self::GivesUpEarly => "gives-up-early",
             Self::HearsTheVanished => "hears-the-vanished",
+            Self::GivesTwice => "gives-twice",
         }
     }
 }

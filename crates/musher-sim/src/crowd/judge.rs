@@ -10,7 +10,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::event::{Event, Happened};
 use musher_core::id::{AgentId, ItemId, MissionId, RunId};
 use musher_core::item::Item;
-use musher_core::mission::OnRateLimit;
+use musher_core::mission::{OnCap, OnRateLimit};
 use musher_core::run::{FailureClass, Outcome, Usage};
 use musher_core::time::Timestamp;
 
@@ -37,10 +37,14 @@ enum Stand {
     Ended,
     /// Its run has failed: it must be tried again or given up in the same batch.
     Failed,
+    /// A quota has stopped it, and it waits for a person.
+    Blocked,
     /// Done.
     Done,
     /// In the dead letter.
     Dead,
+    /// The same, because a quota has stopped it.
+    Dropped,
 }
 
 /// An item as the judge knows it.
@@ -53,6 +57,9 @@ struct Job {
     waits_for_account: bool,
     failures: u32,
     limited_by: Option<AgentId>,
+    on_cap: OnCap,
+    /// A quota has stopped its last run.
+    capped: bool,
     stand: Stand,
     waits_since: Timestamp,
 }
@@ -68,6 +75,8 @@ pub(super) struct Judge {
     backing_off: BTreeSet<(Timestamp, ItemId)>,
     parked: BTreeMap<AgentId, BTreeSet<ItemId>>,
     failed: Vec<ItemId>,
+    /// What was blocked since it was last asked.
+    blocked: Vec<ItemId>,
     /// How runs really ended, and what they really used.
     ends: BTreeMap<RunId, (Outcome, Usage)>,
     /// Until when accounts really rest, as far as that was told.
@@ -88,6 +97,7 @@ impl Judge {
             backing_off: BTreeSet::new(),
             parked: BTreeMap::new(),
             failed: Vec::new(),
+            blocked: Vec::new(),
             ends: BTreeMap::new(),
             rests: BTreeMap::new(),
             limited: BTreeMap::new(),
@@ -112,6 +122,8 @@ impl Judge {
                 waits_for_account: plan.policy.on_rate_limit == OnRateLimit::Wait,
                 failures: 0,
                 limited_by: None,
+                on_cap: plan.policy.on_cap,
+                capped: false,
                 stand: Stand::Ended,
                 waits_since: row.created_at,
             };
@@ -161,10 +173,9 @@ impl Judge {
             Happened::ItemDeadLettered { .. } => self.dead(event),
             Happened::AgentRateLimited { until } => self.rests(event, *until),
             Happened::AgentRateLimitLifted {} => self.lifted(event),
-            // An item here only ever becomes ready, works, fails, and ends.
-            Happened::ItemBlocked { reason } => {
-                Err(Broken::safety(event.item, format!("an item was blocked: {reason}")))
-            }
+            Happened::ItemBlocked { reason } => self.blocks(event, reason.as_ref()),
+            Happened::ItemRetried {} => self.retried(event),
+            // Nobody gives up an item here.
             Happened::ItemCancelled { reason } => {
                 Err(Broken::safety(event.item, format!("an item was given up: {reason}")))
             }
@@ -193,6 +204,10 @@ impl Judge {
             let what = format!("item {} is ready, and was {:?}", job.rank.item.short(), job.stand);
             return Err(Broken::safety(job.rank.item, what));
         }
+        if std::mem::take(&mut job.capped) && job.on_cap != OnCap::Requeue {
+            let what = format!("a quota has stopped item {}, which goes on by itself", job.rank.item.short());
+            return Err(Broken::safety(job.rank.item, what));
+        }
         job.waits_since = event.at;
         let parked = job.limited_by.filter(|agent| job.waits_for_account && limited.contains_key(agent));
         job.stand = parked.map_or(Stand::Ready, Stand::Parked);
@@ -215,6 +230,10 @@ impl Judge {
             return Err(Broken::safety(event.item, what));
         }
         let job = self.job(event)?;
+        if job.stand == Stand::AtWork {
+            let what = format!("item {} is given to {} and is with an agent", job.rank.item.short(), agent.short());
+            return Err(Broken::safety(job.rank.item, what));
+        }
         job.stand = Stand::AtWork;
         let by = job.limited_by.take();
         let (mission, asks, rank) = (job.mission, job.asks.clone(), job.rank);
@@ -222,8 +241,9 @@ impl Judge {
             by.remove(&rank.item);
         }
         let spec = self.books.worker(agent)?.spec.clone();
+        self.order.spend(|id| self.books.is_spent(id));
         self.order.take(mission, &asks, rank, &spec)?;
-        self.books.begin(run, agent).map_err(|broken| Broken { item: event.item, ..broken })
+        self.books.begin(run, agent, mission).map_err(|broken| Broken { item: event.item, ..broken })
     }
 
     /// What really became of a run of which musher says this.
@@ -260,7 +280,8 @@ impl Judge {
                 self.failed.push(item);
             }
             Outcome::RateLimited { .. } => job.limited_by = Some(agent),
-            Outcome::Finished { .. } | Outcome::SessionLost { .. } | Outcome::Cancelled => {}
+            Outcome::Cancelled => job.capped = true,
+            Outcome::Finished { .. } | Outcome::SessionLost { .. } => {}
         }
         self.order.give_back(mission);
         Ok(truth)
@@ -331,8 +352,49 @@ impl Judge {
         Ok(())
     }
 
+    /// A quota has stopped its run, and its mission wants a person to see that.
+    fn blocks(&mut self, event: &Event, reason: &str) -> Result<(), Broken> {
+        let job = self.job(event)?;
+        if !job.capped || job.on_cap != OnCap::Block || job.stand != Stand::Ended {
+            return Err(Broken::safety(job.rank.item, format!("an item was blocked: {reason}")));
+        }
+        job.stand = Stand::Blocked;
+        let item = job.rank.item;
+        self.blocked.push(item);
+        self.figures.blocked += 1;
+        Ok(())
+    }
+
+    /// A person has let a blocked item go on: it starts afresh.
+    fn retried(&mut self, event: &Event) -> Result<(), Broken> {
+        let job = self.job(event)?;
+        if job.stand != Stand::Blocked {
+            let what = format!("item {} goes on, and was {:?}", job.rank.item.short(), job.stand);
+            return Err(Broken::safety(job.rank.item, what));
+        }
+        (job.stand, job.failures, job.capped, job.waits_since) = (Stand::Ready, 0, false, event.at);
+        let (mission, asks, rank) = (job.mission, job.asks.clone(), job.rank);
+        self.order.insert(mission, &asks, rank);
+        Ok(())
+    }
+
+    /// What was blocked since this was last asked.
+    pub(super) fn newly_blocked(&mut self) -> Vec<ItemId> {
+        std::mem::take(&mut self.blocked)
+    }
+
+    /// Whether something of a mission is still to come.
+    pub(super) fn is_open(&self, mission: MissionId) -> bool {
+        let ended = |job: &Job| matches!(job.stand, Stand::Done | Stand::Dead | Stand::Dropped);
+        self.jobs.values().any(|job| job.mission == mission && !ended(job))
+    }
+
     fn dead(&mut self, event: &Event) -> Result<(), Broken> {
         let job = self.job(event)?;
+        if job.capped && job.on_cap == OnCap::Fail && job.stand == Stand::Ended {
+            self.figures.dropped += 1;
+            return self.over(event, Stand::Dropped);
+        }
         if job.failures != job.most_failures || job.stand != Stand::Failed {
             let what = format!(
                 "item {} was given up after {} failures of {}",
@@ -377,10 +439,11 @@ impl Judge {
     }
 
     /// No item waits that an agent could take which is there, has room, and is refused by nothing.
-    fn nobody_idles(&self, nodes: &nodes::Watch, now: Timestamp) -> Result<(), Broken> {
+    fn nobody_idles(&mut self, nodes: &nodes::Watch, now: Timestamp) -> Result<(), Broken> {
         if self.order.is_empty() {
             return Ok(());
         }
+        self.order.spend(|id| self.books.is_spent(id));
         for (id, worker) in self.books.workers() {
             let there = worker.spec.node.as_deref().is_none_or(|node| nodes.hears(node));
             if there
@@ -403,7 +466,13 @@ impl Judge {
             match job.stand {
                 Stand::Ready | Stand::BacksOff(_) => all += 1,
                 Stand::Parked(_) => (all, parked) = (all + 1, parked + 1),
-                Stand::AtWork | Stand::Ended | Stand::Failed | Stand::Done | Stand::Dead => {}
+                Stand::AtWork
+                | Stand::Ended
+                | Stand::Failed
+                | Stand::Blocked
+                | Stand::Done
+                | Stand::Dead
+                | Stand::Dropped => {}
             }
         }
         (all, parked)
@@ -416,9 +485,14 @@ impl Judge {
             let holds = match job.stand {
                 Stand::Done => row.phase() == musher_core::item::Phase::Done && row.attempts == job.failures,
                 Stand::Dead => row.phase() == musher_core::item::Phase::Failed && job.failures == job.most_failures,
-                Stand::Ready | Stand::BacksOff(_) | Stand::Parked(_) | Stand::AtWork | Stand::Ended | Stand::Failed => {
-                    false
-                }
+                Stand::Dropped => row.phase() == musher_core::item::Phase::Failed && row.attempts == job.failures,
+                Stand::Ready
+                | Stand::BacksOff(_)
+                | Stand::Parked(_)
+                | Stand::AtWork
+                | Stand::Ended
+                | Stand::Failed
+                | Stand::Blocked => false,
             };
             if !holds {
                 let what = format!(

@@ -224,6 +224,7 @@ impl Crowd {
         self.at_rest()?;
         let hours = (self.now + self.skew - EVENING) / HOUR;
         self.judge.figures.hours = u64::try_from(hours).unwrap_or(0);
+        self.judge.figures.served = self.judge.order.served();
         Ok(())
     }
 

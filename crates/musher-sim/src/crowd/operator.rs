@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use musher_core::command::Command;
+use musher_core::id::{ItemId, MissionId};
 use musher_core::item::Priority;
 use musher_core::quota::{Cap, Scope, Setting};
 use musher_core::time::Timestamp;
@@ -35,6 +36,8 @@ pub(super) enum Wish {
     Quota(Scope, Cap, Option<u64>),
     /// Another weight for the mission of this number.
     Weight(usize, u32),
+    /// A blocked item goes on.
+    Retry(ItemId),
     /// A drought begins.
     Dry(Want),
     /// It ends.
@@ -158,7 +161,7 @@ impl Crowd {
                 Some(wish) => wish,
                 None => return Ok(()),
             },
-            other @ (Wish::Start(_) | Wish::Quota(..) | Wish::Weight(..)) => other,
+            other @ (Wish::Start(_) | Wish::Quota(..) | Wish::Weight(..) | Wish::Retry(_)) => other,
         };
         if let Some(command) = self.command(&wish) {
             said.push(Said::Operator(wish, command));
@@ -185,9 +188,13 @@ impl Crowd {
             let weight = u32::try_from(self.chance.between(1, 6)).unwrap_or(1);
             return Some(Wish::Weight(n, weight));
         }
+        if self.chance.one_in(4) {
+            let open: Vec<MissionId> = self.started.values().copied().filter(|id| self.judge.is_open(*id)).collect();
+            return self.chance.pick(&open).copied().map(|mission| self.budget(mission));
+        }
         let agents = self.stage.agents.iter().map(|agent| Scope::Agent(agent.name.clone()));
         let models = self.stage.settings.quota.models.keys().map(|model| Scope::Model(model.as_str().into()));
-        let scopes: Vec<Scope> = agents.chain(models).collect();
+        let scopes: Vec<Scope> = agents.chain(models).chain([Scope::Repo]).collect();
         let scope = self.chance.pick(&scopes)?.clone();
         let cap = *self.chance.pick(capped(&scope))?;
         let value = match self.chance.below(6) {
@@ -198,6 +205,36 @@ impl Crowd {
             _ => Some(self.stage.limit(&mut self.chance, &scope, cap)),
         };
         Some(Wish::Quota(scope, cap, value))
+    }
+
+    /// Another budget for a mission: mostly some more than it has used, and now and then less.
+    fn budget(&mut self, mission: MissionId) -> Wish {
+        let scope = Scope::Mission(mission);
+        // One that may use no more is helped.
+        let spent = self.judge.books.is_spent(mission);
+        let cap = if self.chance.one_in(2) { Cap::Usd } else { Cap::Tokens };
+        let used = self.judge.books.used(&scope, cap);
+        // For a good part of its items, however many it has.
+        let items = self.stage.missions.iter().map(|scheduled| scheduled.mission.items.len()).max().unwrap_or(0);
+        let more = self.stage.limit(&mut self.chance, &scope, cap) / 2 * (items as u64 / 30).max(1);
+        let value = match self.chance.below(6) {
+            0 => None,
+            1 => Some(0),
+            2 if !spent => Some((used / 2).max(1)),
+            _ => Some(used + more),
+        };
+        // The other one of its two may be what it has used up.
+        let cap = match (cap, spent) {
+            (Cap::Usd, true) if self.judge.books.limit(&scope, Cap::Usd).is_none() => Cap::Tokens,
+            (Cap::Tokens, true) if self.judge.books.limit(&scope, Cap::Tokens).is_none() => Cap::Usd,
+            (cap, _) => cap,
+        };
+        let value = if spent && value.is_some_and(|value| value > 0) {
+            Some(self.judge.books.used(&scope, cap) + more)
+        } else {
+            value
+        };
+        Wish::Quota(scope, cap, value)
     }
 
     fn command(&self, wish: &Wish) -> Option<Command> {
@@ -215,8 +252,13 @@ impl Crowd {
                 }
                 Some(Command::StartMission(Box::new(mission)))
             }
+            Wish::Quota(Scope::Mission(id), ..) if !self.judge.is_open(*id) => None,
+            Wish::Retry(item) => Some(Command::RetryItem(*item)),
             Wish::Quota(scope, cap, value) => Some(Command::SetQuota(scope.clone(), Setting::Cap(*cap, *value))),
-            Wish::Weight(n, weight) => Some(Command::WeighMission(*self.started.get(n)?, *weight)),
+            Wish::Weight(n, weight) => {
+                let mission = self.started.get(n).filter(|id| self.judge.is_open(**id))?;
+                Some(Command::WeighMission(*mission, *weight))
+            }
             Wish::Anything | Wish::Dry(_) | Wish::Rain => None,
         }
     }

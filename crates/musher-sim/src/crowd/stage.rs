@@ -24,6 +24,9 @@ const A_NODE: u32 = 6;
 /// The weights of the missions, in turn.
 const WEIGHTS: [u32; 6] = [1, 2, 5, 1, 3, 2];
 
+/// What becomes of an item of each whose run a quota stops, in turn.
+const ON_CAP: [OnCap; 5] = [OnCap::Requeue, OnCap::Block, OnCap::Requeue, OnCap::Fail, OnCap::Block];
+
 const LABELS: [&str; 2] = ["rust", "web"];
 
 /// A mission, and when it is started, in µs since the evening.
@@ -62,7 +65,8 @@ impl Stage {
             let rules = stage.some(chance, &Scope::Model(name.as_str().into()));
             models.insert(name, rules);
         }
-        stage.settings.quota = Quotas { timezone: ZONE.to_owned(), models, ..Quotas::default() };
+        let repo = stage.some(chance, &Scope::Repo);
+        stage.settings.quota = Quotas { timezone: ZONE.to_owned(), models, repo, ..Quotas::default() };
         stage.missions = stage.missions(chance, cast);
         stage
     }
@@ -122,7 +126,9 @@ impl Stage {
             Cap::DailyJobs | Cap::DailyPrs => (8, 60),
             Cap::HourlyRequests => (agents, 4 * agents),
             Cap::ConcurrentJobs => (1, 3),
-            Cap::MaxRunDuration | Cap::CooldownAfterFailure => (7_200, 7_200),
+            Cap::MaxRunDuration => (7_200, 7_200),
+            // Somebody fails every few minutes.
+            Cap::CooldownAfterFailure => (8, 60),
         };
         u64::try_from(chance.between(low, high)).unwrap_or(1)
     }
@@ -149,7 +155,7 @@ impl Stage {
                 // What agents may take is the only thing that they contend for.
                 max_parallel_items: items,
                 max_retries: u32::try_from(chance.between(2, 4)).unwrap_or(3),
-                on_cap: OnCap::Requeue,
+                on_cap: ON_CAP[n as usize % ON_CAP.len()],
                 on_rate_limit: if chance.one_in(3) { OnRateLimit::Failover } else { OnRateLimit::Wait },
                 weight: WEIGHTS[n as usize % WEIGHTS.len()],
                 ..Policy::default()
@@ -195,6 +201,8 @@ pub(super) const fn capped(scope: &Scope) -> &'static [Cap] {
         Scope::Agent(_) => &[Cap::DailyTokens, Cap::DailyJobs, Cap::ConcurrentJobs],
         Scope::Model(_) => &[Cap::DailyTokens, Cap::HourlyRequests, Cap::DailyUsd],
         Scope::Workspace => &[Cap::DailyUsd],
-        Scope::Repo | Scope::Mission(_) => &[],
+        Scope::Repo => &[Cap::CooldownAfterFailure],
+        // By operators alone: a budget of the plan would never be raised again.
+        Scope::Mission(_) => &[Cap::Usd, Cap::Tokens],
     }
 }

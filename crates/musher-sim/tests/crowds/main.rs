@@ -72,6 +72,11 @@ fn a_node_that_is_heard_though_it_is_gone_is_caught() {
 }
 
 #[test]
+fn an_item_that_is_dispatched_twice_is_caught() {
+    assert_eq!(caught(Flaw::GivesTwice), Class::Safety);
+}
+
+#[test]
 fn days_that_end_at_midnight_utc_are_caught() {
     // Too early or too late, whichever comes first.
     assert_ne!(caught(Flaw::DaysInUtc), Class::Simulator);

@@ -1,5 +1,6 @@
 //! `musher agent`.
 
+use musher_core::agent::AgentSpec;
 use musher_core::approval::Approvals;
 use musher_server::api::{AgentDocument, NewAgent};
 
@@ -7,6 +8,7 @@ use super::doctor;
 use crate::connect::Context;
 use crate::error::{Exit, Failure, Outcome};
 use crate::output::{self, Table, Tone};
+use crate::project::Project;
 
 /// Agents: who works here, and whether they take work
 #[derive(Debug, clap::Subcommand)]
@@ -83,17 +85,36 @@ pub(crate) struct Add {
     command: Vec<String>,
 }
 
-/// Looks at a configured agent. Needs no daemon, and changes nothing.
+/// Looks at an agent. One of `musher.toml` needs no daemon; one that was added by hand is known to the daemon alone.
 async fn probe(name: &str, cx: &Context) -> Outcome {
     let project = cx.project()?;
-    let known = || project.config.agents.iter().map(|agent| agent.name.as_str());
-    let Some(agent) = project.config.agents.iter().find(|agent| agent.name == name) else {
-        let near = musher_core::nearest::nearest(name, known()).map(|near| format!("did you mean `{near}`?"));
-        let fix = near.unwrap_or_else(|| "`musher config show` shows those of musher.toml".to_owned());
-        return Err(Failure::new(Exit::NotFound, format!("no agent `{name}` is configured")).fix(fix));
+    let configured = project.config.agents.iter().find(|agent| agent.name == name);
+    let spec = match configured {
+        Some(agent) => agent.spec(),
+        None => added(name, &project, cx).await?,
     };
-    let checks = doctor::of_agent(&agent.spec(), &project.paths.root).await;
+    let checks = doctor::of_agent(&spec, &project.paths.root).await;
     doctor::show(doctor::Report { checks }, cx)
+}
+
+/// The definition of an agent that was added by hand.
+async fn added(name: &str, project: &Project, cx: &Context) -> Result<AgentSpec, Failure> {
+    let found = match cx.client().await {
+        Ok(client) => Some(client.agent_definition(name).await),
+        Err(_) => None,
+    };
+    if let Some(Ok(Some(definition))) = found {
+        return Ok(definition.into());
+    }
+    let known = project.config.agents.iter().map(|agent| agent.name.as_str());
+    let near = musher_core::nearest::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+    let all = if found.is_some() {
+        "`musher agent list` shows those that there are"
+    } else {
+        "one that was added by hand is known while the daemon runs: `musher up --detach` starts it"
+    };
+    let fix = near.unwrap_or_else(|| all.to_owned());
+    Err(Failure::new(Exit::NotFound, format!("there is no agent `{name}`")).fix(fix))
 }
 
 pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
@@ -149,6 +170,6 @@ pub(crate) async fn run(command: &Command, cx: &Context) -> Outcome {
         Command::Remove { name } => client.remove_agent(name).await?,
         Command::Probe { name } => return probe(name, cx).await,
     };
-    let done = AgentDocument { agent: done };
+    let done = AgentDocument { agent: done, definition: None };
     cx.say(&done, || output::line(&format!("{} is {}", done.agent.name, done.agent.status)))
 }

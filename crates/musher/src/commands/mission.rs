@@ -54,7 +54,7 @@ pub(crate) enum Command {
         #[arg(default_value = "")]
         reason: String,
     },
-    /// Go on after a pause or a block
+    /// Go on after a pause or a block; open watches that hold the mission up are overridden, as by the note `resume`
     Resume {
         /// The mission
         id: String,
@@ -153,11 +153,13 @@ pub(crate) async fn run(command: Command, cx: &Context) -> Outcome {
         }
         Command::Resume { id } => {
             let done = cx.client().await?.resume_mission(&id).await?;
-            changed(done, cx)
+            let effect = done.effect.as_deref().map(|effect| format!(": {effect}")).unwrap_or_default();
+            let state = done.mission.state.replace('_', " ");
+            cx.say(&done, || output::line(&format!("mission {} is {state}{effect}", done.mission.short_id)))
         }
         Command::Weight { id, weight } => {
             let mission = cx.client().await?.weigh_mission(&id, WeightWish { weight }).await?;
-            let done = MissionDocument { mission };
+            let done = MissionDocument { mission, effect: None };
             cx.say(&done, || output::line(&format!("mission {} weighs {weight}", done.mission.short_id)))
         }
         Command::Stop { id, force } => {
@@ -172,7 +174,7 @@ pub(crate) async fn run(command: Command, cx: &Context) -> Outcome {
 }
 
 fn changed(mission: Mission, cx: &Context) -> Outcome {
-    let done = MissionDocument { mission };
+    let done = MissionDocument { mission, effect: None };
     let mission = &done.mission;
     cx.say(&done, || output::line(&format!("mission {} is {}", mission.short_id, mission.state.replace('_', " "))))
 }
@@ -246,7 +248,7 @@ pub(crate) fn show(compiled: &Compiled) {
 
 /// Starts a mission with the daemon and comes back at once.
 pub(crate) async fn post(start: &StartMission, cx: &Context) -> Outcome {
-    let done = MissionDocument { mission: cx.client().await?.start_mission(start).await? };
+    let done = MissionDocument { mission: cx.client().await?.start_mission(start).await?, effect: None };
     cx.say(&done, || {
         let id = &done.mission.short_id;
         let state = done.mission.state.replace('_', " ");

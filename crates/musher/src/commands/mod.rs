@@ -35,9 +35,11 @@ pub(crate) mod run;
 pub(crate) mod run_host;
 pub(crate) mod schedule;
 pub(crate) mod send;
+pub(crate) mod service;
 pub(crate) mod sink;
 pub(crate) mod status;
 pub(crate) mod up;
+pub(crate) mod watch;
 
 use crate::cli::{Cli, Command};
 use crate::connect::Context;
@@ -68,6 +70,8 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Agent(command) => agent::run(&command, &cx).await,
         Command::Node(command) => node::run(&command, &cx).await,
         Command::Schedule(command) => schedule::run(&command, &cx).await,
+        Command::Watch(command) => watch::run(&command, &cx).await,
+        Command::Service(command) => service::run(&command, &cx).await,
         Command::Logs(args) => logs::run(&args, &cx).await,
         Command::Diff(args) => diff::run(&args, &cx).await,
         Command::Explain(args) => explain::run(&args, &cx).await,

@@ -116,7 +116,7 @@ pub(crate) struct Add {
     disabled: bool,
 }
 
-fn span(text: &str) -> Result<u64, String> {
+pub(super) fn span(text: &str) -> Result<u64, String> {
     seconds(text)
         .filter(|span| *span > 0)
         .ok_or_else(|| "write a span of at least 1s, such as 90s, 15m or 4h".to_owned())

@@ -22,6 +22,9 @@ pub(crate) struct Args {
 /// How often the elapsed times are drawn anew while a terminal looks on.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How many events pass by at most before it is drawn anew.
+const BURST: usize = 1_000;
+
 pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
     let client = cx.client().await?;
     let status = client.status().await?;
@@ -47,7 +50,14 @@ async fn watch(client: &Client, cx: &Context, mut status: Status) -> Outcome {
             event = events.next() => match event? {
                 // Events that a status has seen already change nothing in it.
                 Some(event) if event.seq <= status.last_seq => {}
-                Some(_) => status = client.status().await?,
+                Some(_) => {
+                    // One look for all of a burst.
+                    let mut passed = 0;
+                    while passed < BURST && events.ready().await?.is_some() {
+                        passed += 1;
+                    }
+                    status = client.status().await?;
+                }
                 None => return Ok(0),
             },
             _ = tick.tick(), if screen.is_some() => {}

@@ -12,8 +12,8 @@ use musher_server::Client;
 use crate::connect::{Context, answers};
 use crate::daemon::{self, Daemon, Held, Listen, Role};
 use crate::error::{Exit, Failure, Outcome};
-use crate::output;
 use crate::project::{Project, hub_in};
+use crate::{notify, output};
 
 /// Start the daemon of this repository: dispatcher and API
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
 }
 
 async fn foreground(args: &Args, cx: &Context) -> Outcome {
-    let (paths, config, role) = set_up(args, cx)?;
+    let (paths, config, role) = wanted(args, cx)?;
     let level = std::env::var("MUSHER_LOG").unwrap_or_else(|_| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
     tracing_subscriber::fmt()
@@ -52,18 +52,12 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     let listen = where_to_listen(args, &config.server)?;
     let held = if args.wait { Held::Wait } else { Held::Refuse };
     let daemon = Daemon::start_at(paths, config, role, listen, held).await?;
-    let found = daemon.found();
+    let found = output::found(&daemon.found());
     let http = daemon.http().map(|http| format!("; {}", output::http(&http))).unwrap_or_default();
     let what = if role == Role::Hub { "a hub of musher" } else { "musher" };
-    let line = format!(
-        "{what} is up (pid {}): {} mission(s), {} run(s) re-attached, {} lost, {} effect(s) re-issued{http}",
-        std::process::id(),
-        found.missions,
-        found.runs.saturating_sub(found.lost),
-        found.lost,
-        found.effects
-    );
+    let line = format!("{what} is up (pid {}): {found}{http}", std::process::id());
     output::line(&line);
+    notify::ready(&line);
     if args.ready_on_stdout {
         // The starter reads one line and goes; from here on nobody reads what is said.
         let null = std::fs::File::options().write(true).open("/dev/null")?;
@@ -73,19 +67,27 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
     Ok(0)
 }
 
-fn set_up(args: &Args, cx: &Context) -> Result<(Paths, Config, Role), Failure> {
-    let (paths, config, role, fix) = if args.hub {
-        let (paths, config) = hub_in(&cx.folder)?;
-        (paths, config, Role::Hub, daemon::FIRST_HUB)
-    } else {
-        let Project { paths, config, repository } = cx.project()?;
-        daemon::exclude(&repository)?;
-        (paths, config, Role::Project, "`musher init` writes a first one")
-    };
-    if !paths.config().exists() {
-        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix(fix));
+/// The project, which has to have a configuration.
+pub(super) fn set_up(cx: &Context) -> Result<Project, Failure> {
+    let project = cx.project()?;
+    if !project.is_set_up() {
+        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix("`musher init` writes a first one"));
     }
-    Ok((paths, config, role))
+    Ok(project)
+}
+
+/// What is started, and where.
+fn wanted(args: &Args, cx: &Context) -> Result<(Paths, Config, Role), Failure> {
+    if !args.hub {
+        let Project { paths, config, repository } = set_up(cx)?;
+        daemon::exclude(&repository)?;
+        return Ok((paths, config, Role::Project));
+    }
+    let (paths, config) = hub_in(&cx.folder)?;
+    if !paths.config().exists() {
+        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix(daemon::FIRST_HUB));
+    }
+    Ok((paths, config, Role::Hub))
 }
 
 fn where_to_listen(args: &Args, server: &musher_core::config::ServerSettings) -> Result<Listen, Failure> {
@@ -118,7 +120,7 @@ impl std::io::Write for Lossy {
 
 /// Starts the daemon in a session of its own and waits for the line that says that it answers.
 async fn detached(args: &Args, cx: &Context) -> Outcome {
-    let (paths, ..) = set_up(args, cx)?;
+    let (paths, ..) = wanted(args, cx)?;
     if !args.wait && answers(&Client::new(paths.socket())).await.is_ok_and(|answers| answers) {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
@@ -159,7 +161,7 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
 }
 
 /// The daemon's own error and exit code, as if it had been started in the foreground.
-fn why_not(words: &str, code: Option<i32>) -> Failure {
+pub(super) fn why_not(words: &str, code: Option<i32>) -> Failure {
     let exit = code.and_then(Exit::of).unwrap_or(Exit::Failed);
     let lines = format!("\n{words}");
     let Some((_, error)) = lines.rsplit_once("\nerror: ") else {
@@ -180,7 +182,7 @@ fn why_not(words: &str, code: Option<i32>) -> Failure {
 }
 
 /// The end of the log after this place: what the daemon said before it gave up.
-fn last_words(log: &std::path::Path, after: u64) -> String {
+pub(super) fn last_words(log: &std::path::Path, after: u64) -> String {
     const TAIL: u64 = 2_000;
     let mut text = Vec::new();
     if let Ok(mut file) = std::fs::File::open(log) {

@@ -54,6 +54,9 @@ impl End {
 /// How often the elapsed times are drawn anew while a terminal looks on.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How many events are told at most before the mission is read and drawn anew.
+const BURST: usize = 1_000;
+
 /// Follows a mission until it is at rest and its worktrees are settled.
 pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) -> Result<End, Failure> {
     let mut follower = Follower::new(client, id, audience).await?;
@@ -69,7 +72,15 @@ pub(crate) async fn mission(client: &Client, id: MissionId, audience: Audience) 
         tokio::select! {
             event = events.next() => match event? {
                 Some(event) => {
-                    follower.happened(&event);
+                    // A burst is told event by event, and the mission read once for all of it.
+                    let mut next = Some(event);
+                    let mut told = 0;
+                    while let Some(event) = next {
+                        follower.meet(client, &event).await?;
+                        follower.happened(&event);
+                        told += 1;
+                        next = if told < BURST { events.ready().await? } else { None };
+                    }
                     follower.refresh(client).await?;
                 }
                 None => return Err(Failure::new(Exit::NoDaemon, "the daemon went away")
@@ -105,6 +116,15 @@ impl Follower {
         let screen = if audience == Audience::Person { Screen::open() } else { None };
         let agents = client.agents().await?.agents.into_iter().map(|a| (a.id, a.name)).collect();
         Ok(Self { id, audience, screen, show, batch: None, agents, worktrees: HashSet::new(), told: 0 })
+    }
+
+    /// Sees to it that the item of an event is known by its key: it may have been added since.
+    async fn meet(&mut self, client: &Client, event: &Event) -> Result<(), Failure> {
+        let told = self.audience != Audience::Script;
+        match event.item {
+            Some(item) if told && !self.show.items.iter().any(|known| known.id == item) => self.refresh(client).await,
+            _ => Ok(()),
+        }
     }
 
     async fn refresh(&mut self, client: &Client) -> Result<(), Failure> {

@@ -29,6 +29,10 @@ pub(crate) fn overview(status: &Status, now: Timestamp, (width, height): (usize,
         paint(&one_line(&output::http(http), room), tone)
     });
     lines.extend(section("http", http.into_iter().collect()));
+    // A start that found nothing in the middle of something is no news.
+    let found = daemon.found.filter(|found| found.attached + found.lost + found.effects + found.swept > 0);
+    let found = found.map(|found| paint(&one_line(&output::found(&found), room), Tone::Quiet));
+    lines.extend(section("at start", found.into_iter().collect()));
     lines.extend(section("missions", vec![counts(&status.missions)]));
     lines.extend(section("items", vec![counts(&status.items)]));
     lines.extend(section("agents", agents(&status.agents, now, room, most)));
@@ -190,6 +194,7 @@ fn group_line(group: &WaitGroup, several: bool, now: Timestamp, width: usize) ->
 
 #[cfg(test)]
 mod tests {
+    use musher_server::api::Found;
     use serde_json::{Value, json};
 
     use super::*;
@@ -248,6 +253,15 @@ mod tests {
             web: waits for api
             and 99900 more that were not asked: 99900 pending";
         assert_eq!(overview(&status(&agents, &waiting), NOW, (80, usize::MAX)).join("\n"), expected);
+
+        // What it found when it started, if that was anything.
+        let mut began = status(&agents, &waiting);
+        began.daemon.found = Some(Found { missions: 4, ..Found::default() });
+        assert_eq!(overview(&began, NOW, (80, usize::MAX)).join("\n"), expected);
+        began.daemon.found = Some(Found { missions: 4, attached: 2, lost: 1, effects: 5, swept: 3 });
+        let line =
+            "  at start  4 mission(s), 2 run(s) re-attached, 1 lost, 5 effect(s) re-issued, 3 abandoned run(s) ended";
+        assert_eq!(overview(&began, NOW, (200, usize::MAX))[1], line);
     }
 
     #[test]

@@ -183,9 +183,15 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::WatchTriggered { watch, text, .. } => bad(format!("{watch}: {}", one_line(text, WIDE))),
         Happened::WatchDone { watch, text } => good(format!("{watch}: {}", one_line(text, WIDE))),
         Happened::WatchFailed { watch, error } => bad(format!("a look at {watch} failed: {}", one_line(error, WIDE))),
-        Happened::WatchesOverridden { count, by } => {
-            plain(format!("{count} watch(es) overridden by {}", one_line(by, WIDE)))
+        Happened::WatchesOverridden { count, by, which } => {
+            let which =
+                if which.is_empty() { String::new() } else { format!(": {}", one_line(&which.join(", "), WIDE)) };
+            plain(format!("{count} watch(es) overridden by {}{which}", one_line(by, WIDE)))
         }
+        Happened::WatchAdded { watch, target, .. } => {
+            plain(format!("is watched for {watch} {}", one_line(target, WIDE)))
+        }
+        Happened::WatchSnoozed { watch, until } => plain(format!("{watch} rests until {until}")),
         Happened::ScheduleFired { schedule, missed: 0, .. } => plain(format!("schedule {schedule} fires")),
         Happened::ScheduleFired { schedule, missed, .. } => {
             plain(format!("schedule {schedule} fires, for {missed} missed moment(s), too"))

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use musher_forge_fake::{Fake, Person, Push, World};
+use musher_forge_fake::{Description, Fake, Person, Push, World, without_descriptions};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -44,10 +44,8 @@ impl Bench {
     pub(crate) fn new(forge: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let fake = runtime.block_on(Fake::start_as_it_is("", "127.0.0.1:0")).unwrap();
-        if std::env::var_os("MUSHER_TEST_GITHUB").is_some_and(|wish| wish == "1") {
-            assert!(fake.checks(), "run `scripts/github` first");
-        } else if !fake.checks() {
-            eprintln!("unchecked: GitHub's descriptions are not here; `scripts/github` installs them");
+        if let Err(why) = Description::load() {
+            without_descriptions("the check of each request against GitHub's descriptions", &why);
         }
         let config = format!(
             r#"[project]
@@ -567,4 +565,45 @@ fn pull_request(bench: &Bench) -> String {
         number
     });
     number.to_string()
+}
+
+#[test]
+fn a_forge_that_is_down_blocks_no_item_and_asks_nobody_and_the_mission_ends_when_it_is_back() {
+    let bench = one_slow_issue();
+    let daemon = bench.up();
+    let started = bench.musher(&["mission", "start", "--issue", "1", "--json"]).ok().json();
+    let mission = started["mission"]["id"].as_str().unwrap().to_owned();
+    let mut events = bench.repo.follow(0);
+    events.until("pull_opened");
+    bench.fake.set_down(true);
+    let failures = || {
+        let listed = bench.musher(&["watch", "list", "--json"]).ok().json();
+        listed["watches"][0]["failures"].as_u64().unwrap()
+    };
+    // Nobody waits for the intervals here: `continue` makes a look at once, and more than the five that would block.
+    for before in 0..7 {
+        while failures() <= before {
+            bench.musher(&["mission", "note", &mission, "continue"]).ok();
+        }
+    }
+    let item = &bench.musher(&["mission", "status", &mission, "--json"]).ok().json()["items"][0];
+    assert_eq!(item["state"], "waiting", "{item}");
+    let explained = bench.musher(&["explain", item["id"].as_str().unwrap()]).ok().out;
+    assert!(explained.contains("the forge does not answer"), "{explained}");
+    let inbox = bench.musher(&["inbox", "--json"]).ok().json();
+    assert_eq!(inbox["inbox"].as_array().unwrap().len(), 0, "{inbox}");
+    assert_eq!(bench.repo.count_said("watch_failed"), 1, "it is said once");
+
+    bench.fake.set_down(false);
+    succeed(&bench);
+    bench.musher(&["mission", "note", &mission, "continue"]).ok();
+    while events.until("watch_done")["body"]["watch"] != "pr_checks" {}
+    bench.fake.world(|world| world.land(REPO, 2, "squash", "schema")).unwrap();
+    bench.musher(&["mission", "note", &mission, "continue"]);
+    while bench.musher(&["mission", "list", "--all", "--json"]).ok().json()["missions"][0]["state"] != "completed" {
+        bench.musher(&["mission", "note", &mission, "continue"]);
+    }
+    assert_eq!(bench.repo.count_said("mission_help_requested"), 0);
+    bench.honest();
+    daemon.kill();
 }

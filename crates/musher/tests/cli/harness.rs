@@ -206,14 +206,23 @@ impl Repo {
 
     /// SIGKILL for every process of this repository's runs whose command line says so.
     pub(crate) fn kill_where(&self, wanted: impl Fn(&str) -> bool) {
+        self.signal_where("KILL", wanted);
+    }
+
+    /// A signal for every process of this repository's runs whose command line says so; answers their ids.
+    pub(crate) fn signal_where(&self, signal: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let mark = self.path().to_string_lossy().into_owned();
+        let mut told = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
             let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             if line.contains(&mark) && wanted(&line) {
-                let _ = Command::new("kill").args(["-KILL", &entry.file_name().to_string_lossy()]).output();
+                let pid = entry.file_name().to_string_lossy().into_owned();
+                let _ = Command::new("kill").args([&format!("-{signal}"), &pid]).output();
+                told.push(pid);
             }
         }
+        told
     }
 
     /// The titles of the base branch's commits, newest first.

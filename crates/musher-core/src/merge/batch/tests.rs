@@ -340,6 +340,35 @@ fn of_32_branches_with_one_bad_one_each_place_takes_at_most_eight_tests() {
     }
 }
 
+/// Whoever plans otherwise plans no better: the fewest tests for the worst place of one bad member, over all choices of
+/// the next prefix, were it even known that there is but one. What stays: a prefix has at most 16 members, order is kept,
+/// and the culprit is red in two runs.
+#[test]
+fn no_choice_of_prefixes_takes_fewer_than_eight_tests_for_32_branches_with_one_bad_one() {
+    // Found: with the culprit last in a red prefix behind a good one, a repeat, and batches for those behind it.
+    // Otherwise the culprit is among `suspects` (from 1), with `behind` members after them.
+    let batches = |behind: usize| behind.div_ceil(MOST);
+    let mut search = [[0; 64]; MOST + 1];
+    for suspects in 1..=MOST {
+        for behind in 0..=48 - suspects {
+            search[suspects][behind] = match suspects {
+                1 => 1 + batches(behind),
+                _ => {
+                    let after = |at: usize| search[suspects - at][behind].max(search[at][behind + suspects - at]);
+                    1 + (1..suspects).map(after).min().unwrap()
+                }
+            };
+        }
+    }
+    // The same before anything was red: of so many members.
+    let mut whole = [0; 33];
+    for members in 1..=32 {
+        let after = |first: usize| whole[members - first].max(search[first][members - first]);
+        whole[members] = 1 + (1..=members.min(MOST)).map(after).min().unwrap();
+    }
+    assert_eq!(whole[32], 8);
+}
+
 /// Green or red by chance and not by rule: members that break, mend and break one another again.
 #[test]
 fn whatever_the_gate_says_it_comes_to_an_end_within_the_bound_and_lands_only_green_trees() {

@@ -129,24 +129,6 @@ impl Relay {
 
     /// Tells these events, or says why not; then some of them may have been told all the same, and the hub knows which.
     pub(super) async fn deliver(&mut self, events: &[Logged]) -> Result<Course, Failed> {
-        let told = self.tell(events).await;
-        if told.is_err() {
-            // Whether the hub has what was sent last is asked before the next try.
-            self.met = None;
-        }
-        told
-    }
-
-    /// Asks the hub how far it was told, and says that.
-    pub(super) async fn test(&mut self) -> Result<String, Failed> {
-        let identity = self.identity().await?;
-        Ok(match self.ask_mark(identity).await? {
-            Some(mark) => format!("the hub answers; the last event that it was told is {}", mark.seq().0),
-            None => "the hub answers; it was told nothing yet".to_owned(),
-        })
-    }
-
-    async fn tell(&mut self, events: &[Logged]) -> Result<Course, Failed> {
         for _ in 0..TRIES {
             let met = match self.met {
                 Some(met) => met,
@@ -162,6 +144,15 @@ impl Relay {
             self.met = None;
         }
         Err(Failed::because("the hub is told by another at the same time, or its answers contradict each other"))
+    }
+
+    /// Asks the hub how far it was told, and says that.
+    pub(super) async fn test(&mut self) -> Result<String, Failed> {
+        let identity = self.identity().await?;
+        Ok(match self.ask_mark(identity).await? {
+            Some(mark) => format!("the hub answers; the last event that it was told is {}", mark.seq().0),
+            None => "the hub answers; it was told nothing yet".to_owned(),
+        })
     }
 
     /// Tells events; says whether the hub took them all.

@@ -391,7 +391,8 @@ async fn a_hub_shows_what_runs_and_merges_as_the_project_itself_does() {
 async fn a_wrong_token_is_refused_and_said_and_the_right_one_tells_everything() {
     let hub = Hub::new().await;
     let project = Project::new(4).await;
-    let items = project.mission(3).await;
+    // The tenth waits for another, and nothing has happened to it yet.
+    let items = project.mission(12).await;
     project.relay(&hub.url(), "shop", "0123456789abcdef0123456789abcdeF").await;
     assert!(matches!(project.world.server.sinks().rested(NAME).await, Some(Rest::Until(_))));
     let sink = project.sink().await;
@@ -400,7 +401,7 @@ async fn a_wrong_token_is_refused_and_said_and_the_right_one_tells_everything() 
     assert!(error.starts_with("it answered 401 Unauthorized: the hub does not know this token"), "{error}");
     assert!(!error.contains("0123456789"), "{error}");
     assert!(hub.projects().await.is_empty(), "nothing was taken");
-    project.each(&items, |id| Command::HoldItem(id, "why".into())).await;
+    project.each(&items[..3], |id| Command::HoldItem(id, "why".into())).await;
 
     project.relay(&hub.url(), "shop", TOKEN).await;
     project.until_told().await;
@@ -408,7 +409,7 @@ async fn a_wrong_token_is_refused_and_said_and_the_right_one_tells_everything() 
     assert_same(&hub, &shown, &project).await;
     // It is renamed, and stays the same project.
     project.relay(&hub.url(), "store", TOKEN).await;
-    project.each(&items, Command::ReleaseItem).await;
+    project.each(&items[..3], Command::ReleaseItem).await;
     project.until_told().await;
     let renamed = hub.projects().await;
     assert_eq!((renamed.len(), renamed[0].id, renamed[0].shown.as_str()), (1, shown.id, "store"));

@@ -83,6 +83,8 @@ pub struct Change {
     pub cursors: Vec<(Box<str>, Seq)>,
     /// Webhooks that were taken.
     pub webhooks: Vec<Webhook>,
+    /// What a hub keeps of projects, in order.
+    pub hub: Vec<crate::hub::Row>,
     /// Accounts of quotas, new or changed.
     pub quotas: Vec<Account>,
     /// Texts, new or changed.
@@ -118,6 +120,7 @@ impl Change {
             && self.sinks.is_empty()
             && self.cursors.is_empty()
             && self.webhooks.is_empty()
+            && self.hub.is_empty()
             && self.quotas.is_empty()
             && self.texts.is_empty()
             && self.gates.is_empty()
@@ -154,6 +157,7 @@ impl Change {
         self.sinks.extend(other.sinks);
         self.cursors.extend(other.cursors);
         self.webhooks.extend(other.webhooks);
+        self.hub.extend(other.hub);
         self.quotas.extend(other.quotas);
         self.texts.extend(other.texts);
         self.gates.extend(other.gates);

@@ -351,6 +351,13 @@ pub enum Command {
     FailDelivery(Box<str>, Box<DeliveryFailure>),
     /// This sink can be tried again at once.
     HurrySink(Box<str>),
+    /// What the hub holds of this project, if it holds anything, and whether this log holds the same event in that place.
+    MeetHub(Option<crate::hub::Mark>, crate::relay::Holds),
+
+    /// At a hub: a project tells what happened.
+    TakeRelayed(Box<crate::hub::Post>),
+    /// At a hub: all of a project is forgotten.
+    ForgetProject(crate::id::ProjectId),
 
     /// A new mission with its whole graph.
     StartMission(Box<StartMission>),
@@ -517,6 +524,8 @@ pub enum Answer {
     Messages(Vec<Message>),
     /// What became of a webhook.
     Webhook(crate::webhook::Heard),
+    /// What became of what a project told.
+    Relayed(crate::hub::Verdict),
 }
 
 /// Why a command was refused. Nothing has changed.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approval::{Action, Ruled};
 use crate::effect::{Stop, When};
-use crate::id::{AgentId, FiringId, ItemId, MissionId, RequestId, RunId, Seq, TriggerId};
+use crate::id::{AgentId, FiringId, ItemId, MissionId, ProjectId, RequestId, RunId, Seq, TriggerId};
 use crate::item::Phase;
 use crate::quota::Cap;
 use crate::run::{FailureClass, Limit, Usage, is_default};
@@ -268,6 +268,12 @@ catalogue! {
     DeliveryRecovered "delivery_recovered" { sink: Box<str> = "its name", since: Timestamp = "when it began to fail", failures: u32 = "how many deliveries failed meanwhile" }
     "A sink has not taken an event for a day; it is not sent that one any more, and the next one is tried."
     DeliveryDeadLettered "delivery_dead_lettered" { sink: Box<str> = "its name", event: Seq = "the event, by its place", event_kind: Box<str> = "its name", attempts: u32 = "how often it was tried", error: Box<str> = "why the last one failed" }
+    "The hub holds what this log does not: a backup was restored here. The project's log is told to the hub anew, from its beginning."
+    RelayRestarted "relay_restarted" { history: u32 = "which telling this is; the first is 1", held: Seq = "the last event that the hub holds of the one before" }
+    "At a hub: a project has told what happened."
+    RelayReceived "relay_received" { project: ProjectId = "its id", name: Box<str> = "its name", events: u32 = "how many events", last: Seq = "the last of them, by its place in the project's log" }
+    "At a hub: all that a project has told was forgotten."
+    ProjectForgotten "project_forgotten" { project: ProjectId = "its id", name: Box<str> = "its name", events: u64 = "how many events there were" }
 
     "A schedule was defined, or its definition changed."
     ScheduleDefined "schedule_defined" { schedule: Box<str> = "its name", due: Option<Timestamp> = "its next moment" }

@@ -87,6 +87,8 @@ ids! {
     FiringId
     /// Names a watch.
     WatchId
+    /// Names a project to a hub: its folder's state, whatever the folder is called.
+    ProjectId
     /// Names one use of a tool by an agent: one that is repeated, for its answer was lost, counts once.
     CallId
 }

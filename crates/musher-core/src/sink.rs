@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::entropy::Entropy;
 use crate::event::{Event, Happened};
 use crate::id::{MissionId, Seq, matches_prefix};
+use crate::relay::{self, Identity};
 use crate::time::Timestamp;
 
 mod operate;
@@ -20,6 +21,8 @@ pub use operate::{advanced, failed, hurry, sync};
 pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait that musher chooses itself.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(5 * 60);
+/// The same of the relay: its hub is one of ours, and people look at it.
+pub const LONGEST_OF_RELAY: Duration = Duration::from_secs(60);
 /// The longest wait that a receiver can ask for.
 pub const LONGEST_ASKED: Duration = Duration::from_secs(3600);
 /// How long the delivery of one event is tried before it is given up.
@@ -41,6 +44,8 @@ pub enum SinkKind {
     File,
     /// Notifications on the desktop of whoever runs the daemon.
     Desktop,
+    /// Many events at once, to a hub; see [`crate::relay`].
+    Relay,
 }
 
 impl SinkKind {
@@ -50,15 +55,24 @@ impl SinkKind {
             Self::Webhook => "webhook",
             Self::File => "file",
             Self::Desktop => "desktop",
+            Self::Relay => "relay",
         }
     }
 
     /// Whether an event is ever given up. A receiver may choke on one event and take the next; a disk that takes no line
-    /// takes none after it either, so lines wait; nor does a desktop that is not there.
+    /// takes none after it either, so lines wait; nor does a desktop that is not there, or a hub that is down.
     const fn gives_up(self) -> bool {
         match self {
             Self::Webhook => true,
-            Self::File | Self::Desktop => false,
+            Self::File | Self::Desktop | Self::Relay => false,
+        }
+    }
+
+    /// The longest wait that musher chooses itself.
+    const fn longest_backoff(self) -> Duration {
+        match self {
+            Self::Webhook | Self::File | Self::Desktop => LONGEST_BACKOFF,
+            Self::Relay => LONGEST_OF_RELAY,
         }
     }
 }
@@ -108,6 +122,9 @@ pub struct Sink {
     /// When it left the config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed_at: Option<Timestamp>,
+    /// By what the hub knows this project; the relay alone has it, and keeps it also when it leaves the config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Identity>,
 }
 
 impl Sink {
@@ -162,10 +179,11 @@ pub fn cursor_of(sink: &str) -> Box<str> {
 
 /// How long a sink waits after its `failures`-th failure in a row; the first is 1.
 ///
-/// 1 s × 2^(failures − 1), at most 5 min, ± 10 % by chance; longer if the receiver asks for it, but at most an hour.
-pub fn backoff(failures: u32, retry_after_secs: Option<u64>, entropy: &mut Entropy) -> Duration {
+/// 1 s × 2^(failures − 1), at most 5 min, of the relay at most 1 min, ± 10 % by chance; longer if the receiver asks for it,
+/// but at most an hour.
+pub fn backoff(kind: SinkKind, failures: u32, retry_after_secs: Option<u64>, entropy: &mut Entropy) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
-    let plain = FIRST_BACKOFF.saturating_mul(1 << doublings).min(LONGEST_BACKOFF);
+    let plain = FIRST_BACKOFF.saturating_mul(1 << doublings).min(kind.longest_backoff());
     let own = plain.mul_f64(1.0 + 0.1 * entropy.jitter());
     let asked = Duration::from_secs(retry_after_secs.unwrap_or(0)).min(LONGEST_ASKED);
     own.max(asked)
@@ -187,6 +205,8 @@ pub struct Wanted {
     pub kinds: Vec<Box<str>>,
     /// Missions by the beginning of their ids; none = all, and what is about no mission too.
     pub missions: Vec<Box<str>>,
+    /// Only what a hub is told of.
+    pub for_hub: bool,
 }
 
 impl Wanted {
@@ -195,7 +215,9 @@ impl Wanted {
         let name = event.happened.name();
         let kind = self.kinds.is_empty() || self.kinds.iter().any(|kind| **kind == *name);
         let mission = self.missions.is_empty() || event.mission.is_some_and(|id| self.names_mission(id));
-        kind && mission && about_delivery_to(&event.happened) != Some(&*self.sink)
+        kind && mission
+            && (!self.for_hub || relay::tells(&event.happened))
+            && about_delivery_to(&event.happened) != Some(&*self.sink)
     }
 
     fn names_mission(&self, id: MissionId) -> bool {
@@ -243,7 +265,17 @@ mod tests {
         for (failures, seconds) in
             [(1, 1), (2, 2), (3, 4), (4, 8), (8, 128), (9, 256), (10, 300), (11, 300), (u32::MAX, 300)]
         {
-            let wait = backoff(failures, None, &mut entropy).as_secs_f64();
+            let wait = backoff(SinkKind::Webhook, failures, None, &mut entropy).as_secs_f64();
+            let plain = f64::from(seconds);
+            assert!((plain * 0.9..=plain * 1.1).contains(&wait), "failure {failures} waits {wait} s");
+        }
+    }
+
+    #[test]
+    fn the_wait_of_the_relay_doubles_from_a_second_to_one_minute() {
+        let mut entropy = Entropy::from_seed(1);
+        for (failures, seconds) in [(1, 1), (2, 2), (6, 32), (7, 60), (8, 60), (u32::MAX, 60)] {
+            let wait = backoff(SinkKind::Relay, failures, None, &mut entropy).as_secs_f64();
             let plain = f64::from(seconds);
             assert!((plain * 0.9..=plain * 1.1).contains(&wait), "failure {failures} waits {wait} s");
         }
@@ -251,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_receiver_can_ask_for_a_longer_wait_but_not_for_more_than_an_hour() {
-        let wait = |failures, asked| backoff(failures, asked, &mut Entropy::from_seed(2)).as_secs();
+        let wait = |failures, asked| backoff(SinkKind::Webhook, failures, asked, &mut Entropy::from_seed(2)).as_secs();
         assert_eq!(wait(1, Some(30)), 30);
         assert_eq!(wait(1, Some(3600)), 3600);
         assert_eq!(wait(1, Some(u64::MAX)), 3600);
@@ -261,7 +293,7 @@ mod tests {
     #[test]
     fn jitter_spreads_the_waits() {
         let mut entropy = Entropy::from_seed(3);
-        let waits: Vec<_> = (0..100).map(|_| backoff(1, None, &mut entropy)).collect();
+        let waits: Vec<_> = (0..100).map(|_| backoff(SinkKind::File, 1, None, &mut entropy)).collect();
         assert!(waits.iter().any(|w| *w < FIRST_BACKOFF) && waits.iter().any(|w| *w > FIRST_BACKOFF));
     }
 
@@ -305,6 +337,7 @@ mod tests {
             sink: "a".into(),
             kinds: kinds.iter().map(|k| (*k).into()).collect(),
             missions: missions.iter().map(|m| (*m).into()).collect(),
+            for_hub: false,
         };
         let short = id.short();
         for (wanted, event, sent) in [

@@ -13,7 +13,10 @@ use crate::dispatch;
 use crate::effect::Effect;
 use crate::firing::Firing;
 use crate::host::Hosts;
-use crate::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, TriggerId, WatchId};
+use crate::hub::{self, Project};
+use crate::id::{
+    AgentId, EffectId, FiringId, ItemId, MissionId, ProjectId, RunId, ScheduleId, Seq, TriggerId, WatchId,
+};
 use crate::item::{Item, ItemState, Phase, Priority};
 use crate::merge::{Batch, MergeQueue};
 use crate::mission::{Counts, Mission, OnRateLimit, Share};
@@ -32,6 +35,7 @@ mod check;
 mod index;
 mod nodes;
 mod outside;
+mod projects;
 mod ready;
 mod roster;
 mod schedules;
@@ -96,6 +100,8 @@ pub struct World {
     pub cursors: Vec<(Box<str>, Seq)>,
     /// The newest webhooks that were taken, oldest first.
     pub webhooks: Vec<Webhook>,
+    /// The projects that a hub knows.
+    pub projects: Vec<Project>,
     /// Open effects, oldest first.
     pub effects: Vec<Effect>,
     /// What is used of quotas, and what operators have set.
@@ -213,6 +219,7 @@ pub struct State {
     sinks: BTreeMap<Box<str>, Sink>,
     cursors: BTreeMap<Box<str>, Seq>,
     webhooks: Webhooks,
+    projects: BTreeMap<ProjectId, Project>,
     agent_names: BTreeMap<Box<str>, AgentId>,
     books: Books,
     effects: BTreeMap<EffectId, Effect>,
@@ -287,7 +294,8 @@ impl State {
             Change { settings: world.settings, missions: world.missions, agents: world.agents, ..Change::default() };
         let change = Change { schedules: world.schedules, triggers: world.triggers, firings: world.firings, ..change };
         let change = Change { nodes: world.nodes, sinks: world.sinks, cursors: world.cursors, ..change };
-        let change = Change { webhooks: world.webhooks, ..change };
+        let hub = world.projects.into_iter().map(hub::Row::Project).collect();
+        let change = Change { webhooks: world.webhooks, hub, ..change };
         state.apply(change);
         state.items.reserve(items.len());
         for row in items {
@@ -447,6 +455,16 @@ impl State {
     /// The open effects of an item.
     pub fn effects_of(&self, item: ItemId) -> impl Iterator<Item = &Effect> {
         self.effects_of.get(&item).into_iter().flatten().filter_map(|id| self.effects.get(id))
+    }
+
+    /// A project that this hub knows.
+    pub fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.get(&id)
+    }
+
+    /// The projects that this hub knows, in the order of their ids.
+    pub fn projects(&self) -> impl ExactSizeIterator<Item = &Project> + Clone {
+        self.projects.values()
     }
 
     /// The webhooks that are remembered.
@@ -726,6 +744,9 @@ impl State {
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
         change.webhooks.into_iter().for_each(|webhook| self.webhooks.remember(webhook));
+        for row in change.hub {
+            self.put_of_hub(row);
+        }
         for row in change.missions {
             self.put_mission(row);
         }

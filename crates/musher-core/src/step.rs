@@ -14,8 +14,8 @@ use crate::run::Run;
 use crate::state::State;
 use crate::time::Timestamp;
 use crate::{
-    agent, approval, firing, help, host, item, merge, mission, node, note, orphan, pull, quota, review, schedule, sink,
-    tool, trigger, verify, watch, webhook,
+    agent, approval, firing, help, host, hub, item, merge, mission, node, note, orphan, pull, quota, relay, review,
+    schedule, sink, tool, trigger, verify, watch, webhook,
 };
 
 /// What step is given of the world outside the state.
@@ -133,6 +133,9 @@ fn decide(state: &State, command: &Command, cx: &mut Context) -> Result<Change, 
         Command::AdvanceSink(name, seq) => sink::advanced(state, name, *seq, cx),
         Command::FailDelivery(name, failure) => sink::failed(state, name, failure, cx),
         Command::HurrySink(name) => sink::hurry(state, name, cx),
+        Command::MeetHub(mark, holds) => relay::met(state, *mark, *holds, cx),
+        Command::TakeRelayed(post) => hub::take(state, post, cx),
+        Command::ForgetProject(id) => hub::forget(state, *id, cx),
 
         Command::StartMission(start) => mission::start(state, start, cx),
         Command::ApproveMission(id) => mission::approve(state, *id, cx),

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use crate::api::{self, Problem};
 use crate::caller::Caller;
 use crate::http::Http;
+use crate::hub::Hub;
 use crate::problem;
 use crate::readers::Readers;
 use crate::rejected::Rejected;
@@ -61,6 +62,7 @@ struct Inner {
     tail: Tail,
     webhooks: Webhooks,
     rejected: Rejected,
+    hub: Hub,
     http: Http,
     about: About,
     started: Instant,
@@ -79,6 +81,7 @@ impl App {
             tail: Tail::new(engine.clone(), readers.clone()),
             webhooks: Webhooks::default(),
             rejected: Rejected::default(),
+            hub: Hub::default(),
             http: Http::default(),
             readers,
             engine,
@@ -118,6 +121,11 @@ impl App {
         &self.inner.rejected
     }
 
+    /// The door for projects that tell a hub.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
     /// How the address for TCP stands.
     pub(crate) fn http(&self) -> &Http {
         &self.inner.http
@@ -133,6 +141,7 @@ impl App {
             store,
             http: self.http().get(),
             webhooks: self.webhooks().open_for(),
+            hub: self.hub().is_open(),
             found: Some(found.into()),
             config_error: self.rejected().get(),
         }

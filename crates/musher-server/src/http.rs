@@ -72,8 +72,9 @@ impl Door {
         let door = TcpDoor { token, runs: app.engine().paths().runs() };
         let mut router =
             routes::router(app.clone()).layer(middleware::from_fn_with_state(door.clone(), caller::of_tcp));
-        // A webhook comes through a tunnel, by whatever name that has, and without the token: its signature opens the door.
-        router = router.merge(routes::webhooks(app.clone()));
+        // A webhook, and what a project tells a hub, comes through a tunnel, by whatever name that has, and without the token of
+        // this machine: a signature opens the door, or a token of the hub.
+        router = router.merge(routes::doors(app.clone()));
         if let Some(passes) = passes {
             let of_pass = middleware::from_fn_with_state((passes.clone(), door), tools::of_tcp);
             router = router.merge(tools::router(app.clone()).layer(of_pass));

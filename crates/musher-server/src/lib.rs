@@ -14,6 +14,7 @@ mod caller;
 pub mod client;
 mod extract;
 mod http;
+mod hub;
 mod problem;
 mod readers;
 mod rejected;
@@ -33,6 +34,7 @@ mod webhook;
 
 pub use app::About;
 pub use client::{Client, ClientError};
+pub use hub::{Hub, SHORTEST_TOKEN};
 pub use rejected::Rejected;
 pub use serve::{ServeError, Server};
 pub use sink::{Notifier, Rest, SinkSetup, Sinks};

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::app::{About, App};
 use crate::http::Door;
+use crate::hub::Hub;
 use crate::rejected::Rejected;
 use crate::sink::Sinks;
 use crate::webhook::Webhooks;
@@ -126,6 +127,11 @@ impl Server {
         self.app.rejected().clone()
     }
 
+    /// The door of a hub; it is closed until its tokens are set.
+    pub fn hub(&self) -> Hub {
+        self.app.hub().clone()
+    }
+
     /// Trims transcripts past their retention, now and as time passes, until the daemon stops.
     pub fn keep_retention(&mut self) {
         self.listening.spawn(crate::retention::watch(self.app.clone()));
@@ -138,7 +144,7 @@ impl Server {
     pub async fn serve_socket(&mut self, path: &Path) -> Result<(), ServeError> {
         let (listener, socket) = bind(path).await?;
         let runs = self.app.engine().paths().runs();
-        let router = routes::router(self.app.clone()).merge(routes::webhooks(self.app.clone()));
+        let router = routes::router(self.app.clone()).merge(routes::doors(self.app.clone()));
         let router = router.layer(middleware::from_fn(caller::of_socket));
         let service = router.into_make_service_with_connect_info::<caller::Peer>();
         let serving = axum::serve(Guarded { listener, runs }, service).with_graceful_shutdown(closed(&self.app));

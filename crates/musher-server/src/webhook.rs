@@ -134,7 +134,8 @@ impl Webhooks {
             | Answer::Schedule(_)
             | Answer::Trigger(_)
             | Answer::Watch(_)
-            | Answer::Messages(_) => Heard::Unwatched,
+            | Answer::Messages(_)
+            | Answer::Relayed(_) => Heard::Unwatched,
         };
         Ok(WebhookHeard { delivery: sent.delivery.into(), result: heard.name().to_owned(), why: None })
     }

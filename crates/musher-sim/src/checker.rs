@@ -285,7 +285,8 @@ fn witness(command: &Command, answer: &Answer) -> Option<(&'static str, Option<M
             | Answer::Trigger(_)
             | Answer::Watch(_)
             | Answer::Messages(_)
-            | Answer::Webhook(_) => return None,
+            | Answer::Webhook(_)
+            | Answer::Relayed(_) => return None,
         },
         Command::ApproveMission(id) => ("mission_approved", Some(*id), None),
         Command::PauseMission(id, ..) => ("mission_paused", Some(*id), None),

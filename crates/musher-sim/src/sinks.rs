@@ -56,7 +56,7 @@ fn plan(chance: &mut Chance, n: i64) -> Plan {
     };
     let name: Box<str> = format!("sink-{n}").into();
     let kinds: &[&str] = match kind {
-        SinkKind::File | SinkKind::Desktop => &[],
+        SinkKind::File | SinkKind::Desktop | SinkKind::Relay => &[],
         SinkKind::Webhook => chance.pick(&KINDS).copied().unwrap_or_default(),
     };
     let begins = chance.between(0, 3 * HOUR);
@@ -68,7 +68,12 @@ fn plan(chance: &mut Chance, n: i64) -> Plan {
             kind,
             from: if chance.one_in(2) { SinkFrom::Start } else { SinkFrom::Present },
         },
-        wanted: Wanted { sink: name, kinds: kinds.iter().map(|kind| (*kind).into()).collect(), missions: Vec::new() },
+        wanted: Wanted {
+            sink: name,
+            kinds: kinds.iter().map(|kind| (*kind).into()).collect(),
+            missions: Vec::new(),
+            for_hub: false,
+        },
         fails: u32::try_from(chance.below(6)).unwrap_or(0),
         slow: u32::try_from(chance.below(10)).unwrap_or(0),
         down: (begins, begins + hours * HOUR),

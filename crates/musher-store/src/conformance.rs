@@ -9,6 +9,7 @@ use crate::store::Store;
 
 mod batches;
 mod fences;
+mod hub;
 mod reading;
 mod rows;
 pub mod sample;
@@ -63,6 +64,8 @@ pub const PROMISES: &[Promise] = &[
     ("notes_are_read_in_the_order_given", reading::notes_are_read_in_the_order_given),
     ("events_are_filtered", reading::events_are_filtered),
     ("every_event_is_read_back_as_it_was_written", reading::every_event_is_read_back_as_it_was_written),
+    ("a_hub_keeps_what_each_project_tells", hub::a_hub_keeps_what_each_project_tells),
+    ("what_is_told_anew_takes_the_place_of_what_was_told", hub::what_is_told_anew_takes_the_place_of_what_was_told),
     ("cursors_are_kept_with_their_batch", reading::cursors_are_kept_with_their_batch),
     ("a_reader_never_sees_half_a_batch", reading::a_reader_never_sees_half_a_batch),
     ("a_reader_does_not_hold_the_writer_up", reading::a_reader_does_not_hold_the_writer_up),
@@ -99,4 +102,5 @@ pub fn same(left: &World, right: &World) -> bool {
         && left.watches == right.watches
         && left.cursors == right.cursors
         && left.webhooks == right.webhooks
+        && left.projects == right.projects
 }

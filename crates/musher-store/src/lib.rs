@@ -19,4 +19,4 @@ pub use error::{OpenError, StoreError};
 pub use lease::{LEASE_RENEWAL, LEASE_TTL, Lease, Work};
 pub use memory::{Faults, MemoryDisk, MemoryStore};
 pub use sqlite::{BackupError, Overwrite, RestoreError, SqliteStore, backup, restore};
-pub use store::{By, EventFilter, Reader, Scope, Spent, SpentOn, Store};
+pub use store::{By, EventFilter, HubCounts, HubFilter, Reader, Scope, Spent, SpentOn, Store};

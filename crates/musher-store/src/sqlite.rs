@@ -22,6 +22,7 @@ mod backup;
 mod batch;
 mod checkpoint;
 mod flush;
+mod hub;
 mod lease;
 mod load;
 mod lock;

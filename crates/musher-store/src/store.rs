@@ -1,11 +1,13 @@
 //! The two traits: [`Store`] for the one writer, [`Reader`] for everyone else.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use musher_core::change::{Change, TextKey};
 use musher_core::event::Logged;
 use musher_core::firing::{Firing, FiringOf};
-use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq};
+use musher_core::hub::{HubEvent, ItemCard, MissionCard};
+use musher_core::id::{AgentId, ItemId, MissionId, ProjectId, RunId, Seq};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
@@ -37,8 +39,8 @@ pub const GATES_KEPT: u32 = 1_000;
 /// it, and a crash leaves no trace of it.
 pub trait Store: Send {
     /// Reads the world that decisions are made on: all of the missions that are not archived, their live runs, all
-    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all schedules and triggers with their live firings, all nodes,
-    /// sinks and cursors, the newest webhooks.
+    /// agents, the open effects, the newest [`GATES_KEPT`] gate records, all schedules and triggers with their live firings,
+    /// all nodes, sinks and cursors, the newest webhooks, the projects of a hub.
     ///
     /// An open batch is dropped. After a failed commit this is the only call that helps.
     fn load(&mut self) -> Result<World, StoreError>;
@@ -137,9 +139,41 @@ pub trait Reader: Send {
     /// The runs that what a person typed names, like [`find_missions`](Self::find_missions).
     fn find_runs(&self, typed: &str) -> Result<Vec<RunId>, StoreError>;
 
+    /// The missions that a project has told a hub of, oldest first.
+    fn hub_missions(&self, project: ProjectId) -> Result<Vec<MissionCard>, StoreError>;
+
+    /// The items of a mission that a project has told a hub of, in the order of the plan.
+    fn hub_items(&self, project: ProjectId, mission: MissionId) -> Result<Vec<ItemCard>, StoreError>;
+
+    /// What projects have told a hub, in the order in which it came, as far as the filter lets it through.
+    fn hub_events(&self, filter: &HubFilter) -> Result<Vec<HubEvent>, StoreError>;
+
+    /// How many missions and items each project has told a hub of, by their states; none of a project without any.
+    fn hub_counts(&self) -> Result<BTreeMap<ProjectId, HubCounts>, StoreError>;
+
     /// All that was ever used, added up by mission, item, agent, model or time: from the events, so that it is exact to
     /// the millionth of a dollar and counts use in the moment in which it was reported. In the order of the keys.
     fn spent(&self, by: By) -> Result<Vec<Spent>, StoreError>;
+}
+
+/// Which events of a hub are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubFilter {
+    /// Only those after this place in the hub; 0 is the beginning.
+    pub after: u64,
+    /// At most so many; more than [`MAX_EVENTS`] counts as [`MAX_EVENTS`].
+    pub limit: u32,
+    /// Only those of this project.
+    pub project: Option<ProjectId>,
+}
+
+/// How many missions and items of a project there are, by the names of their states.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HubCounts {
+    /// Missions.
+    pub missions: BTreeMap<String, u64>,
+    /// Items.
+    pub items: BTreeMap<String, u64>,
 }
 
 /// By what use is added up.

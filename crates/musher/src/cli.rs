@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     agent, allow, answer, approve, attach, backup, completions, config, cost, demo, deny, diff, docs, doctor, down,
-    events, explain, gc, inbox, init, item, logs, mcp, mission, node, plan, queue, quota, reject, restore, run,
+    events, explain, gc, hub, inbox, init, item, logs, mcp, mission, node, plan, queue, quota, reject, restore, run,
     run_host, schedule, send, service, sink, status, trigger, up, watch,
 };
 
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Events(events::Args),
     #[command(subcommand)]
     Sink(sink::Command),
+    #[command(subcommand)]
+    Hub(hub::Command),
     #[command(subcommand)]
     Queue(queue::Command),
     Quota(quota::Args),

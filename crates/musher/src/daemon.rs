@@ -12,9 +12,10 @@ use musher_core::config::{Config, SecretRef, SinkTo};
 use musher_engine::driver::Drivers;
 use musher_engine::{Clock, Engine, EngineConfig, Input, Passes, Paths, StartReport, SystemClock, programs, watchdog};
 use musher_git::Pool;
+use musher_git::Repository;
 use musher_git::driver::{GitDriver, KeepWarm};
 use musher_server::api::{Found, Http};
-use musher_server::{About, Client, Rejected, Server, SinkSetup, Sinks, WebDriver, Webhooks};
+use musher_server::{About, Client, Hub, Rejected, SHORTEST_TOKEN, Server, SinkSetup, Sinks, WebDriver, Webhooks};
 use musher_store::{OpenError, SqliteStore};
 use tracing::{debug, info, warn};
 
@@ -43,6 +44,57 @@ pub(crate) enum Held {
     Wait,
 }
 
+/// What a daemon is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It works in a repository.
+    Project,
+    /// It shows what projects tell, and dispatches nothing.
+    Hub,
+}
+
+impl Role {
+    /// What counts of a configuration. A hub has no agents, fires nothing, and tells no other hub of itself.
+    fn of(self, config: Config) -> Config {
+        match self {
+            Self::Project => config,
+            Self::Hub => {
+                let mut config = Config { agents: Vec::new(), schedules: Vec::new(), ..config };
+                config.relay.url = None;
+                config.project.worktree_pool = 0;
+                config
+            }
+        }
+    }
+
+    /// What opens the hub; nothing when this is none.
+    fn tokens(self, config: &Config, root: &Path) -> Result<Option<Vec<String>>, Failure> {
+        if self == Self::Project {
+            return Ok(None);
+        }
+        if config.hub.tokens.is_empty() {
+            return Err(Failure::usage("the hub has no token, so no project could tell it anything").fix(FIRST_HUB));
+        }
+        let read = |reference: &SecretRef| {
+            let token = read_secret(reference, root)?;
+            if token.chars().count() < SHORTEST_TOKEN {
+                let what = format!("the hub's token `{reference}` is shorter than {SHORTEST_TOKEN} characters");
+                return Err(Failure::usage(what).fix("`openssl rand -hex 32` prints a good one"));
+            }
+            Ok(token)
+        };
+        config.hub.tokens.iter().map(read).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// How a hub is begun.
+pub(crate) const FIRST_HUB: &str = "`openssl rand -hex 32 > hub-token; chmod 600 hub-token`, and in musher.toml under [hub]: tokens = [\"file:hub-token\"]";
+
+/// Keeps git from looking at musher's state.
+pub(crate) fn exclude(repository: &Repository) -> Result<(), Failure> {
+    repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))
+}
+
 /// A running engine with its API.
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -55,14 +107,22 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts the engine and serves its API on the repository's socket.
     pub(crate) async fn start(project: Project) -> Result<Self, Failure> {
-        Self::start_listening(project, Listen::SocketOnly, Held::Refuse).await
+        let Project { paths, config, repository } = project;
+        exclude(&repository)?;
+        Self::start_at(paths, config, Role::Project, Listen::SocketOnly, Held::Refuse).await
     }
 
-    /// The same, and listens on an address as well.
-    pub(crate) async fn start_listening(project: Project, listen: Listen, held: Held) -> Result<Self, Failure> {
-        let Project { paths, config, repository } = project;
+    /// The same for whatever a daemon is for, and listens on an address as well. A hub's folder may be no repository.
+    pub(crate) async fn start_at(
+        paths: Paths,
+        config: Config,
+        role: Role,
+        listen: Listen,
+        held: Held,
+    ) -> Result<Self, Failure> {
         prepare(&paths)?;
-        repository.exclude(".musher/").map_err(|error| Failure::caused(Exit::Failed, &error))?;
+        let config = role.of(config);
+        let tokens = role.tokens(&config, &paths.root)?;
         let store = open_store(&paths, held).await?;
         let host = std::env::current_exe()?;
         let sinks = sink_setups(&config, &paths.root)?;
@@ -73,6 +133,7 @@ impl Daemon {
         secrets
             .extend(config.forge.webhook.iter().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?);
         secrets.extend(sinks.iter().filter_map(|sink| sink.secret.clone()));
+        secrets.extend(tokens.iter().flatten().cloned());
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let passes = Passes::open(&paths.passes()).map_err(|error| {
             let file = paths.passes();
@@ -102,6 +163,7 @@ impl Daemon {
         let mut server = listen_on(&engine, found, &paths, passes, listen).await?;
         set_sinks(&server.sinks(), sinks).await?;
         server.webhooks().set(webhooks);
+        server.hub().set(tokens);
         server.keep_retention();
         keep_warm(&git, &config, &paths);
         tokio::spawn(look_for_programs(engine.clone()));
@@ -109,7 +171,9 @@ impl Daemon {
             engine: engine.clone(),
             sinks: server.sinks(),
             webhooks: server.webhooks(),
+            hub: server.hub(),
             rejected: server.rejected(),
+            role,
         };
         watch_config(told, paths.clone(), git);
         Ok(Self { engine, server, found, paths })
@@ -238,7 +302,7 @@ fn look_every() -> Result<Duration, Failure> {
 fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> {
     let setup = |sink: &musher_core::config::SinkConfig| {
         let secret = match &sink.to {
-            SinkTo::Webhook { secret, .. } => Some(read_secret(secret, root)?),
+            SinkTo::Webhook { secret, .. } | SinkTo::Relay { token: secret, .. } => Some(read_secret(secret, root)?),
             SinkTo::File { .. } | SinkTo::Desktop => None,
         };
         if secret.as_deref().is_some_and(str::is_empty) {
@@ -247,7 +311,8 @@ fn sink_setups(config: &Config, root: &Path) -> Result<Vec<SinkSetup>, Failure> 
         }
         Ok(SinkSetup { config: sink.clone(), secret })
     };
-    config.sinks.iter().map(setup).collect()
+    let relay = config.relay.sink().map_err(|error| Failure::caused(Exit::Usage, &error).fix(error.fix()))?;
+    config.sinks.iter().chain(&relay).map(setup).collect()
 }
 
 async fn set_sinks(sinks: &Sinks, setups: Vec<SinkSetup>) -> Result<(), Failure> {
@@ -319,10 +384,17 @@ struct Told {
     sinks: Sinks,
     webhooks: Webhooks,
     rejected: Rejected,
+    hub: Hub,
+    role: Role,
 }
 
 /// Tells everybody what the configuration says. What cannot be used is found before anybody is told.
-async fn configure(Told { engine, sinks, webhooks, .. }: &Told, config: &Config, paths: &Paths) -> Result<(), Failure> {
+async fn configure(
+    Told { engine, sinks, webhooks, hub, role, .. }: &Told,
+    config: &Config,
+    paths: &Paths,
+) -> Result<(), Failure> {
+    let tokens = role.tokens(config, &paths.root)?;
     let setups = sink_setups(config, &paths.root)?;
     let setup = webhook_setup(config, &paths.root)?;
     let say = async |command| {
@@ -335,6 +407,7 @@ async fn configure(Told { engine, sinks, webhooks, .. }: &Told, config: &Config,
         say(input.command).await?;
     }
     webhooks.set(setup);
+    hub.set(tokens);
     set_sinks(sinks, setups).await
 }
 
@@ -394,7 +467,7 @@ fn watch_config(told: Told, paths: Paths, git: GitDriver) {
                 continue;
             }
             let taken = match project::read_config(&paths) {
-                Ok(config) => configure(&told, &config, &paths).await.map(|()| config),
+                Ok(config) => configure(&told, &told.role.of(config.clone()), &paths).await.map(|()| config),
                 Err(failure) => Err(failure),
             };
             say_rejected(&told, taken.as_ref().err().map(words)).await;

@@ -31,9 +31,30 @@ impl Project {
     }
 }
 
-/// The top of the checkout around a folder.
+/// The top of the checkout around a folder; without one, the folder around it in which a hub has its state.
 pub(crate) fn root_of(folder: &Path) -> Result<PathBuf, Failure> {
-    Ok(open(folder)?.top().to_owned())
+    let folder = std::path::absolute(folder)?;
+    match open(&folder) {
+        Ok(repository) => Ok(repository.top().to_owned()),
+        Err(failure) => {
+            let is_hub = |folder: &&Path| Paths::of(folder).socket().exists() || Paths::of(folder).token().exists();
+            folder.ancestors().find(is_hub).map(Path::to_owned).ok_or(failure)
+        }
+    }
+}
+
+/// The folder of a hub, which needs no repository: the top of the checkout around a folder if there is one, or else the
+/// folder itself.
+pub(crate) fn hub_in(folder: &Path) -> Result<(Paths, Config), Failure> {
+    let folder = std::path::absolute(folder)?;
+    let root = match Repository::open(&folder) {
+        Ok(repository) => repository.top().to_owned(),
+        Err(OpenError::NotARepository { .. }) if folder.is_dir() => folder,
+        Err(_) => open(&folder)?.top().to_owned(),
+    };
+    let paths = Paths::of(root);
+    let config = read_config(&paths)?;
+    Ok((paths, config))
 }
 
 fn open(folder: &Path) -> Result<Repository, Failure> {

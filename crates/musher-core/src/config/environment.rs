@@ -2,14 +2,15 @@
 
 use toml_edit::{Array, Table, Value};
 
-use super::key::{Key, Shape, is_section};
+use super::key::{Key, Shape, has_variables, is_section};
 use super::keys::ROOT;
 use super::layer::{self, Layer};
 use super::reader::Fields;
 use crate::problem::{Problem, Problems, Report};
 
 /// Reads the variables that name a key of `[project]`, `[policy]` or `[server]` in upper case, such as `MUSHER_GATE`,
-/// `MUSHER_GATE_TIMEOUT`, `MUSHER_MAX_PARALLEL_ITEMS` (also `MUSHER_MAX_PARALLEL`) and `MUSHER_LISTEN`.
+/// `MUSHER_GATE_TIMEOUT`, `MUSHER_MAX_PARALLEL_ITEMS` (also `MUSHER_MAX_PARALLEL`) and `MUSHER_LISTEN`; and
+/// `MUSHER_RELAY_URL` and `MUSHER_RELAY_PROJECT`, over which a file wins ([`RelayConfig`](super::RelayConfig)).
 ///
 /// Lists are separated by commas. Variables that are empty say nothing, and other names are left alone: an agent's
 /// process has `MUSHER_ITEM` and its like. In such a process `MUSHER_BASE` is the commit that its work began at and not
@@ -42,6 +43,7 @@ where
         }
     }
     if problems.is_empty() {
+        layer.relay_fallback = std::mem::take(&mut layer.relay);
         return Ok(layer);
     }
     problems.sort_by(|a, b| a.file.cmp(&b.file));
@@ -53,10 +55,18 @@ pub(super) fn variable_of(key: &Key) -> String {
     format!("MUSHER_{}", key.name.to_ascii_uppercase())
 }
 
+/// The keys of `[relay]` that a variable can say.
+const RELAYED: [&str; 2] = ["URL", "PROJECT"];
+
 /// The section and the key that a variable stands for.
 fn key_of(variable: &str) -> Option<(&'static Key, &'static Key)> {
     let variable = if variable == "MUSHER_MAX_PARALLEL" { "MUSHER_MAX_PARALLEL_ITEMS" } else { variable };
-    ROOT.iter().find_map(|section| {
+    if let Some(key) = variable.strip_prefix("MUSHER_RELAY_").filter(|key| RELAYED.contains(key)) {
+        let section = ROOT.iter().find(|section| section.name == "relay")?;
+        let Shape::Table(keys) = section.shape else { return None };
+        return keys.iter().find(|known| known.name.eq_ignore_ascii_case(key)).map(|key| (section, key));
+    }
+    ROOT.iter().filter(|section| has_variables(section)).find_map(|section| {
         let Shape::Table(keys) = section.shape else { return None };
         // A table is no value: a variable of such a name is somebody else's.
         let settable = |key: &&Key| key.is_known() && !is_section(key);

@@ -108,6 +108,12 @@ pub(crate) const fn is_section(key: &Key) -> bool {
     matches!(key.shape, Shape::Table(_) | Shape::Tables(_) | Shape::Named(_) | Shape::Secrets)
 }
 
+/// Whether keys of this section can be said by variables of their own names. `MUSHER_URL` and `MUSHER_TOKEN` would be too
+/// short to say whose they are.
+pub(crate) fn has_variables(section: &Key) -> bool {
+    matches!(section.shape, Shape::Table(_)) && !["relay", "hub"].contains(&section.name)
+}
+
 /// `a`, `b` and so on.
 pub(crate) fn quoted(words: &[&str]) -> String {
     words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")

@@ -19,6 +19,14 @@ pub(crate) const ROOT: &[Key] = &[
     Key::new("schedules", Shape::Tables(SCHEDULE), "", "What happens by itself, one `[[schedules]]` each."),
     Key::new("triggers", Shape::Tables(TRIGGER), "", "What follows by itself on an event, one `[[triggers]]` each."),
     Key::new("forge", Shape::Table(FORGE), "", "Where issues and pull requests are."),
+    Key::new(
+        "relay",
+        Shape::Table(RELAY),
+        "",
+        "The hub that is told what happens in this project. The variables are `MUSHER_RELAY_URL` and \
+         `MUSHER_RELAY_PROJECT`; what a file says wins over them.",
+    ),
+    Key::new("hub", Shape::Table(HUB), "", "Who may tell this hub, when it is one: `musher up --hub`."),
     Key::new("server", Shape::Table(SERVER), "", "The daemon's HTTP side."),
     Key::new(
         "prices",
@@ -34,7 +42,6 @@ pub(crate) const ROOT: &[Key] = &[
         "",
         "What may be used. 0, or no word, is unlimited. `musher quota` shows what is used and what is left.",
     ),
-    Key::later("relay"),
     Key::later("chat"),
     Key::later("prompts"),
 ];
@@ -311,6 +318,32 @@ pub(crate) const FORGE: &[Key] = &[
         "Accounts whose words reach an agent, besides those of people who may write to the repository.",
     ),
 ];
+
+/// `[relay]`.
+pub(crate) const RELAY: &[Key] = &[
+    Key::new("url", Shape::Text, "no hub", "Where the hub is, such as `https://hub.example.org`; empty is no hub."),
+    Key::new(
+        "token",
+        Shape::Text,
+        "",
+        "What opens the hub: `env:NAME` or `file:PATH`, never the token itself. With a `url` it is needed.",
+    ),
+    Key::new("project", Shape::Text, "the folder's name", "What this project is called at the hub."),
+    Key::new(
+        "allow_http",
+        Shape::Flag,
+        "false",
+        "Whether the token may go over plain `http://` to another machine, where whoever is between can read it.",
+    ),
+];
+
+/// `[hub]`.
+pub(crate) const HUB: &[Key] = &[Key::new(
+    "tokens",
+    Shape::Texts,
+    "",
+    "What opens this hub to projects, each `env:NAME` or `file:PATH`, never the token itself; of 16 characters or more.",
+)];
 
 /// `[[schedules]]`.
 pub(crate) const SCHEDULE: &[Key] = &[

@@ -12,6 +12,7 @@ use super::price;
 use super::project::{self, ProjectLayer};
 use super::quota;
 use super::reader::{self, Fields, clipped};
+use super::relay::{self, HubConfig, RelayConfig};
 use super::schedules;
 use super::secret::{self, SecretRef};
 use super::sinks::{self, SinkConfig};
@@ -47,6 +48,12 @@ pub struct Layer {
     pub quota: Quotas,
     /// `[forge]`.
     pub forge: ForgeConfig,
+    /// `[relay]`.
+    pub relay: RelayConfig,
+    /// What holds of `[relay]` where no file says anything: the variables.
+    pub relay_fallback: RelayConfig,
+    /// `[hub]`.
+    pub hub: HubConfig,
     /// `[server]`.
     pub server: ServerLayer,
 }
@@ -83,6 +90,9 @@ pub(super) fn read(root: &Fields, report: &mut Report) -> Layer {
         prices: price::read(root, report),
         quota: root.table("quota", report).map(|t| quota::read(&t, report)).unwrap_or_default(),
         forge: root.table("forge", report).map(|t| forge::read(&t, report)).unwrap_or_default(),
+        relay: root.table("relay", report).map(|t| relay::read(&t, report)).unwrap_or_default(),
+        relay_fallback: RelayConfig::default(),
+        hub: root.table("hub", report).map(|t| relay::read_hub(&t, report)).unwrap_or_default(),
         server: root.table("server", report).map(|t| read_server(&t, report)).unwrap_or_default(),
     }
 }

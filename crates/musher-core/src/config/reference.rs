@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 
 use super::environment::variable_of;
-use super::key::{Key, Shape, is_section};
+use super::key::{Key, Shape, has_variables, is_section};
 use super::keys::ROOT;
 
 /// The reference of `musher.toml` in Markdown: a table of keys for each section.
@@ -17,7 +17,7 @@ pub fn reference() -> String {
         } else {
             section.name.to_owned()
         };
-        write_section(&mut text, &path, section, matches!(section.shape, Shape::Table(_)));
+        write_section(&mut text, &path, section, has_variables(section));
     }
     text
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::agents::AgentConfig;
 use super::forge::ForgeConfig;
 use super::layer::{Layer, ServerLayer};
+use super::relay::{HubConfig, RelayConfig};
 use super::secret::SecretRef;
 use super::settings::ProjectSettings;
 use super::sinks::SinkConfig;
@@ -36,6 +37,10 @@ pub struct Config {
     pub triggers: Vec<TriggerSpec>,
     /// Where issues and pull requests are.
     pub forge: ForgeConfig,
+    /// Which hub is told of what happens.
+    pub relay: RelayConfig,
+    /// Who may tell this hub.
+    pub hub: HubConfig,
     /// The daemon's HTTP side.
     pub server: ServerSettings,
 }
@@ -104,6 +109,9 @@ impl Layer {
             prices,
             quota: self.quota.merge(over.quota),
             forge: self.forge.merge(over.forge),
+            relay: self.relay.merge(over.relay),
+            relay_fallback: self.relay_fallback.merge(over.relay_fallback),
+            hub: self.hub.merge(over.hub),
             server: ServerLayer {
                 listen: over.server.listen.or(self.server.listen),
                 http: over.server.http.or(self.server.http),
@@ -136,6 +144,8 @@ impl Config {
             secrets: layer.secrets,
             sinks: layer.sinks,
             forge: layer.forge,
+            relay: layer.relay_fallback.merge(layer.relay),
+            hub: layer.hub,
             server: ServerSettings {
                 listen: layer.server.listen.unwrap_or(server.listen),
                 http: layer.server.http.unwrap_or(server.http),

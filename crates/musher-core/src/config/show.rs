@@ -6,6 +6,7 @@ use super::agents::AgentConfig;
 use super::forge::ForgeConfig;
 use super::project::{committer_name, style_name};
 use super::quantity::{show_bytes, show_seconds};
+use super::relay::RelayConfig;
 use super::resolve::Config;
 use super::secret::SecretRef;
 use super::settings::ProjectSettings;
@@ -29,6 +30,9 @@ impl Config {
         file.text("listen", Some(&self.server.listen));
         file.line("http", self.server.http);
         file.forge(&self.forge);
+        file.relay(&self.relay);
+        file.section("[hub]");
+        file.line("tokens", toml_array(&self.hub.tokens.iter().map(SecretRef::text).collect::<Vec<_>>()));
         file.section("[secrets]");
         for (name, reference) in &self.secrets {
             file.text(&toml_string(name), Some(&reference.text()));
@@ -133,6 +137,14 @@ impl File {
         self.line("trust", toml_array(&forge.trust));
     }
 
+    fn relay(&mut self, relay: &RelayConfig) {
+        self.section("[relay]");
+        self.text("url", relay.url.as_deref());
+        self.text("token", relay.token.as_ref().map(SecretRef::text).as_deref());
+        self.text("project", relay.project.as_deref());
+        relay.allow_http.into_iter().for_each(|allowed| self.line("allow_http", allowed));
+    }
+
     fn sink(&mut self, sink: &SinkConfig) {
         self.section("[[sinks]]");
         self.text("name", Some(&sink.name));
@@ -147,7 +159,7 @@ impl File {
                 self.text("max_size", Some(&show_bytes(*max_size_bytes)));
                 self.line("keep", keep);
             }
-            SinkTo::Desktop => {}
+            SinkTo::Desktop | SinkTo::Relay { .. } => {}
         }
         self.line("kinds", toml_array(&sink.kinds));
         self.line("missions", toml_array(&sink.missions));

@@ -52,6 +52,15 @@ pub enum SinkTo {
     },
     /// Notifications on this desktop.
     Desktop,
+    /// A hub: `[relay]`, not one of `[[sinks]]`.
+    Relay {
+        /// Where it is.
+        url: String,
+        /// What opens it.
+        token: SecretRef,
+        /// What the project is called there; none is the name of its folder.
+        project: Option<String>,
+    },
 }
 
 impl SinkConfig {
@@ -61,6 +70,7 @@ impl SinkConfig {
             SinkTo::Webhook { .. } => SinkKind::Webhook,
             SinkTo::File { .. } => SinkKind::File,
             SinkTo::Desktop => SinkKind::Desktop,
+            SinkTo::Relay { .. } => SinkKind::Relay,
         }
     }
 
@@ -87,7 +97,8 @@ impl SinkConfig {
         kinds.sort_unstable();
         kinds.dedup();
         let missions = self.missions.iter().map(|typed| typed.as_str().into()).collect();
-        Wanted { sink: self.name.as_str().into(), kinds, missions }
+        let for_hub = self.kind() == SinkKind::Relay;
+        Wanted { sink: self.name.as_str().into(), kinds, missions, for_hub }
     }
 }
 
@@ -133,6 +144,10 @@ fn read_sink(fields: &Fields, report: &mut Report) -> Option<SinkConfig> {
     if let Some(name) = name {
         check_name(name, fields.place("name"), report);
     }
+    if name == Some(crate::relay::NAME) {
+        let fix = "choose another; to tell a hub, write [relay]";
+        report.add_with_fix(fields.place("name"), "`relay` is the name of what tells a hub", fix);
+    }
     let kind = fields.word("kind", &[SinkKind::Webhook, SinkKind::File, SinkKind::Desktop], SinkKind::name, report);
     let kinds = read_kinds(fields, report);
     let missions = read_missions(fields, report);
@@ -146,6 +161,8 @@ fn read_sink(fields: &Fields, report: &mut Report) -> Option<SinkConfig> {
             look_at(&[], &["url", "secret", "path", "max_size", "keep"], fields, SinkKind::Desktop, report);
             Some(SinkTo::Desktop)
         }
+        // The words above leave it out.
+        SinkKind::Relay => None,
     };
     Some(SinkConfig { name: name?.to_owned(), to: to?, kinds, missions, from })
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::key::{Key, Shape};
-use super::keys::{AGENT, FORGE, LIMITS, PREDICATE, PRICE, PROJECT, ROOT, SERVER, SINK, TRIGGER};
+use super::keys::{AGENT, FORGE, HUB, LIMITS, PREDICATE, PRICE, PROJECT, RELAY, ROOT, SERVER, SINK, TRIGGER};
 use super::*;
 use crate::item::Qa;
 use crate::mission::{Delivery, Policy};
@@ -291,7 +291,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("[projct]\ngate='x'", "1:2: unknown key `projct` (did you mean `project`?)"),
     (
         "gate = 'x'",
-        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `triggers`, `forge`, `server`, `prices`, `quota`)",
+        "1:1: unknown key `gate` (the keys here are `project`, `policy`, `agents`, `secrets`, `sinks`, `schedules`, `triggers`, `forge`, `relay`, `hub`, `server`, `prices`, `quota`)",
     ),
     (
         "[project]\ngates='x'\n[policy]\nmax_retry=1",
@@ -594,7 +594,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn the_reader_looks_at_every_key_of_its_table() {
-    let sections: [(&str, &[Key]); 11] = [
+    let sections: [(&str, &[Key]); 13] = [
         ("", ROOT),
         ("[project]\n", PROJECT),
         ("[policy]\n", POLICY),
@@ -606,6 +606,8 @@ fn the_reader_looks_at_every_key_of_its_table() {
         ("[forge]\n", FORGE),
         ("[[triggers]]\n", TRIGGER),
         ("[[triggers]]\n[triggers.on]\n", PREDICATE),
+        ("[relay]\n", RELAY),
+        ("[hub]\n", HUB),
     ];
     for (section, keys) in sections {
         for key in keys {
@@ -685,9 +687,64 @@ fn the_schema_and_the_reference_name_every_key() {
 }
 
 #[test]
+fn a_relay_is_a_sink_of_its_own_and_what_a_file_says_wins_over_the_variables() {
+    let relay = |file: &str, variables: &[(&str, &str)]| {
+        let layers = [parse("musher.toml", file.as_bytes()).unwrap(), environment(variables.to_vec()).unwrap()];
+        Config::resolve(layers).relay.sink().map(|sink| sink.map(|sink| sink.to))
+    };
+    let to = |url: &str, project: Option<&str>| {
+        let (url, project) = (url.to_owned(), project.map(str::to_owned));
+        Ok(Some(SinkTo::Relay { url, token: SecretRef::Env("T".into()), project }))
+    };
+    let token = "[relay]\ntoken = 'env:T'\n";
+    let (url, name) = (("MUSHER_RELAY_URL", "https://env"), ("MUSHER_RELAY_PROJECT", "env"));
+    for (name, file, variables, sink) in [
+        ("nothing", String::new(), &[][..], Ok(None)),
+        ("a token alone", token.to_owned(), &[], Ok(None)),
+        ("a file", format!("{token}url = 'https://file'\nproject = 'a b'"), &[], to("https://file", Some("a b"))),
+        ("variables", token.to_owned(), &[url, name], to("https://env", Some("env"))),
+        ("both", format!("{token}url = 'https://file'"), &[url, name], to("https://file", Some("env"))),
+        ("switched off", format!("{token}url = ''"), &[url], Ok(None)),
+        ("no name", format!("{token}url = 'https://a'\nproject = ' '"), &[], to("https://a", None)),
+        ("no token", "[relay]\nurl = 'https://a'".to_owned(), &[], Err(Unusable::NoToken)),
+        ("plain, here", format!("{token}url = 'http://127.0.0.1:7787'"), &[], to("http://127.0.0.1:7787", None)),
+        ("plain, here by name", format!("{token}url = 'http://localhost/hub'"), &[], to("http://localhost/hub", None)),
+        ("plain, here in six", format!("{token}url = 'http://[::1]:1'"), &[], to("http://[::1]:1", None)),
+        ("plain, there", format!("{token}url = 'http://10.0.0.1'"), &[], Err(Unusable::Plain)),
+        ("plain, there by a like name", format!("{token}url = 'http://localhost.a.org'"), &[], Err(Unusable::Plain)),
+        ("plain, there by a like number", format!("{token}url = 'http://127.0.0.1.a.org'"), &[], Err(Unusable::Plain)),
+        ("allowed", format!("{token}url = 'http://a'\nallow_http = true"), &[], to("http://a", None)),
+    ] {
+        assert_eq!(relay(&file, variables), sink, "{name}");
+    }
+    // The environment of others is left alone.
+    assert_eq!(relay(token, &[("MUSHER_URL", "x"), ("MUSHER_RELAY_TOKEN", "x"), ("MUSHER_TOKENS", "x")]), Ok(None));
+}
+
+#[test]
+fn what_a_relay_and_a_hub_cannot_use_is_named() {
+    for (file, problem) in [
+        (
+            "[relay]\nurl = 'ftp://a'",
+            "2:7: the `url` does not begin with https:// or http:// (write it as \"https://HOST\")",
+        ),
+        ("[relay]\nurl = 'https://a/?b'", "2:7: the `url` has a part after `?`, which no hub takes"),
+        ("[relay]\nurl = 'https://a@b'", "2:7: the `url` holds a name or a password"),
+        ("[relay]\ntoken = 'hunter2'", "2:9: the relay's `token` is no reference"),
+        ("[hub]\ntokens = ['env:A', 'hunter2']", "2:20: one of the hub's `tokens` is no reference"),
+        ("[[sinks]]\nname = 'relay'\nkind = 'desktop'", "2:8: `relay` is the name of what tells a hub"),
+    ] {
+        let said = parse("", file.as_bytes()).unwrap_err().to_string();
+        assert!(said.contains(problem) && !said.contains("hunter2"), "{file}: {said}");
+    }
+}
+
+#[test]
 fn what_holds_is_shown_as_a_file_that_means_the_same() {
+    let relay =
+        "[relay]\nurl='https://a'\ntoken='env:T'\nproject='p'\nallow_http=true\n[hub]\ntokens=['file:a','env:B']";
     let others = "[policy]\nbudget_usd = 5\ndeadline = 2026-01-31T09:00:00Z\n[secrets]\n\"a.b\" = 'env:A'\n";
-    for file in ["", FULL, others, "[[agents]]\nname = \"claude\"\n"] {
+    for file in ["", FULL, others, relay, "[[agents]]\nname = \"claude\"\n"] {
         let config = Config::resolve([parse("", file.as_bytes()).unwrap()]);
         let shown = config.to_toml();
         assert_eq!(parse("", shown.as_bytes()).map(|layer| Config::resolve([layer])), Ok(config), "{shown}");

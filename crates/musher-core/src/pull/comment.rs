@@ -79,7 +79,8 @@ pub(crate) fn heed(state: &State, id: ItemId, cx: &mut Context) -> Result<Change
                 | Answer::Schedule(_)
                 | Answer::Trigger(_)
                 | Answer::Watch(_)
-                | Answer::Webhook(_) => "done".to_owned(),
+                | Answer::Webhook(_)
+                | Answer::Relayed(_) => "done".to_owned(),
             };
             (change, said)
         }

@@ -1,13 +1,14 @@
 //! What the config, deliveries and operators do to sinks.
 
 use super::{
-    ATTEMPT, DeliveryFailure, KEPT_AFTER_REMOVAL, PATIENCE, QUIET, Sink, SinkFrom, SinkSpec, Trouble, backoff,
-    cursor_of, is_about_deliveries,
+    ATTEMPT, DeliveryFailure, KEPT_AFTER_REMOVAL, PATIENCE, QUIET, Sink, SinkFrom, SinkKind, SinkSpec, Trouble,
+    backoff, cursor_of, is_about_deliveries,
 };
 use crate::change::Change;
 use crate::command::Refused;
 use crate::event::Happened;
 use crate::id::Seq;
+use crate::relay::Identity;
 use crate::state::State;
 use crate::step::Context;
 use std::time::Duration;
@@ -20,7 +21,7 @@ fn find<'a>(state: &'a State, name: &str) -> Result<&'a Sink, Refused> {
 /// Makes the sinks those of the config. `present` is the last event that a new one that begins now has missed.
 ///
 /// One that comes back within a week goes on where it was; after that it is a new one.
-pub fn sync(state: &State, specs: &[SinkSpec], present: Seq, cx: &Context) -> Change {
+pub fn sync(state: &State, specs: &[SinkSpec], present: Seq, cx: &mut Context) -> Change {
     let mut change = Change::default();
     for spec in specs {
         let remembered = state
@@ -28,7 +29,8 @@ pub fn sync(state: &State, specs: &[SinkSpec], present: Seq, cx: &Context) -> Ch
             .filter(|sink| sink.removed_at.is_none_or(|removed| cx.now.since(removed) < KEPT_AFTER_REMOVAL));
         match remembered {
             Some(known) => {
-                let row = Sink { kind: spec.kind, removed_at: None, ..known.clone() };
+                let relay = known.relay.or_else(|| (spec.kind == SinkKind::Relay).then(|| Identity::new(cx)));
+                let row = Sink { kind: spec.kind, removed_at: None, relay, ..known.clone() };
                 change.sinks.extend((row != *known).then_some(row));
             }
             None => {
@@ -37,7 +39,11 @@ pub fn sync(state: &State, specs: &[SinkSpec], present: Seq, cx: &Context) -> Ch
                     SinkFrom::Start => Seq(0),
                 };
                 change.cursors.push((cursor_of(&spec.name), begin));
-                change.sinks.push(Sink { name: spec.name.clone(), kind: spec.kind, trouble: None, removed_at: None });
+                // However long it was gone, a hub knows the project again.
+                let known = state.sink(&spec.name).and_then(|sink| sink.relay);
+                let relay = (spec.kind == SinkKind::Relay).then(|| known.unwrap_or_else(|| Identity::new(cx)));
+                let (name, kind) = (spec.name.clone(), spec.kind);
+                change.sinks.push(Sink { name, kind, trouble: None, removed_at: None, relay });
             }
         }
     }
@@ -54,7 +60,9 @@ pub fn advanced(state: &State, name: &str, seq: Seq, cx: &Context) -> Result<Cha
         return Err(Refused::Stale { what: "the sink is further than that" });
     }
     let mut change = Change { cursors: vec![(cursor, seq)], ..Change::default() };
-    if let Some(trouble) = sink.trouble.as_ref().filter(|trouble| seq >= trouble.event) {
+    // The relay may have gone back to what its hub has lost: whatever that takes now, it is there again.
+    let over = |trouble: &&Trouble| sink.kind == SinkKind::Relay || seq >= trouble.event;
+    if let Some(trouble) = sink.trouble.as_ref().filter(over) {
         if trouble.announced {
             let happened = Happened::DeliveryRecovered {
                 sink: sink.name.clone(),
@@ -75,7 +83,7 @@ pub fn failed(state: &State, name: &str, failure: &DeliveryFailure, cx: &mut Con
     if failure.event <= state.cursor(&cursor) {
         return Err(Refused::Stale { what: "the sink is further than that" });
     }
-    let mut trouble = next_trouble(sink.trouble.as_ref(), failure, cx);
+    let mut trouble = next_trouble(sink, failure, cx);
     let mut change = Change::default();
     let tried = Duration::from_millis(trouble.tried_ms);
     if sink.kind.gives_up() && tried >= PATIENCE {
@@ -103,8 +111,8 @@ pub fn failed(state: &State, name: &str, failure: &DeliveryFailure, cx: &mut Con
     Ok(change)
 }
 
-fn next_trouble(before: Option<&Trouble>, failure: &DeliveryFailure, cx: &mut Context) -> Trouble {
-    let now = cx.now;
+fn next_trouble(sink: &Sink, failure: &DeliveryFailure, cx: &mut Context) -> Trouble {
+    let (now, before) = (cx.now, sink.trouble.as_ref());
     let same_event = before.filter(|before| before.event == failure.event);
     // The time that passed counts as far as it was spent waiting for this attempt and making it: a daemon that was down for
     // two days has not tried for two days.
@@ -121,7 +129,7 @@ fn next_trouble(before: Option<&Trouble>, failure: &DeliveryFailure, cx: &mut Co
         attempts: same_event.map_or(0, |before| before.attempts).saturating_add(1),
         tried_ms,
         last_at: now,
-        not_before: now.after(backoff(failures, failure.retry_after_secs, cx.entropy)),
+        not_before: now.after(backoff(sink.kind, failures, failure.retry_after_secs, cx.entropy)),
         error: failure.error.clone(),
         announced: before.is_some_and(|before| before.announced),
     }

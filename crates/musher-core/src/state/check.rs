@@ -9,7 +9,7 @@ use crate::id::{AgentId, ItemId};
 use crate::item::{ItemState, MergeStage, Phase, Wants};
 use crate::quota::Scope;
 use crate::run::{Purpose, RunState};
-use crate::sink::cursor_of;
+use crate::sink::{SinkKind, cursor_of};
 use crate::watch::Holds;
 
 /// A broken invariant: a defect of musher.
@@ -69,6 +69,7 @@ impl State {
             let cursor = self.cursors.get(&cursor_of(name));
             hold!(cursor.is_some(), "sink {name} has no cursor");
             let failing = sink.trouble.as_ref().map(|trouble| trouble.event);
+            hold!(sink.kind != SinkKind::Relay || sink.relay.is_some(), "sink {name} tells a hub and has no id");
             hold!(failing.is_none_or(|event| cursor <= Some(&event)), "sink {name} fails on an event that it is past");
         }
         for entry in self.missions.values() {

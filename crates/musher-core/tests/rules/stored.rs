@@ -7,7 +7,10 @@ use musher_core::change::{Change, GateRecord};
 use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::firing::Firing;
-use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, TriggerId, WatchId};
+use musher_core::hub::{Project, Row, View};
+use musher_core::id::{
+    AgentId, EffectId, FiringId, ItemId, MissionId, ProjectId, RunId, ScheduleId, Seq, TriggerId, WatchId,
+};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -40,6 +43,9 @@ pub(crate) struct Stored {
     pub(crate) sinks: BTreeMap<Box<str>, Sink>,
     pub(crate) cursors: BTreeMap<Box<str>, Seq>,
     pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) projects: BTreeMap<ProjectId, Project>,
+    /// What each project has told this hub.
+    pub(crate) told: BTreeMap<ProjectId, View>,
     pub(crate) effects: BTreeMap<EffectId, Effect>,
     pub(crate) quotas: BTreeMap<Scope, Account>,
     pub(crate) pulls: BTreeMap<ItemId, Pull>,
@@ -64,6 +70,9 @@ impl Stored {
         self.sinks.extend(change.sinks.iter().map(|row| (row.name.clone(), row.clone())));
         self.cursors.extend(change.cursors.iter().cloned());
         self.webhooks.extend(change.webhooks.iter().cloned());
+        for row in &change.hub {
+            self.write_of_hub(row.clone());
+        }
         if let Some(queue) = &change.queue {
             self.queue = Some(queue.clone());
         }
@@ -85,6 +94,22 @@ impl Stored {
         }
     }
 
+    fn write_of_hub(&mut self, row: Row) {
+        let project = match &row {
+            Row::Project(project) => {
+                self.projects.insert(project.id, project.clone());
+                project.id
+            }
+            Row::Gone(id) => {
+                self.projects.remove(id);
+                *id
+            }
+            Row::Emptied(id) | Row::Mission(id, _) | Row::Item(id, _) => *id,
+            Row::Event(event) => event.project,
+        };
+        self.told.entry(project).or_default().apply(row);
+    }
+
     /// The rows that a start loads, in an order that no rule may rely on.
     pub(crate) fn rows(&self) -> World {
         World {
@@ -101,6 +126,7 @@ impl Stored {
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
             webhooks: self.webhooks.clone(),
+            projects: self.projects.values().cloned().collect(),
             effects: self.effects.values().cloned().collect(),
             quotas: self.quotas.values().cloned().collect(),
             pulls: self.pulls.values().cloned().collect(),
@@ -127,6 +153,7 @@ pub(crate) struct Observed {
     pub(crate) nodes: Vec<(String, Option<Node>)>,
     pub(crate) sinks: Vec<(Sink, Seq)>,
     webhooks: Webhooks,
+    projects: Vec<Project>,
     pub(crate) quotas: Vec<Account>,
     pub(crate) effects: Vec<Effect>,
     pub(crate) queue: Vec<ItemId>,
@@ -155,6 +182,7 @@ impl Observed {
             triggers: state.triggers().map(|row| (row.clone(), state.waiting_of(row.id).cloned().collect())).collect(),
             nodes: state.nodes().map(|(name, row)| (name.to_owned(), row.cloned())).collect(),
             webhooks: state.webhooks().clone(),
+            projects: state.projects().cloned().collect(),
             sinks: state.sinks().map(|s| (s.clone(), state.cursor(&cursor_of(&s.name)))).collect(),
             quotas: state.books().all().cloned().collect(),
             effects: state.effects().cloned().collect(),

@@ -41,7 +41,7 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     pub(crate) texts: BTreeMap<TextKey, String>,
     entropy: Entropy,
-    stored: Stored,
+    pub(crate) stored: Stored,
     ledger: Ledger,
     trees: u32,
     webhooks: u32,
@@ -175,6 +175,7 @@ impl World {
         self.events.extend(change.events.iter().cloned());
         self.texts.extend(change.texts.iter().map(|(key, text)| (*key, text.to_string())));
         self.stored.write(&change);
+        crate::relaying::names_whatever_moved(&self.state, &change);
         self.ledger.hear(&self.state, command, &change, self.now);
         self.state.apply(change);
         if let Err(violation) = self.state.check() {

@@ -93,6 +93,9 @@ pub struct Daemon {
     /// Whose webhooks it takes; nothing when it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhooks: Option<WebhookDoor>,
+    /// Whether it is a hub: it shows what projects tell, and dispatches nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hub: bool,
     /// What it found when it started, and went on with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Found>,

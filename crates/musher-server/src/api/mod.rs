@@ -7,6 +7,7 @@
 mod agent;
 mod daemon;
 mod event;
+mod hub;
 mod item;
 mod mission;
 mod node;
@@ -25,6 +26,10 @@ pub use daemon::{
     GcWish, Http, Inbox, InboxEntry, Queue, QueueEntry, Status, Stopping, WaitGroup, WaitItem, WebhookDoor,
 };
 pub use event::{Event, EventQuery};
+pub use hub::{
+    HubEvent, HubEventQuery, HubItem, HubMission, HubMissionShow, HubProject, HubProjectShow, HubProjects, RelayAnswer,
+    RelayEvent, RelayMark, RelayPost,
+};
 pub use item::{
     Brief, Diff, Explanation, Item, ItemDocument, ItemQuery, ItemShow, Items, PullRequest, Reason, Rejection,
     Successor, Wait, Words,

@@ -11,11 +11,12 @@ use serde::de::DeserializeOwned;
 
 use crate::api::{
     Agent, AgentDocument, AgentNode, AgentNodeDocument, AgentNodes, Agents, Answered, BackupDone, BackupWish, Cost,
-    Diff, Event, EventQuery, Explanation, Firings, Gc, GcWish, Graph, Inbox, Item, ItemDocument, ItemQuery, ItemShow,
-    Items, LogQuery, Message, Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, NewSchedule,
-    NewTrigger, NewWatch, Note, NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied,
-    Run, RunDocument, ScheduleDocument, Schedules, SinkTested, Sinks, SnoozeWish, StartMission, Status, StopWish,
-    Stopping, Successor, Trial, TriggerDocument, Triggers, WatchDocument, Watches, WeightWish, Words,
+    Diff, Event, EventQuery, Explanation, Firings, Gc, GcWish, Graph, HubEvent, HubEventQuery, HubMissionShow,
+    HubProject, HubProjectShow, HubProjects, Inbox, Item, ItemDocument, ItemQuery, ItemShow, Items, LogQuery, Message,
+    Mission, MissionDocument, MissionQuery, MissionShow, Missions, NewAgent, NewSchedule, NewTrigger, NewWatch, Note,
+    NoteDone, PauseWish, Problem, Queue, QuotaWish, Quotas, Reason, Rejection, Replied, Run, RunDocument,
+    ScheduleDocument, Schedules, SinkTested, Sinks, SnoozeWish, StartMission, Status, StopWish, Stopping, Successor,
+    Trial, TriggerDocument, Triggers, WatchDocument, Watches, WeightWish, Words,
 };
 pub use stream::{EventStream, LogStream};
 pub(crate) use transport::connect;
@@ -517,6 +518,36 @@ impl Client {
     /// Sends a test to a sink.
     pub async fn test_sink(&self, name: &str) -> Done<SinkTested> {
         self.wish(path(&["sinks", name, "test"])).await
+    }
+
+    /// The projects of a hub.
+    pub async fn hub_projects(&self) -> Done<HubProjects> {
+        self.get("/v1/hub/projects".to_owned()).await
+    }
+
+    /// A project of a hub with its missions.
+    pub async fn hub_project(&self, project: &str) -> Done<HubProjectShow> {
+        self.get(path(&["hub", "projects", project])).await
+    }
+
+    /// A mission of a project of a hub with its items.
+    pub async fn hub_mission(&self, project: &str, mission: &str) -> Done<HubMissionShow> {
+        self.get(path(&["hub", "projects", project, "missions", mission])).await
+    }
+
+    /// Makes a hub forget a project.
+    pub async fn forget_project(&self, project: &str) -> Done<HubProject> {
+        self.wish(path(&["hub", "projects", project, "forget"])).await
+    }
+
+    /// Events of the projects of a hub, as far as there are any.
+    pub async fn hub_events(&self, wanted: &HubEventQuery) -> Done<Vec<HubEvent>> {
+        let parts = [
+            ("after", (wanted.after > 0).then(|| wanted.after.to_string())),
+            ("limit", wanted.limit.map(|limit| limit.to_string())),
+            ("project", wanted.project.clone()),
+        ];
+        self.get(query("/v1/hub/events", &parts)).await
     }
 
     /// A run, and how its agent is spoken to.

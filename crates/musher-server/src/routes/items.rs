@@ -314,6 +314,7 @@ async fn reopen(
         | Answer::Trigger(_)
         | Answer::Watch(_)
         | Answer::Webhook(_)
+        | Answer::Relayed(_)
         | Answer::Messages(_) => Err(Problem::new(500, "defect", "a follow-up was made, and nobody knows which")),
     }
 }

@@ -62,7 +62,8 @@ async fn start(
         | Answer::Trigger(_)
         | Answer::Watch(_)
         | Answer::Messages(_)
-        | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission")),
+        | Answer::Webhook(_)
+        | Answer::Relayed(_) => Err(Problem::new(500, "defect", "a defect of musher: a start that made no mission")),
     }
 }
 
@@ -195,7 +196,8 @@ async fn note(State(app): State<App>, caller: Caller, Name(typed): Name, Json(no
         | Answer::Trigger(_)
         | Answer::Watch(_)
         | Answer::Messages(_)
-        | Answer::Webhook(_) => "noted".to_owned(),
+        | Answer::Webhook(_)
+        | Answer::Relayed(_) => "noted".to_owned(),
     };
     let state = app.read(move |state| state.mission(id).map(|m| m.row.state.name().to_owned())).await?;
     Ok(axum::Json(NoteDone { effect, state: state.unwrap_or_default() }))

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::api::Problem;
 use crate::app::App;
+use crate::hub::works_not;
 
 mod actions;
 mod agents;
@@ -20,6 +21,7 @@ mod check;
 mod daemon;
 mod events;
 mod gc;
+mod hub;
 mod items;
 mod missions;
 mod nodes;
@@ -70,11 +72,12 @@ fn guarded() -> OpenApiRouter<App> {
         .merge(requests::routes())
         .merge(events::routes())
         .merge(sinks::routes())
+        .merge(hub::routes())
         .merge(watches::routes())
 }
 
 fn all() -> OpenApiRouter<App> {
-    guarded().merge(webhook::routes())
+    guarded().merge(webhook::routes()).merge(hub::door())
 }
 
 /// The description of every path and document (OpenAPI).
@@ -82,7 +85,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     all().into_openapi()
 }
 
-/// Every path but that of webhooks; whoever serves it must put a caller into each request.
+/// Every path but those of [`doors`]; whoever serves it must put a caller into each request.
 pub(crate) fn router(app: App) -> Router {
     let description = serde_json::to_string(&openapi()).unwrap_or_default();
     guarded()
@@ -91,15 +94,17 @@ pub(crate) fn router(app: App) -> Router {
         .route(DESCRIPTION, get(async move || ([(header::CONTENT_TYPE, "application/json")], description.clone())))
         .fallback(unknown)
         .method_not_allowed_fallback(not_that_way)
+        .layer(middleware::from_fn_with_state(app.clone(), works_not))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn(finished))
         .layer(DefaultBodyLimit::max(BODY))
         .with_state(app)
 }
 
-/// The path of the forge's webhooks, which opens itself to whoever has signed what is sent.
-pub(crate) fn webhooks(app: App) -> Router {
-    let (router, _) = webhook::routes().split_for_parts();
+/// The paths that open themselves: that of the forge's webhooks to whoever has signed what is sent, those of a hub to whoever
+/// shows one of its tokens.
+pub(crate) fn doors(app: App) -> Router {
+    let (router, _) = webhook::routes().merge(hub::door()).split_for_parts();
     router
         .method_not_allowed_fallback(not_that_way)
         .layer(middleware::from_fn(in_time))

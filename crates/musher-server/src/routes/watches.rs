@@ -62,7 +62,8 @@ async fn add(
         | Answer::Schedule(_)
         | Answer::Trigger(_)
         | Answer::Messages(_)
-        | Answer::Webhook(_) => Err(Problem::new(500, "defect", "a defect of musher: an addition that made no watch")),
+        | Answer::Webhook(_)
+        | Answer::Relayed(_) => Err(Problem::new(500, "defect", "a defect of musher: an addition that made no watch")),
     }
 }
 

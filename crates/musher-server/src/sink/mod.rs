@@ -2,11 +2,12 @@
 //!
 //! A slow sink slows itself only, and one that is idle waits for the log's end and for nothing else. What a failure means is
 //! decided in [`musher_core::sink`]; here is only what touches the world: requests ([`webhook`]), files ([`lines`]),
-//! notifications ([`desktop`]), and the loop that joins them with the log ([`worker`]).
+//! notifications ([`desktop`]), posts to a hub ([`relay`]), and the loop that joins them with the log ([`worker`]).
 
 mod desktop;
 mod lines;
 mod notifier;
+mod relay;
 mod sign;
 mod target;
 mod webhook;
@@ -69,7 +70,7 @@ impl Running {
         let mut task = self.task;
         match self.setup.config.to {
             SinkTo::File { .. } => drop(task.await),
-            SinkTo::Webhook { .. } | SinkTo::Desktop => {
+            SinkTo::Webhook { .. } | SinkTo::Desktop | SinkTo::Relay { .. } => {
                 if tokio::time::timeout(GRACE, &mut task).await.is_err() {
                     task.abort();
                 }
@@ -149,7 +150,8 @@ impl Sinks {
     }
 
     fn target(&self, setup: &SinkSetup) -> Target {
-        Target::of(&setup.config, setup.secret.as_deref(), &self.inner.engine.paths().root, &self.inner.trust)
+        let Inner { engine, readers, trust, .. } = &*self.inner;
+        Target::of(&setup.config, setup.secret.as_deref(), engine, readers, trust)
     }
 
     /// Lets every sink look at the clock and the log now, after a test has moved the clock.
@@ -220,6 +222,7 @@ impl Sinks {
                 None => "it can be written; it holds no event yet".to_owned(),
             }),
             Target::Desktop(desktop) => desktop.test(actor).await.map(|()| "it was shown".to_owned()),
+            Target::Relay(mut relay) => relay.test().await,
             Target::Broken(failed) => Err(failed),
         };
         let (ok, answer) = match said {
@@ -269,6 +272,7 @@ fn document(config: &SinkConfig, row: &Sink, cursor: u64, behind: u64) -> api::S
             SinkTo::Webhook { url, .. } => origin_of(url),
             SinkTo::File { path, .. } => path.clone(),
             SinkTo::Desktop => "this desktop".to_owned(),
+            SinkTo::Relay { url, .. } => origin_of(url),
         },
         kinds: config.kinds.clone(),
         missions: config.missions.clone(),

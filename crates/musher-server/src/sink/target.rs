@@ -4,12 +4,15 @@ use axum::body::Bytes;
 use musher_core::config::{SinkConfig, SinkTo};
 use musher_core::event::Logged;
 use musher_core::time::Timestamp;
+use musher_engine::Engine;
 use musher_tls::Trust;
 
 use super::desktop::Desktop;
 use super::lines::{Last, Open, Plan};
+use super::relay::{Course, EVENTS, Relay};
 use super::sign::Secret;
 use super::webhook::{Failed, Post, TIMEOUT, Webhook};
+use crate::readers::Readers;
 use crate::view;
 
 /// How many lines are written, and made durable, at once; and over how many events a desktop looks, for what is asked
@@ -25,6 +28,8 @@ pub(super) enum Target {
     Lines(Lines),
     /// Notifications.
     Desktop(Box<Desktop>),
+    /// Posts to a hub.
+    Relay(Box<Relay>),
     /// Its config cannot be used, although it was read: the reason.
     Broken(Failed),
 }
@@ -39,7 +44,14 @@ pub(super) struct Lines {
 }
 
 impl Target {
-    pub(super) fn of(config: &SinkConfig, secret: Option<&str>, root: &std::path::Path, trust: &Trust) -> Self {
+    pub(super) fn of(
+        config: &SinkConfig,
+        secret: Option<&str>,
+        engine: &Engine,
+        readers: &Readers,
+        trust: &Trust,
+    ) -> Self {
+        let root = &engine.paths().root;
         match &config.to {
             SinkTo::Webhook { url, .. } => {
                 let secret = Secret::new(secret.unwrap_or_default());
@@ -52,6 +64,13 @@ impl Target {
                 let plan = Plan { path: root.join(path), max_size_bytes: *max_size_bytes, keep: *keep };
                 Self::Lines(Lines { plan, open: None, foreign: None })
             }
+            SinkTo::Relay { url, project, .. } => {
+                let told = (url.as_str(), project.as_deref(), secret.unwrap_or_default());
+                match Relay::new(told, engine, readers, trust) {
+                    Ok(relay) => Self::Relay(Box::new(relay)),
+                    Err(failed) => Self::Broken(failed),
+                }
+            }
             SinkTo::Desktop => Self::Desktop(Box::new(Desktop::new(config.shown()))),
         }
     }
@@ -61,28 +80,31 @@ impl Target {
         match self {
             Self::Webhook(_) | Self::Broken(_) => 1,
             Self::Lines(_) | Self::Desktop(_) => LINES,
+            Self::Relay(_) => EVENTS,
         }
     }
 
     /// Delivers all of these events, or says why not; then some of them may have been delivered all the same.
-    pub(super) async fn deliver(&mut self, events: &[Logged], now: Timestamp) -> Result<(), Failed> {
+    pub(super) async fn deliver(&mut self, events: &[Logged], now: Timestamp) -> Result<Course, Failed> {
         match self {
             Self::Webhook(webhook) => {
                 for event in events {
                     webhook.post(&post_of(event, now)).await?;
                 }
-                Ok(())
             }
-            Self::Lines(lines) => lines.append(events).await,
-            Self::Desktop(desktop) => desktop.deliver(events).await,
-            Self::Broken(failed) => Err(failed.clone()),
+            Self::Lines(lines) => lines.append(events).await?,
+            Self::Desktop(desktop) => desktop.deliver(events).await?,
+            Self::Relay(relay) => return relay.deliver(events).await,
+            Self::Broken(failed) => return Err(failed.clone()),
         }
+        Ok(Course::Delivered)
     }
 
     /// Lets go of what costs something while there is nothing to deliver.
     pub(super) fn rest(&mut self) {
         match self {
             Self::Webhook(webhook) => webhook.rest(),
+            Self::Relay(relay) => relay.rest(),
             Self::Lines(_) | Self::Desktop(_) | Self::Broken(_) => {}
         }
     }

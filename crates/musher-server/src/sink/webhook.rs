@@ -191,7 +191,7 @@ fn retry_after(response: &Response<Incoming>) -> Option<u64> {
 }
 
 /// The beginning of what others said, as a line that moves no cursor.
-fn one_line(bytes: &[u8]) -> String {
+pub(super) fn one_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().filter(|c| !c.is_control()).take(SHOWN).collect()

@@ -14,6 +14,7 @@ use musher_store::EventFilter;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
+use super::relay::Course;
 use super::target::Target;
 use super::webhook::Failed;
 use crate::readers::Readers;
@@ -139,7 +140,11 @@ impl Worker {
             }
             let Some(end) = part.last() else { continue };
             match self.target.deliver(part, self.engine.now()).await {
-                Ok(()) => self.advance(end.seq).await?,
+                Ok(Course::Delivered) => self.advance(end.seq).await?,
+                Ok(Course::Moved) => {
+                    self.signals.position.store(0, Ordering::Relaxed);
+                    return Ok(Rest::Working);
+                }
                 Err(failed) => return self.fail(part, failed).await,
             }
         }

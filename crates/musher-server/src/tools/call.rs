@@ -137,7 +137,8 @@ fn told(name: &str, answer: Answer) -> String {
         | Answer::Watch(_)
         | Answer::Note(_)
         | Answer::Help(_)
-        | Answer::Webhook(_) => match name {
+        | Answer::Webhook(_)
+        | Answer::Relayed(_) => match name {
             "submit_result" => "The result is noted. The work is checked once you have ended.".to_owned(),
             "review" => "The verdict is noted. It counts once you have ended.".to_owned(),
             _ => "Done.".to_owned(),

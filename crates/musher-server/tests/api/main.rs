@@ -4,6 +4,7 @@
 
 mod errors;
 mod guard;
+mod hub;
 mod paths;
 mod quotas;
 mod shapes;

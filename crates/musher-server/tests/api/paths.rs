@@ -272,6 +272,8 @@ const ROUTES: &str = "
     get /v1/queue
     post /v1/backup
     post /v1/gc
+    post /v1/hub/projects/{project}/forget
+    post /v1/hub/relay
     post /v1/shutdown
     get /v1/missions
     post /v1/missions
@@ -324,6 +326,11 @@ const ROUTES: &str = "
     post /v1/runs/{id}/kill
     get /v1/events
     get /v1/events/stream
+    get /v1/hub/events
+    get /v1/hub/projects
+    get /v1/hub/projects/{project}
+    get /v1/hub/projects/{project}/missions/{mission}
+    get /v1/hub/relay/{project}
     get /v1/schedules
     post /v1/schedules
     get /v1/schedules/{name}

@@ -182,6 +182,11 @@ impl World {
 
     /// A daemon on what another one left, or on nothing, with a clock of the test's own.
     pub(crate) async fn in_folder(folder: tempfile::TempDir, path: &str, clock: Arc<dyn Clock>) -> Self {
+        Self::seeded(folder, path, clock, 7).await
+    }
+
+    /// The same with a source of chance of its own.
+    pub(crate) async fn seeded(folder: tempfile::TempDir, path: &str, clock: Arc<dyn Clock>, seed: u64) -> Self {
         let paths = Paths::of(folder.path().join(path));
         std::fs::create_dir_all(&paths.state).unwrap();
         let runs = Arc::new(FakeRuns::default());
@@ -196,7 +201,7 @@ impl World {
         let config = EngineConfig {
             store: Box::new(store),
             clock,
-            seed: 7,
+            seed,
             drivers,
             paths,
             look_every: musher_engine::watchdog::EVERY,

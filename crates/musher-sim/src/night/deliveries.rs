@@ -76,7 +76,7 @@ impl Night {
         let after = self.sinks.workers[n].position.max(state.cursor(&cursor_of(&plan.spec.name)));
         let most = match plan.spec.kind {
             SinkKind::Webhook => 1,
-            SinkKind::File | SinkKind::Desktop => LINES,
+            SinkKind::File | SinkKind::Desktop | SinkKind::Relay => LINES,
         };
         let log = self.history.log();
         let part: Vec<Seq> = wanted(plan, log, after, Seq(log.len() as u64)).take(most).collect();

@@ -52,6 +52,7 @@ pub(super) fn what_was_committed_is_there_after_a_crash(fixture: &dyn Fixture) {
         sinks: vec![sample::sink(1), sample::sink(2)],
         cursors: vec![sample::cursor(1), sample::cursor(2)],
         webhooks: vec![sample::webhook(1), sample::webhook(2)],
+        projects: vec![sample::project(1), sample::project(2)],
     };
     let loaded = store.load().unwrap();
     assert!(same(&loaded, &wanted), "{loaded:#?}");

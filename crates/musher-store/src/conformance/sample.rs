@@ -4,10 +4,11 @@ use musher_core::action::Action;
 use musher_core::agent::{Agent, AgentSpec};
 use musher_core::change::{Change, GateRecord};
 use musher_core::effect::{Effect, EffectKind};
-use musher_core::event::{Event, Happened, Moved};
+use musher_core::event::{Event, Happened, Logged, Moved};
 use musher_core::firing::{Firing, FiringOf, FiringState};
+use musher_core::hub::{HubEvent, ItemCard, Mark, MissionCard, Place, Project, Row, Told};
 use musher_core::id::{
-    AgentId, EffectId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, TriggerId, WatchId,
+    AgentId, EffectId, FiringId, ItemId, MissionId, NoteId, ProjectId, RunId, ScheduleId, Seq, TriggerId, WatchId,
 };
 use musher_core::item::Item;
 use musher_core::merge::{Batch, Ejected, Link, MergeQueue, Overlap};
@@ -289,7 +290,13 @@ pub fn sink(n: u32) -> Sink {
         error: "it answered \"500\"".into(),
         announced: true,
     };
-    Sink { name: format!("sink-{n}").into(), kind: SinkKind::Webhook, trouble: Some(trouble), removed_at: None }
+    Sink {
+        name: format!("sink-{n}").into(),
+        kind: SinkKind::Webhook,
+        trouble: Some(trouble),
+        removed_at: None,
+        relay: None,
+    }
 }
 
 /// The n-th cursor.
@@ -317,6 +324,53 @@ pub(crate) fn webhook(n: u32) -> Webhook {
     Webhook { delivery: format!("delivery-{n}").into(), heard_at: NOW }
 }
 
+/// A project of a hub.
+pub fn project(n: u32) -> Project {
+    let last = Some(Place { seq: Seq(u64::from(n) * 10), at: NOW });
+    Project {
+        id: project_id(n),
+        name: "Grüße".into(),
+        mark: Mark { history: n, last },
+        events: 1,
+        since: NOW,
+        heard_at: NOW,
+    }
+}
+
+/// The id of a project.
+pub fn project_id(n: u32) -> ProjectId {
+    ProjectId::from_bytes(id_bytes(n))
+}
+
+/// A mission that a project tells of.
+pub fn mission_card(n: u32, state: &str) -> MissionCard {
+    let card = MissionCard::of(&mission(n));
+    MissionCard { state: state.into(), ..card }
+}
+
+/// An item that a project tells of.
+pub fn item_card(mission: u32, n: u32, state: &str) -> ItemCard {
+    let card = ItemCard::of(&item(n, mission), Some("ann".into()));
+    ItemCard { state: state.into(), ..card }
+}
+
+/// An event that a project tells.
+pub fn hub_event(project: u32, place: u64, seq: u64) -> Row {
+    let logged = Logged { seq: Seq(seq), event: event(Happened::MissionResumed {}, project, Some(1)) };
+    Row::Event(HubEvent { place, project: project_id(project), told: Told::of(&logged) })
+}
+
+/// What project n told: itself, a mission, an item and an event.
+pub fn hub(n: u32) -> Vec<Row> {
+    let id = project_id(n);
+    vec![
+        Row::Project(project(n)),
+        Row::Mission(id, mission_card(n, "running")),
+        Row::Item(id, item_card(n, n, "ready")),
+        hub_event(n, u64::from(n), u64::from(n) * 10),
+    ]
+}
+
 /// A change of every sort of row: mission n with item n, its live run, effect, agent, gate record and two events; schedule
 /// and trigger n, a live firing, node n, and sink n with its cursor.
 pub fn everything(n: u32) -> Change {
@@ -341,6 +395,7 @@ pub fn everything(n: u32) -> Change {
         sinks: vec![sink(n)],
         cursors: vec![cursor(n)],
         webhooks: vec![webhook(n)],
+        hub: hub(n),
         ..Change::default()
     }
 }

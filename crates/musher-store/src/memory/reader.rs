@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use musher_core::change::TextKey;
 use musher_core::event::{Happened, Logged};
 use musher_core::firing::{Firing, FiringOf};
-use musher_core::id::{ItemId, MissionId, RunId, Seq, matches_prefix};
+use musher_core::hub::{HubEvent, ItemCard, MissionCard};
+use musher_core::id::{ItemId, MissionId, ProjectId, RunId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
@@ -13,7 +14,9 @@ use musher_core::time::Timestamp;
 
 use super::MemoryDisk;
 use crate::StoreError;
-use crate::store::{By, EventFilter, MAX_EVENTS, MAX_FOUND, QUARTER_MICROS, Reader, Scope, Spent, SpentOn};
+use crate::store::{
+    By, EventFilter, HubCounts, HubFilter, MAX_EVENTS, MAX_FOUND, QUARTER_MICROS, Reader, Scope, Spent, SpentOn,
+};
 
 #[derive(Debug)]
 pub(super) struct MemoryReader(pub(super) MemoryDisk);
@@ -104,6 +107,45 @@ impl Reader for MemoryReader {
         let tables = self.0.tables();
         let named = |id: &&RunId| matches_prefix(&id.to_string(), &id.short(), typed);
         Ok(tables.runs.keys().filter(named).take(MAX_FOUND).copied().collect())
+    }
+
+    fn hub_missions(&self, project: ProjectId) -> Result<Vec<MissionCard>, StoreError> {
+        let tables = self.0.tables();
+        Ok(tables.told.get(&project).map(|told| told.missions.values().cloned().collect()).unwrap_or_default())
+    }
+
+    fn hub_items(&self, project: ProjectId, mission: MissionId) -> Result<Vec<ItemCard>, StoreError> {
+        let tables = self.0.tables();
+        let Some(told) = tables.told.get(&project) else { return Ok(Vec::new()) };
+        let mut items: Vec<ItemCard> = told.items.values().filter(|item| item.mission == mission).cloned().collect();
+        items.sort_by_key(|item| (item.number, item.id));
+        Ok(items)
+    }
+
+    fn hub_events(&self, filter: &HubFilter) -> Result<Vec<HubEvent>, StoreError> {
+        let tables = self.0.tables();
+        let wanted = |event: &&HubEvent| {
+            event.place > filter.after && filter.project.is_none_or(|project| event.project == project)
+        };
+        let mut events: Vec<HubEvent> =
+            tables.told.values().flat_map(|told| &told.events).filter(wanted).cloned().collect();
+        events.sort_by_key(|event| event.place);
+        events.truncate(filter.limit.min(MAX_EVENTS) as usize);
+        Ok(events)
+    }
+
+    fn hub_counts(&self) -> Result<BTreeMap<ProjectId, HubCounts>, StoreError> {
+        let tables = self.0.tables();
+        let mut counts: BTreeMap<ProjectId, HubCounts> = BTreeMap::new();
+        for (id, told) in &tables.told {
+            for card in told.missions.values() {
+                *counts.entry(*id).or_default().missions.entry(card.state.to_string()).or_default() += 1;
+            }
+            for card in told.items.values() {
+                *counts.entry(*id).or_default().items.entry(card.state.to_string()).or_default() += 1;
+            }
+        }
+        Ok(counts)
     }
 
     fn spent(&self, by: By) -> Result<Vec<Spent>, StoreError> {

@@ -8,7 +8,10 @@ use musher_core::config::ProjectSettings;
 use musher_core::effect::Effect;
 use musher_core::event::Logged;
 use musher_core::firing::Firing;
-use musher_core::id::{AgentId, FiringId, ItemId, MissionId, NoteId, RunId, ScheduleId, Seq, TriggerId, WatchId};
+use musher_core::hub::{Project, Row, View};
+use musher_core::id::{
+    AgentId, FiringId, ItemId, MissionId, NoteId, ProjectId, RunId, ScheduleId, Seq, TriggerId, WatchId,
+};
 use musher_core::item::Item;
 use musher_core::merge::MergeQueue;
 use musher_core::mission::Mission;
@@ -55,6 +58,9 @@ pub(super) struct Tables {
     pub(super) cursors: BTreeMap<Box<str>, Seq>,
     /// Oldest first.
     pub(super) webhooks: Vec<Webhook>,
+    pub(super) projects: BTreeMap<ProjectId, Project>,
+    /// What each project told.
+    pub(super) told: BTreeMap<ProjectId, View>,
 }
 
 impl Tables {
@@ -95,11 +101,28 @@ impl Tables {
         self.nodes.extend(change.nodes.into_iter().map(|row| (row.name.clone(), row)));
         self.sinks.extend(change.sinks.into_iter().map(|row| (row.name.clone(), row)));
         self.cursors.extend(change.cursors);
+        change.hub.into_iter().for_each(|row| self.put_of_hub(row));
         for webhook in change.webhooks {
             if !self.webhooks.iter().any(|known| known.delivery == webhook.delivery) {
                 self.webhooks.push(webhook);
             }
         }
+    }
+
+    fn put_of_hub(&mut self, row: Row) {
+        let project = match &row {
+            Row::Project(project) => {
+                self.projects.insert(project.id, project.clone());
+                project.id
+            }
+            Row::Gone(id) => {
+                self.projects.remove(id);
+                *id
+            }
+            Row::Emptied(id) | Row::Mission(id, _) | Row::Item(id, _) => *id,
+            Row::Event(event) => event.project,
+        };
+        self.told.entry(project).or_default().apply(row);
     }
 
     pub(super) fn last_seq(&self) -> Seq {
@@ -135,6 +158,7 @@ impl Tables {
             nodes: self.nodes.values().cloned().collect(),
             sinks: self.sinks.values().cloned().collect(),
             cursors: self.cursors.clone().into_iter().collect(),
+            projects: self.projects.values().cloned().collect(),
             webhooks: self.webhooks[self.webhooks.len().saturating_sub(REMEMBERED)..].to_vec(),
             quotas: self.quotas.values().cloned().collect(),
             effects: self.effects.clone(),

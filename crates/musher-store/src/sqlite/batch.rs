@@ -3,6 +3,7 @@
 use musher_core::change::{Change, GateRecord, TextKey};
 use musher_core::event::{Event, Happened};
 use musher_core::firing::FiringOf;
+use musher_core::hub::Row as HubRow;
 use musher_core::id::{AgentId, EffectId, FiringId, ItemId, MissionId, RunId, ScheduleId, Seq, TriggerId, WatchId};
 use musher_core::time::Timestamp;
 use musher_core::webhook::Webhook;
@@ -88,6 +89,8 @@ pub(super) struct Batch {
     pub(super) sinks: Vec<(Span, Span)>,
     pub(super) cursors: Vec<(Box<str>, Seq)>,
     pub(super) webhooks: Vec<Webhook>,
+    /// What a hub keeps, in order.
+    pub(super) hub: Vec<HubRow>,
     /// The place of the last event before those in `events`.
     before: Seq,
 }
@@ -125,6 +128,7 @@ impl Batch {
         self.archived.extend_from_slice(&change.archived);
         self.cursors.extend_from_slice(&change.cursors);
         self.webhooks.extend_from_slice(&change.webhooks);
+        self.hub.extend_from_slice(&change.hub);
         Ok(())
     }
 
@@ -171,6 +175,7 @@ impl Batch {
             && self.sinks.is_empty()
             && self.cursors.is_empty()
             && self.webhooks.is_empty()
+            && self.hub.is_empty()
     }
 
     /// Forgets the rows, keeps the memory (unless it has become too much), and goes on counting events.
@@ -200,6 +205,7 @@ impl Batch {
         self.sinks.clear();
         self.cursors.clear();
         self.webhooks.clear();
+        empty(&mut self.hub);
     }
 
     /// Says which event was the last one.

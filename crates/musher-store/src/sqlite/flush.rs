@@ -9,6 +9,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, Statement};
 
 use super::batch::{Batch, Row, Span};
+use super::hub;
 use crate::StoreError;
 
 /// Runs the statements of a batch in the open transaction. `next_effect` is the order of the next effect.
@@ -34,7 +35,8 @@ pub(super) fn all(conn: &Connection, batch: &mut Batch, next_effect: &mut i64) -
     nodes(conn, batch)?;
     sinks(conn, batch)?;
     cursors(conn, batch)?;
-    webhooks(conn, batch)
+    webhooks(conn, batch)?;
+    hub::put(conn, &batch.hub)
 }
 
 /// The sorts are stable: of the rows of one key the last one given stays last.

@@ -35,6 +35,7 @@ pub(super) fn world(conn: &Connection) -> Result<World, StoreError> {
         cursors: cursors(&snapshot)?,
         webhooks: webhooks(&snapshot)?,
         last_seq: last_seq(&snapshot)?,
+        projects: all(&snapshot, "project", "SELECT body FROM hub_projects ORDER BY id", ())?,
         ..World::default()
     };
     for (id, row) in missions {

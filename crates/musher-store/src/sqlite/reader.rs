@@ -1,11 +1,13 @@
 //! Reading beside the writer: a connection of its own, which cannot write.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use musher_core::change::TextKey;
 use musher_core::event::{Event, Happened, Logged, Moved};
 use musher_core::firing::{Firing, FiringOf};
-use musher_core::id::{AgentId, ItemId, MissionId, RunId, Seq, matches_prefix};
+use musher_core::hub::{HubEvent, ItemCard, MissionCard};
+use musher_core::id::{AgentId, ItemId, MissionId, ProjectId, RunId, Seq, matches_prefix};
 use musher_core::item::Item;
 use musher_core::mission::Mission;
 use musher_core::run::{Run, Usage};
@@ -14,9 +16,9 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use super::flush::{NOTE, columns, signed};
-use super::{load, schema};
+use super::{hub, load, schema};
 use crate::StoreError;
-use crate::store::{By, EventFilter, MAX_EVENTS, MAX_FOUND, Reader, Scope, Spent, SpentOn};
+use crate::store::{By, EventFilter, HubCounts, HubFilter, MAX_EVENTS, MAX_FOUND, Reader, Scope, Spent, SpentOn};
 
 /// A log this much longer than the filter's place is searched through the index, a shorter one from end to end.
 const TAIL: u64 = 20_000;
@@ -172,6 +174,22 @@ impl Reader for SqliteReader {
 
     fn find_runs(&self, typed: &str) -> Result<Vec<RunId>, StoreError> {
         self.find(typed, "runs INDEXED BY runs_by_id")
+    }
+
+    fn hub_missions(&self, project: ProjectId) -> Result<Vec<MissionCard>, StoreError> {
+        hub::missions(&self.conn, project)
+    }
+
+    fn hub_items(&self, project: ProjectId, mission: MissionId) -> Result<Vec<ItemCard>, StoreError> {
+        hub::items(&self.conn, project, mission)
+    }
+
+    fn hub_events(&self, filter: &HubFilter) -> Result<Vec<HubEvent>, StoreError> {
+        hub::events(&self.conn, filter)
+    }
+
+    fn hub_counts(&self) -> Result<BTreeMap<ProjectId, HubCounts>, StoreError> {
+        hub::counts(&self.conn)
     }
 
     fn spent(&self, by: By) -> Result<Vec<Spent>, StoreError> {

@@ -14,7 +14,7 @@ use crate::{OpenError, StoreError};
 const APPLICATION_ID: u32 = 0x6d75_7368;
 
 /// Every schema change, oldest first; the n-th leads to schema n. A released one is never edited.
-const MIGRATIONS: [&str; 10] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_sinks.sql"),
     include_str!("../../migrations/0003_quotas.sql"),
@@ -25,6 +25,7 @@ const MIGRATIONS: [&str; 10] = [
     include_str!("../../migrations/0008_leases.sql"),
     include_str!("../../migrations/0009_schedules.sql"),
     include_str!("../../migrations/0010_triggers.sql"),
+    include_str!("../../migrations/0011_hub.sql"),
 ];
 
 /// The newest schema that this program knows.

@@ -8,7 +8,7 @@ use musher_core::agent::AgentSpec;
 use musher_core::config::{Config, SinkTo};
 use musher_core::mission::Delivery;
 use musher_engine::Paths;
-use musher_server::api::Daemon;
+use musher_server::api::{Daemon, Status};
 use musher_server::{Client, ClientError, Notifier};
 use serde::Serialize;
 
@@ -98,9 +98,7 @@ async fn checks(cx: &Context) -> Vec<Check> {
         return checks;
     }
     match project::read_config(&paths) {
-        Ok(config) => {
-            checks.extend(of_config(&config, &paths, daemon.as_ref().ok().map(|status| &status.daemon)).await)
-        }
+        Ok(config) => checks.extend(of_config(&config, &paths, daemon.as_ref().ok()).await),
         Err(failure) => {
             let (what, why) = failure.words();
             checks.push(fail("config", format!("{what}: {why}"), "mend what is named, then `musher config check`"));
@@ -137,7 +135,8 @@ fn state(paths: &Paths) -> Check {
     }
 }
 
-async fn of_config(config: &Config, paths: &Paths, daemon: Option<&Daemon>) -> Vec<Check> {
+async fn of_config(config: &Config, paths: &Paths, status: Option<&Status>) -> Vec<Check> {
+    let daemon = status.map(|status| &status.daemon);
     let mut checks = vec![pass("config", format!("{} agent(s)", config.agents.len()))];
     checks.push(match &config.project.gate {
         Some(gate) => pass("gate", gate.clone()),
@@ -157,8 +156,34 @@ async fn of_config(config: &Config, paths: &Paths, daemon: Option<&Daemon>) -> V
     for agent in &config.agents {
         checks.extend(of_agent(&agent.spec(), &paths.root).await);
     }
+    checks.extend(relay(config, paths, status));
     checks.extend(config.sinks.iter().filter(|sink| sink.to == SinkTo::Desktop).map(|sink| of_desktop(&sink.name)));
     checks
+}
+
+/// Whether the hub of the config is told what happens: by the daemon that runs, or by one that is started here.
+fn relay(config: &Config, paths: &Paths, status: Option<&Status>) -> Option<Check> {
+    let name = "relay";
+    let sink = match config.relay.sink() {
+        Ok(sink) => sink?,
+        Err(error) => return Some(fail(name, error.to_string(), error.fix())),
+    };
+    if let Some(row) = status.and_then(|status| status.sinks.iter().find(|row| row.name == sink.name)) {
+        return Some(match &row.error {
+            Some(error) => fail(
+                name,
+                format!("{} takes nothing, and {} event(s) wait: {error}", row.to, row.behind),
+                "it is tried again by itself; `musher sink test relay` tries at once",
+            ),
+            None => pass(name, format!("{} is told what happens; {} event(s) wait", row.to, row.behind)),
+        });
+    }
+    let SinkTo::Relay { url, token, .. } = &sink.to else { return None };
+    Some(match crate::daemon::read_secret(token, &paths.root) {
+        Ok(_) if status.is_some() => warn(name, "the daemon that runs does not relay", "`.musher/daemon.log` says why"),
+        Ok(_) => pass(name, format!("the token is set; {url} is told once a daemon runs")),
+        Err(failure) => fail(name, failure.words().0, "set what `token` in [relay] names"),
+    })
 }
 
 /// Whether the program that shows notifications is there; whether there is a desktop is seen when it shows one.

@@ -18,6 +18,7 @@ pub(crate) mod down;
 pub(crate) mod events;
 pub(crate) mod explain;
 pub(crate) mod gc;
+pub(crate) mod hub;
 pub(crate) mod inbox;
 pub(crate) mod init;
 pub(crate) mod item;
@@ -79,6 +80,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome {
         Command::Inbox(args) => inbox::run(&args, &cx).await,
         Command::Events(args) => events::run(&args, &cx).await,
         Command::Sink(command) => sink::run(&command, &cx).await,
+        Command::Hub(command) => hub::run(&command, &cx).await,
         Command::Queue(command) => queue::run(&command, &cx).await,
         Command::Quota(args) => quota::run(&args, &cx).await,
         Command::Cost(args) => cost::run(&args, &cx).await,

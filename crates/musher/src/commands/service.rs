@@ -207,10 +207,11 @@ async fn status(manager: Manager, cx: &Context) -> Outcome {
 fn missing_variables(config: &Config, file: &Path) -> Result<Vec<String>, Failure> {
     let mut named: BTreeSet<String> = config.enabled_agents().flat_map(|agent| agent.env.iter().cloned()).collect();
     let of_sinks = config.sinks.iter().filter_map(|sink| match &sink.to {
-        SinkTo::Webhook { secret, .. } => Some(secret),
+        SinkTo::Webhook { secret, .. } | SinkTo::Relay { token: secret, .. } => Some(secret),
         SinkTo::File { .. } | SinkTo::Desktop => None,
     });
-    let secrets = config.secrets.values().chain(&config.forge.token).chain(&config.forge.webhook).chain(of_sinks);
+    let secrets = config.secrets.values().chain(&config.forge.token).chain(&config.forge.webhook);
+    let secrets = secrets.chain(&config.relay.token).chain(of_sinks);
     named.extend(secrets.filter_map(|secret| match secret {
         SecretRef::Env(name) => Some(name.clone()),
         SecretRef::File(_) => None,

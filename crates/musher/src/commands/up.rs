@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
+use musher_core::config::Config;
+use musher_engine::Paths;
 use musher_server::Client;
 
 use crate::connect::{Context, answers};
-use crate::daemon::{self, Daemon, Held, Listen};
+use crate::daemon::{self, Daemon, Held, Listen, Role};
 use crate::error::{Exit, Failure, Outcome};
-use crate::project::Project;
+use crate::project::{Project, hub_in};
 use crate::{notify, output};
 
 /// Start the daemon of this repository: dispatcher and API
@@ -22,6 +24,9 @@ pub(crate) struct Args {
     /// Also listen on this address; a token from `.musher/token` is needed there
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
+    /// Be a hub: show what other projects tell, and dispatch nothing; the folder needs no repository
+    #[arg(long)]
+    hub: bool,
     /// Wait while another musher holds this repository's state, instead of being refused
     #[arg(long)]
     wait: bool,
@@ -35,7 +40,7 @@ pub(crate) async fn run(args: &Args, cx: &Context) -> Outcome {
 }
 
 async fn foreground(args: &Args, cx: &Context) -> Outcome {
-    let project = set_up(cx)?;
+    let (paths, config, role) = wanted(args, cx)?;
     let level = std::env::var("MUSHER_LOG").unwrap_or_else(|_| "info".to_owned());
     let filter = tracing_subscriber::EnvFilter::try_new(level).unwrap_or_default();
     tracing_subscriber::fmt()
@@ -44,11 +49,13 @@ async fn foreground(args: &Args, cx: &Context) -> Outcome {
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let listen = where_to_listen(args, &project.config.server)?;
-    let daemon = Daemon::start_listening(project, listen, if args.wait { Held::Wait } else { Held::Refuse }).await?;
+    let listen = where_to_listen(args, &config.server)?;
+    let held = if args.wait { Held::Wait } else { Held::Refuse };
+    let daemon = Daemon::start_at(paths, config, role, listen, held).await?;
     let found = output::found(&daemon.found());
     let http = daemon.http().map(|http| format!("; {}", output::http(&http))).unwrap_or_default();
-    let line = format!("musher is up (pid {}): {found}{http}", std::process::id());
+    let what = if role == Role::Hub { "a hub of musher" } else { "musher" };
+    let line = format!("{what} is up (pid {}): {found}{http}", std::process::id());
     output::line(&line);
     notify::ready(&line);
     if args.ready_on_stdout {
@@ -67,6 +74,20 @@ pub(super) fn set_up(cx: &Context) -> Result<Project, Failure> {
         return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix("`musher init` writes a first one"));
     }
     Ok(project)
+}
+
+/// What is started, and where.
+fn wanted(args: &Args, cx: &Context) -> Result<(Paths, Config, Role), Failure> {
+    if !args.hub {
+        let Project { paths, config, repository } = set_up(cx)?;
+        daemon::exclude(&repository)?;
+        return Ok((paths, config, Role::Project));
+    }
+    let (paths, config) = hub_in(&cx.folder)?;
+    if !paths.config().exists() {
+        return Err(Failure::new(Exit::Usage, "there is no `musher.toml` here").fix(daemon::FIRST_HUB));
+    }
+    Ok((paths, config, Role::Hub))
 }
 
 fn where_to_listen(args: &Args, server: &musher_core::config::ServerSettings) -> Result<Listen, Failure> {
@@ -99,23 +120,26 @@ impl std::io::Write for Lossy {
 
 /// Starts the daemon in a session of its own and waits for the line that says that it answers.
 async fn detached(args: &Args, cx: &Context) -> Outcome {
-    let project = set_up(cx)?;
-    if !args.wait && answers(&Client::new(project.paths.socket())).await.is_ok_and(|answers| answers) {
+    let (paths, ..) = wanted(args, cx)?;
+    if !args.wait && answers(&Client::new(paths.socket())).await.is_ok_and(|answers| answers) {
         return Err(Failure::new(Exit::Refused, "a daemon runs for this repository already")
             .fix("`musher status` shows it, `musher down` stops it"));
     }
-    let opened = daemon::make_private(&project.paths.state)
-        .and_then(|()| std::fs::File::options().create(true).append(true).open(project.paths.log()));
+    let opened = daemon::make_private(&paths.state)
+        .and_then(|()| std::fs::File::options().create(true).append(true).open(paths.log()));
     let log = opened.map_err(|error| {
-        Failure::failed(format!("`{}` cannot be written", project.paths.state.display()))
+        Failure::failed(format!("`{}` cannot be written", paths.state.display()))
             .why(error.to_string())
             .fix("own the folder or mount it writable")
     })?;
     let before = log.metadata().map_or(0, |m| m.len());
     let mut command = std::process::Command::new(std::env::current_exe()?);
-    command.arg("-C").arg(&project.paths.root).args(["up", "--ready-on-stdout"]);
+    command.arg("-C").arg(&paths.root).args(["up", "--ready-on-stdout"]);
     if let Some(address) = args.listen {
         command.arg("--listen").arg(address.to_string());
+    }
+    if args.hub {
+        command.arg("--hub");
     }
     if args.wait {
         command.arg("--wait");
@@ -129,9 +153,9 @@ async fn detached(args: &Args, cx: &Context) -> Outcome {
     }
     if said.is_empty() {
         let code = child.wait()?.code();
-        return Err(why_not(&last_words(&project.paths.log(), before), code));
+        return Err(why_not(&last_words(&paths.log(), before), code));
     }
-    let status = Client::new(project.paths.socket()).status().await.ok();
+    let status = Client::new(paths.socket()).status().await.ok();
     let http = status.and_then(|status| status.daemon.http);
     cx.say(&serde_json::json!({"pid": child.id(), "http": http}), || output::line(said.trim_end()))
 }

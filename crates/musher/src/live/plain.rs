@@ -154,6 +154,13 @@ pub(crate) fn say(happened: &Happened, agent: Option<&str>) -> Option<(String, T
         Happened::DeliveryDeadLettered { sink, event, error, .. } => {
             bad(format!("sink {sink} never took event {}: {}", event.0, one_line(error, WIDE)))
         }
+        Happened::RelayRestarted { held, .. } => {
+            bad(format!("the hub held event {}, which this log does not have; it is told the log anew", held.0))
+        }
+        Happened::RelayReceived { name, events, .. } => quiet(format!("{} told {events} event(s)", one_line(name, 60))),
+        Happened::ProjectForgotten { name, events, .. } => {
+            plain(format!("forgot {} with {events} event(s)", one_line(name, 60)))
+        }
         Happened::BranchPushed { branch, .. } => quiet(format!("{} is pushed", one_line(branch, WIDE))),
         Happened::PullOpened { url, draft, .. } => {
             let draft = if *draft { ", a draft" } else { "" };

@@ -72,6 +72,13 @@ impl Repo {
         repo
     }
 
+    /// A folder that is no repository, with this configuration.
+    pub(crate) fn folder_with(config: &str) -> Self {
+        let repo = Self { folder: tempfile::tempdir().unwrap() };
+        repo.write("musher.toml", config);
+        repo
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -148,12 +155,17 @@ impl Repo {
 
     /// The same, with these variables in its environment.
     pub(crate) fn up_with(&self, environment: &[(&str, &str)]) -> Daemon {
+        self.up_as(&["up"], environment)
+    }
+
+    /// The same, by these words.
+    pub(crate) fn up_as(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Daemon {
         let log = std::fs::File::options().create(true).append(true).open(self.file("outside-daemon.log")).unwrap();
-        let mut command = self.command(&["up"]);
+        let mut command = self.command(arguments);
         let mut child = command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut out = Lines::of(child.stdout.take().unwrap());
         let line = out.next();
-        let up = line.as_ref().is_some_and(|line| line.starts_with("musher is up"));
+        let up = line.as_ref().is_some_and(|line| line.contains("musher is up (pid "));
         assert!(up, "{line:?}: {}", self.read("outside-daemon.log"));
         Daemon { child, out }
     }

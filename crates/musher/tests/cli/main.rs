@@ -11,6 +11,7 @@ mod desktop;
 mod forge;
 mod harness;
 mod hosts;
+mod hub;
 mod kill;
 mod kill_merges;
 mod lease;

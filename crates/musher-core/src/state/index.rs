@@ -159,7 +159,8 @@ impl State {
         let satisfied_now = row.satisfies() && !old.as_deref().is_some_and(Item::satisfies);
         self.count(old.as_deref(), &row);
         let is_pending = row.phase() == Phase::Pending;
-        let frees = old.as_deref().is_some_and(|old| old.takes_slot() && !row.takes_slot() && claims(old));
+        let held = old.as_deref().is_some_and(|old| old.takes_slot() && claims(old));
+        let holds = row.takes_slot() && claims(&row);
         self.index(&row);
         self.items.insert(id, row);
         if is_pending && old.is_some() {
@@ -170,19 +171,22 @@ impl State {
             self.unlock_dependents(id);
         }
         self.unjudged.insert(mission);
-        if frees {
-            self.judge_the_quiet();
+        if held != holds {
+            self.judge_the_waiting(holds);
         }
         self.refresh_mission(mission);
     }
 
-    /// Files that were changed by an item at work are free. What waited for them waits for an agent now, in other missions
-    /// too, and one of which nothing was heard for long may have to ask for one.
-    fn judge_the_quiet(&mut self) {
-        let quiet = self.missions.iter().filter(|(_, entry)| {
-            entry.count(Phase::Ready) > 0 && entry.last_progress_at.after(STUCK_AFTER) <= self.looked_at
-        });
-        self.unjudged.extend(quiet.map(|(id, _)| *id));
+    /// Files are changed by an item at work from now on, or are free. What waits for them waits for an agent no more, or
+    /// does so now, in other missions too: one that has asked may not need to any more, and one of which nothing was heard
+    /// for long may have to ask.
+    fn judge_the_waiting(&mut self, taken: bool) {
+        let concerned = |entry: &MissionEntry| match entry.row.dispatcher.open_help() {
+            Some(_) => taken,
+            None => !taken && entry.last_progress_at.after(STUCK_AFTER) <= self.looked_at,
+        };
+        let concerned = self.missions.iter().filter(|(_, entry)| entry.count(Phase::Ready) > 0 && concerned(entry));
+        self.unjudged.extend(concerned.map(|(id, _)| *id));
     }
 
     /// What an item depends on may have changed.

@@ -275,9 +275,11 @@ proptest! {
             match what % 16 {
                 0 => w.pass(Duration::from_secs(u64::from(how) * 60)),
                 1 => {
-                    // Within the day: whether one that nobody has begun yet is over is seen by the next charge alone.
+                    // Within the day and the hour: whether one that nobody has begun yet is over is seen by the next charge
+                    // alone.
                     let back = Timestamp::from_micros(w.now.as_micros() - i64::from(how) * 1_000_000);
-                    if day(back) == day(reading.latest) {
+                    let hour = |at: Timestamp| at.as_secs() / 3_600;
+                    if day(back) == day(reading.latest) && hour(back) == hour(reading.latest) {
                         w.now = back;
                         went_back = true;
                         w.settle();

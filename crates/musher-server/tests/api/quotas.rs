@@ -1,5 +1,7 @@
 //! Quotas and costs.
 
+use musher_core::agent::AgentSpec;
+use musher_core::command::{Actor, Command};
 use musher_server::api::{Amount, Quota, QuotaWish, Quotas};
 use serde_json::to_value;
 
@@ -72,7 +74,16 @@ async fn a_quota_is_set_by_whoever_may_and_named_in_the_log() {
     assert_eq!(event.body["value"], "12500000");
     let answer = ann.set_quota("agent:ann-1", &wish("model_allowlist", "a,b")).await.unwrap();
     assert_eq!(answer.model_allowlists[0].models, ["a", "b"]);
-    // A name with a slash is one name.
+    // A name with a slash is one name, and has to be that of a model that an agent uses.
+    let unknown = problem(ann.set_quota("model:vendor/m:free", &wish("daily_tokens", "1_000")).await);
+    assert_eq!((unknown.status, unknown.detail.as_deref()), (404, Some("no agent uses a model `vendor/m:free`")));
+    let other = AgentSpec {
+        name: "bob-1".into(),
+        driver: "command".into(),
+        model: Some("vendor/m:free".into()),
+        ..AgentSpec::default()
+    };
+    world.engine.send(Actor::Operator("ann".into()), Command::AddAgent(Box::new(other))).await.unwrap();
     let answer = ann.set_quota("model:vendor/m:free", &wish("daily_tokens", "1_000")).await.unwrap();
     assert_eq!(of(&answer, "model:vendor/m:free", "daily_tokens").limit, Amount::Whole(1000));
     let answer = ann.set_quota(&scope, &wish("usd", "default")).await.unwrap();

@@ -58,7 +58,7 @@ fn a_database_of_a_newer_version_is_refused_and_not_touched() {
         let before = bytes();
         assert_eq!(before[1].as_ref().is_some_and(|log| !log.is_empty()), in_log);
         let error = refused(&folder);
-        assert!(matches!(error, OpenError::Newer { found: 99, known: 10, .. }), "{error:?}");
+        assert!(matches!(error, OpenError::Newer { found: 99, known: 11, .. }), "{error:?}");
         assert!(error.fix().contains("newer version of musher"));
         assert!(before == bytes());
         drop(kept);

@@ -79,7 +79,7 @@ async fn a_quota_is_set_by_whoever_may_and_named_in_the_log() {
     assert_eq!((unknown.status, unknown.detail.as_deref()), (404, Some("no agent uses a model `vendor/m:free`")));
     let other = AgentSpec {
         name: "bob-1".into(),
-        driver: "command".into(),
+        driver: "codex".into(),
         model: Some("vendor/m:free".into()),
         ..AgentSpec::default()
     };

@@ -267,6 +267,8 @@ impl Repo {
 impl Drop for Repo {
     fn drop(&mut self) {
         let _ = self.command(&["down"]).output();
+        // Agents outlive their daemon, and a test may end in the middle of their work.
+        self.kill_where(|_| true);
     }
 }
 

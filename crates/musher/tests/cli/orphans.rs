@@ -143,5 +143,4 @@ fn a_host_whose_folder_was_deleted_is_ended_before_its_item_is_given_to_another(
     };
     assert_eq!(hosts(), 0, "the host is gone, and with it its agent");
     daemon.kill();
-    repo.kill_where(|_| true);
 }

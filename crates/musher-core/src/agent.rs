@@ -122,10 +122,12 @@ impl AgentSpec {
             && program::keys(self) == program::keys(other)
     }
 
-    /// Whether what keeps one of both from being set up keeps the other too: they have the same driver and, where that
-    /// starts any program, the same program.
+    /// Whether what keeps one of both from being set up keeps the other too: they have the same driver on the same
+    /// machine and, where that starts any program, the same program.
     pub fn shares_setup(&self, other: &Self) -> bool {
-        self.driver == other.driver && (!program::is_any(self) || program::of(self) == program::of(other))
+        self.driver == other.driver
+            && self.node == other.node
+            && (!program::is_any(self) || program::of(self) == program::of(other))
     }
 
     /// The name of what [`Self::shares_setup`] compares: the driver and, where that starts any program, the program.

@@ -66,15 +66,19 @@ pub enum Word<'a> {
     Text,
 }
 
+/// What may stand behind a word.
+const PUNCTUATION: [char; 4] = [':', ',', '.', '!'];
+
 /// Reads a note. Its first word counts as a whole word, in any case.
 pub fn parse(note: &str) -> Word<'_> {
     let (first, rest) = split(note.trim());
-    let word = first.trim_end_matches([':', ',', '.', '!']).to_ascii_lowercase();
+    let word = first.trim_end_matches(PUNCTUATION).to_ascii_lowercase();
     match word.as_str() {
         "resume" | "retry" => Word::Resume,
         "continue" | "recheck" => Word::Continue,
         "pause" | "hold" => {
             let (second, _) = split(rest);
+            let second = second.trim_end_matches(PUNCTUATION);
             Word::Pause { now: second.eq_ignore_ascii_case("now"), text: rest }
         }
         "redirect" => redirect(rest).unwrap_or(Word::Text),
@@ -432,6 +436,9 @@ mod tests {
             ("RECHECK", Word::Continue),
             ("pause for lunch", Word::Pause { now: false, text: "for lunch" }),
             ("hold now", Word::Pause { now: true, text: "now" }),
+            ("pause now.", Word::Pause { now: true, text: "now." }),
+            ("Pause, now!", Word::Pause { now: true, text: "now!" }),
+            ("pause nowhere", Word::Pause { now: false, text: "nowhere" }),
             ("redirect api to claude-1 because it knows", Word::Redirect { item: "api", agent: "claude-1" }),
             ("redirect docs TO a2, because x", Word::Redirect { item: "docs", agent: "a2" }),
             ("redirect docs, to a2.", Word::Redirect { item: "docs", agent: "a2" }),

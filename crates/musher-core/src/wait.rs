@@ -12,7 +12,7 @@ use crate::pull;
 use crate::quota::{Cap, Denied};
 use crate::state::{MissionEntry, State};
 use crate::time::Timestamp;
-use crate::watch::{Watch, WatchKind};
+use crate::watch::{Holds, Watch, WatchKind};
 
 mod agents;
 mod limited;
@@ -226,7 +226,7 @@ fn outside(watch: &Watch) -> Wait {
         }
     };
     let last = watch.looks.error.as_deref().or(watch.text.as_deref()).map(|t| format!(" ({t})")).unwrap_or_default();
-    let help = format!("; `musher mission note {} resume` goes on without that", watch.mission.short());
+    let help = format!("; `musher watch close {}` goes on without that", watch.id.short());
     let brief = what.replacen("waits until", "until", 1);
     Wait { code: WaitCode::Watch, text: format!("{what}{last}{help}"), brief, until: watch.looks.due }
 }
@@ -387,7 +387,9 @@ const fn agent_help(code: WaitCode) -> Option<&'static str> {
         }
         WaitCode::Quota => Some("`musher quota` shows what is used, and `musher quota set` allows more"),
         WaitCode::AgentPaused => Some("`musher agent resume NAME` lets it take work again"),
-        WaitCode::AgentOffline => Some("mend what is said here, then `musher agent resume NAME`"),
+        WaitCode::AgentOffline => {
+            Some("mend what is said here; `musher agent resume NAME` lets one that could not start try again")
+        }
         WaitCode::NoAgent => {
             Some("`musher agent list` shows their roles and capabilities; an agent that fits can be added")
         }
@@ -503,15 +505,30 @@ pub fn of_mission(state: &State, id: MissionId) -> Vec<Wait> {
             let then = if rests { "`musher inbox` has what would help" } else { "it goes on by itself then" };
             let mut waits = vec![wait(WaitCode::Blocked, reason, format!("{reason}; {then}"))];
             waits.extend(of_its_items(state, entry));
+            waits.extend(of_its_watches(state, entry));
             waits
         }
-        MissionState::Planning | MissionState::Running => of_its_items(state, entry),
+        MissionState::Planning | MissionState::Running => {
+            let mut waits = of_its_items(state, entry);
+            waits.extend(of_its_watches(state, entry));
+            waits
+        }
         MissionState::Completed | MissionState::Failed | MissionState::Cancelled => Vec::new(),
     }
 }
 
 /// How many items a mission's explanation names.
 const ITEMS_NAMED: usize = 20;
+
+/// What is waited for outside before items begin, or before it ends; what pull requests wait for their items tell.
+fn of_its_watches<'a>(state: &'a State, entry: &'a MissionEntry) -> impl Iterator<Item = Wait> + 'a {
+    let open = state.open_watches(entry.row.id).filter(|watch| watch.holds != Holds::Pull);
+    open.take(ITEMS_NAMED).map(|watch| {
+        let key = state.item(watch.item).map(|item| &*item.key).unwrap_or_default();
+        let told = outside(watch);
+        Wait { text: format!("{key}: {}", told.text), brief: format!("{key}: {}", told.brief), ..told }
+    })
+}
 
 fn of_its_items(state: &State, entry: &MissionEntry) -> Vec<Wait> {
     entry

@@ -14,9 +14,10 @@ use tracing::debug;
 use crate::driver::Drivers;
 use crate::engine::{Engine, EngineError};
 
-/// After how many looks in a row without an answer a host counts as silent: 60 s with a look every 30 s. Looks are counted,
+/// After how many looks in a row without an answer a host counts as silent: 60 to 90 s with a look every 30 s, and never
+/// before 60. Looks are counted,
 /// and not seconds, so that a machine that slept has not heard its hosts too seldom.
-const UNANSWERED: u32 = 2;
+const UNANSWERED: u32 = 3;
 
 /// How many looks in a row each host has not answered.
 #[derive(Debug, Default)]

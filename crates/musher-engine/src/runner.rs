@@ -262,7 +262,13 @@ impl Worker {
                 Some(gate_report(self.drivers.runs.script(script).await))
             }
             Job::Forge(job) => Some(self.forge(*job).await),
-            Job::Check(script) => Some(check_report(self.drivers.runs.script(script).await)),
+            Job::Check(script) => {
+                let folder = script.folder.clone();
+                let report = check_report(self.drivers.runs.script(script).await);
+                // A watch looks for days: what each look has said is in its report, and is not kept besides.
+                let _ = tokio::fs::remove_dir_all(folder).await;
+                Some(report)
+            }
             Job::Fetch(url) => Some(self.drivers.web.fetch(url).await),
             Job::Firing(job) => Some(firing::carry_out(*job, &self.drivers).await),
         }
@@ -431,6 +437,11 @@ fn no_worktree(error: &str) -> Report {
 
 fn check_report(end: ScriptEnd) -> Report {
     let (met, text) = match end {
+        // The shell's word for a program that is not there, or may not be executed: nobody has looked at anything.
+        ScriptEnd::Exited { ok: false, exit, tail } if matches!(&*exit, "exit 126" | "exit 127") => {
+            let last = tail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+            return Report::DriverFailed { error: format!("its program cannot be started ({exit}): {last}").into() };
+        }
         ScriptEnd::Exited { ok, exit, .. } => (ok, exit),
         ScriptEnd::TimedOut { .. } => (false, "it took too long and was ended".to_owned()),
         ScriptEnd::Lost | ScriptEnd::Died => (false, "its process vanished".to_owned()),

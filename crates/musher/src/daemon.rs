@@ -134,6 +134,9 @@ impl Daemon {
             .extend(config.forge.webhook.iter().map(|s| read_secret(s, &paths.root)).collect::<Result<Vec<_>, _>>()?);
         secrets.extend(sinks.iter().filter_map(|sink| sink.secret.clone()));
         secrets.extend(tokens.iter().flatten().cloned());
+        // Those that are looked up when they are wanted, and be it never, are masked if they are there.
+        let later = config.forge.review_token.iter().chain(&config.relay.token).chain(&config.hub.tokens);
+        secrets.extend(later.filter_map(|secret| read_secret(secret, &paths.root).ok()));
         let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         let passes = Passes::open(&paths.passes()).map_err(|error| {
             let file = paths.passes();

@@ -6,13 +6,17 @@ use super::AgentSpec;
 use crate::config::drivers::{self, Speech};
 
 /// Programs that run another one: which, their arguments tell. A name may be followed by a version.
-const INTERPRETERS: [&str; 24] = [
+const INTERPRETERS: [&str; 31] = [
     "sh", "bash", "dash", "zsh", "fish", "ksh", "env", "nice", "timeout", "sudo", "python", "uv", "uvx", "pipx",
-    "node", "npx", "npm", "pnpm", "yarn", "bun", "bunx", "deno", "ruby", "perl",
+    "node", "npx", "npm", "pnpm", "yarn", "bun", "bunx", "deno", "ruby", "perl", "ssh", "docker", "podman", "kubectl",
+    "nohup", "stdbuf", "setsid",
 ];
 
 /// Ends of the names of variables that hold somebody's account.
 const KEYS: [&str; 4] = ["_KEY", "_TOKEN", "_SECRET", "_PROFILE"];
+
+/// Variables of such a name that are nobody's account with a model: of forges and registries.
+const OTHERS: [&str; 5] = ["GITHUB_TOKEN", "GH_TOKEN", "GITLAB_TOKEN", "NPM_TOKEN", "CARGO_REGISTRY_TOKEN"];
 
 /// Whether the driver of an agent starts any program, and not always the same.
 pub(super) fn is_any(spec: &AgentSpec) -> bool {
@@ -44,7 +48,11 @@ pub(super) fn of_account(spec: &AgentSpec) -> Vec<&str> {
 /// The variables with keys of an account that are passed to it.
 pub(super) fn keys(spec: &AgentSpec) -> BTreeSet<&str> {
     let names = spec.env.iter().map(|name| &**name);
-    names.filter(|name| KEYS.iter().any(|end| name.to_ascii_uppercase().ends_with(end))).collect()
+    let is_key = |name: &&str| {
+        let name = name.to_ascii_uppercase();
+        KEYS.iter().any(|end| name.ends_with(end)) && !OTHERS.contains(&&*name)
+    };
+    names.filter(is_key).collect()
 }
 
 fn base(program: &str) -> &str {
@@ -82,6 +90,8 @@ mod tests {
             yes yes | command - - sh {root}/a.sh {prompt_file}  | command - - sh {root}/a.sh {prompt_file}
             no  no  | command - - sh {root}/a.sh {prompt_file}  | command - - sh {root}/b.sh {prompt_file}
             no  no  | command - - /bin/bash -c one              | command - - /bin/bash -c two
+            no  no  | command - - ssh box-a agent               | command - - ssh box-b agent
+            no  no  | command - - docker run one                | command - - docker run other
             no  no  | command - - python3.12 a.py               | command - - python3.12 b.py
             yes yes | command - - in-house --model a            | command - - in-house --model b
             no  no  | command - - /opt/a/agent                  | command - - /opt/b/agent
@@ -94,6 +104,7 @@ mod tests {
             yes yes | claude work -                             | claude work -
             no  yes | claude - -                                | claude - ANTHROPIC_API_KEY
             yes yes | claude - -                                | claude - CARGO_HOME
+            yes yes | claude - -                                | claude - GITHUB_TOKEN
             yes no  | codex - -                                 | codex-exec - -
             no  no  | codex - -                                 | claude - -
             no  no  | command - - codex-script                  | codex - -

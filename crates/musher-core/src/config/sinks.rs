@@ -255,11 +255,29 @@ pub(crate) fn problem_of_url(url: &str) -> Option<&'static str> {
     if authority.contains('@') {
         return Some("the `url` holds a name or a password, which is not sent");
     }
+    if let Some(problem) = problem_of_port(authority) {
+        return Some(problem);
+    }
     if url.contains('#') {
         return Some("the `url` has a part after `#`, which is never sent");
     }
     let plain = url.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`{|}".contains(c));
     (!plain).then_some("the `url` holds a character that must be written as `%` and two digits")
+}
+
+/// What is wrong with the port of a host, or with the brackets around it. One that is not understood would be left out, and
+/// another port asked.
+fn problem_of_port(authority: &str) -> Option<&'static str> {
+    let port = if authority.starts_with('[') {
+        let Some((_, rest)) = authority.split_once(']') else {
+            return Some("the `url` opens a bracket that it does not close");
+        };
+        if rest.is_empty() { None } else { Some(rest.strip_prefix(':').unwrap_or("none")) }
+    } else {
+        authority.split_once(':').map(|(_, port)| port)
+    };
+    let good = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    port.is_some_and(|port| !good(port)).then_some("the `url` has a port that is no number from 1 to 65535")
 }
 
 fn read_file(fields: &Fields, kind: Option<SinkKind>, report: &mut Report) -> Option<SinkTo> {

@@ -302,12 +302,22 @@ fn watches_of_an_item_are_read_and_each_problem_of_one_has_its_place() {
     let item_read: crate::mission::MissionItem = plan.items[0].clone().into();
     assert_eq!(item_read.after, [WatchKind::Command(["test", "-e", "a b"].map(Into::into).into())]);
     assert_eq!(item_read.then, [WatchKind::Url("https://h/health".into())]);
+    for good in ["http://h:8080", "http://[::1]/x", "https://[::1]:443?q"] {
+        let line = format!("{item}then = [{{ url = \"{good}\" }}]\n");
+        assert!(parse_toml("p", line.as_bytes()).is_ok(), "{good}");
+    }
     for (line, problem) in [
         ("after = [{}]", "5:10: a watch of `after` has neither a `command` nor a `url`"),
         ("then = [{ url = \"https://h\", command = [\"x\"] }]", "a watch of `then` has both a `command` and a `url`"),
         ("then = [{ command = [] }]", "the `command` names no program"),
         ("then = [{ url = \"ftp://h\" }]", "the `url` does not begin with https:// or http://"),
         ("then = [{ url = \"https:///x\" }]", "the `url` names no host"),
+        ("then = [{ url = \"http://h:99999/\" }]", "the `url` has a port that is no number from 1 to 65535"),
+        ("then = [{ url = \"http://h:80abc\" }]", "the `url` has a port that is no number from 1 to 65535"),
+        ("then = [{ url = \"http://h:0/\" }]", "the `url` has a port that is no number from 1 to 65535"),
+        ("then = [{ url = \"http://h:/\" }]", "the `url` has a port that is no number from 1 to 65535"),
+        ("then = [{ url = \"http://[::1]:x/\" }]", "the `url` has a port that is no number from 1 to 65535"),
+        ("then = [{ url = \"http://[::1/\" }]", "the `url` opens a bracket that it does not close"),
         ("then = [{ urk = \"https://h\" }]", "did you mean `url`?"),
         ("after = [\"make\"]", "`after` must hold tables, but it holds a string"),
     ] {

@@ -156,6 +156,14 @@ pub(crate) fn ended(state: &State, id: ScheduleId, ended: Firing, cx: &mut Conte
         row.failures = 0;
         row.not_before = None;
     }
+    if row.spec.overlap != Overlap::Queue
+        && let Some(first) = row.queued.first().copied()
+    {
+        // They waited under an earlier definition.
+        let count = u32::try_from(row.queued.len()).unwrap_or(u32::MAX);
+        change.events.push(skipped(&row, first, count, "moments wait no more, by its definition", cx));
+        row.queued.clear();
+    }
     match row.queued.first().copied() {
         Some(due) if row.fires() => {
             row.queued.remove(0);

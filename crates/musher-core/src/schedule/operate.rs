@@ -30,8 +30,8 @@ pub fn sync(state: &State, specs: &[ScheduleSpec], cx: &mut Context) -> Change {
         change.schedules.extend(row);
     }
     let listed = |row: &&Schedule| specs.iter().any(|spec| spec.name == row.spec.name);
-    let gone =
-        |row: &&Schedule| row.source == Source::Config && !row.removed && row.off != Some(Off::Gone) && !listed(row);
+    // What an operator has switched off is off already, and stays so when its entry comes back.
+    let gone = |row: &&Schedule| row.source == Source::Config && !row.removed && row.off.is_none() && !listed(row);
     for row in state.schedules().filter(gone) {
         change.extend(switched_off(row, Off::Gone, "it left the configuration", cx));
     }

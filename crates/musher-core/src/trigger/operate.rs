@@ -34,8 +34,8 @@ pub fn sync(state: &State, specs: &[TriggerSpec], cx: &mut Context) -> Change {
         change.triggers.push(row);
     }
     let listed = |row: &&Trigger| specs.iter().any(|spec| spec.name == row.spec.name);
-    let gone =
-        |row: &&Trigger| row.source == Source::Config && !row.removed && row.off != Some(Off::Gone) && !listed(row);
+    // What an operator has switched off is off already, and stays so when its entry comes back.
+    let gone = |row: &&Trigger| row.source == Source::Config && !row.removed && row.off.is_none() && !listed(row);
     for row in state.triggers().filter(gone) {
         change.extend(switched_off(state, row, Off::Gone, "it left the configuration", cx));
     }

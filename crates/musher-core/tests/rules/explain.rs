@@ -79,7 +79,7 @@ fn world_of(code: WaitCode) -> (World, Vec<&'static str>) {
             w.start("x");
             w.end("x", failed(FailureClass::Setup, "`agent` is not installed"));
             vec![
-                "1 agent(s): 1 unable to start; mend what is said here, then `musher agent resume NAME`; a1: `agent` is not \
+                "1 agent(s): 1 unable to start; mend what is said here; `musher agent resume NAME` lets one that could not start try again; a1: `agent` is not \
                  installed",
             ]
         }
@@ -129,7 +129,7 @@ fn world_of(code: WaitCode) -> (World, Vec<&'static str>) {
         WaitCode::Watch => {
             let issue = WatchKind::IssueClosed("acme/lib#9".parse().unwrap());
             w.mission(vec![MissionItem { after: vec![issue], ..item("x", &[]) }]);
-            vec!["waits until acme/lib#9 is closed; `musher mission note MISSION resume` goes on without that"]
+            vec!["waits until acme/lib#9 is closed; `musher watch close WATCH` goes on without that"]
         }
         WaitCode::MergeQueue => {
             w.agent(agent("a2"));
@@ -189,9 +189,15 @@ fn world_of(code: WaitCode) -> (World, Vec<&'static str>) {
 
 fn told(w: &World, texts: &[&str]) -> Vec<String> {
     let (id, mission) = (w.id("x").short(), w.item("x").mission.short());
+    let watch = w.state.open_watches(w.item("x").mission).next().map(|watch| watch.id.short()).unwrap_or_default();
     let until = wait::of_item(&w.state, w.id("x")).iter().find_map(|wait| wait.until);
     let until = until.map(|at| at.to_string()).unwrap_or_default();
-    texts.iter().map(|text| text.replace("MISSION", &mission).replace("ID", &id).replace("UNTIL", &until)).collect()
+    texts
+        .iter()
+        .map(|text| {
+            text.replace("MISSION", &mission).replace("WATCH", &watch).replace("ID", &id).replace("UNTIL", &until)
+        })
+        .collect()
 }
 
 #[test]
@@ -331,4 +337,18 @@ fn an_agent_says_why_it_takes_nothing() {
     let id = w.agent_id("a1");
     w.ok(Command::PauseAgent(id));
     assert_eq!(why(&w).as_deref(), Some("paused"));
+}
+
+#[test]
+fn a_mission_names_what_is_waited_for_outside_before_its_items_begin() {
+    let mut w = World::with_agents(1);
+    let first = MissionItem { after: vec![WatchKind::Url("https://h/ready".into())], ..item("first", &[]) };
+    w.mission(vec![first, item("last", &[])]);
+    let id = w.item("first").mission;
+    let told = |w: &World| wait::of_mission(&w.state, id).into_iter().map(|wait| wait.text).collect::<Vec<_>>();
+    let named = |w: &World| told(w).iter().any(|text| text.starts_with("first: waits until https://h/ready answers"));
+    assert!(named(&w), "{:?}", told(&w));
+    let watch = w.state.open_watches(id).next().unwrap().id;
+    w.ok(Command::CloseWatch(watch));
+    assert!(!named(&w), "{:?}", told(&w));
 }

@@ -249,6 +249,20 @@ fn what_is_due_while_a_firing_is_live() {
 }
 
 #[test]
+fn moments_that_wait_under_an_earlier_definition_do_not_run_beside_the_one_that_replaces() {
+    let mut w = World::with_agents(1);
+    let sync = |w: &mut World, specs: &[ScheduleSpec]| w.ok(Command::SyncSchedules(specs.to_vec()));
+    let queued = ScheduleSpec { overlap: Overlap::Queue, ..spec("often", every(60)) };
+    sync(&mut w, std::slice::from_ref(&queued));
+    let id = w.state.schedule_named("often").unwrap().id;
+    (0..3).for_each(|_| come(&mut w, id));
+    sync(&mut w, &[ScheduleSpec { overlap: Overlap::Replace, ..queued }]);
+    come(&mut w, id);
+    assert_eq!(said(&w), ["fired", "cancelled", "skipped 2", "fired"]);
+    assert_eq!(w.state.effects().count(), 1);
+}
+
+#[test]
 fn a_mission_that_a_firing_made_ends_it() {
     for (word, outcome) in [("complete", "done"), ("cancel", "cancelled"), ("replace", "cancelled")] {
         let mut w = World::with_agents(1);
@@ -404,6 +418,10 @@ fn the_configuration_adds_edits_and_switches_off_and_history_is_kept() {
     // What a person has switched off stays so, whatever is edited.
     w.ok(Command::DisableSchedule(id));
     let edited = ScheduleSpec { timeout_secs: 7, ..slower.clone() };
+    sync(&mut w, std::slice::from_ref(&edited));
+    assert_eq!(w.state.schedule(id).unwrap().status(), "disabled");
+    // Also when its entry goes with one branch and comes back with another.
+    sync(&mut w, &[]);
     sync(&mut w, std::slice::from_ref(&edited));
     assert_eq!(w.state.schedule(id).unwrap().status(), "disabled");
     w.ok(Command::EnableSchedule(id));

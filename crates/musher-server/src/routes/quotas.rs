@@ -91,7 +91,7 @@ fn unknown_model(name: &str, known: &BTreeSet<Box<str>>) -> Problem {
     let some = known.iter().take(MODELS_NAMED).map(|model| format!("`{model}`")).collect::<Vec<_>>().join(", ");
     let near = nearest(name, known.iter().map(|model| &**model)).map(|near| format!("did you mean `{near}`? "));
     let there = if some.is_empty() { "no agent has a model yet".to_owned() } else { format!("there are {some}") };
-    let beforehand = format!("`[quota.models.\"{name}\"]` in musher.toml limits one beforehand");
+    let beforehand = format!("`[quota.model.\"{name}\"]` in musher.toml limits one beforehand");
     Problem::new(404, "not_found", format!("no agent uses a model `{name}`"))
         .fix(format!("{}{there}; {beforehand}", near.unwrap_or_default()))
 }

@@ -159,7 +159,13 @@ pub(crate) async fn connect(uri: &Uri, trust: &Trust) -> Result<SendRequest<Full
     let host = uri.host().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let encrypted = uri.scheme_str() == Some("https");
-    let port = uri.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+    // A port that is not understood is not another one.
+    let written =
+        uri.authority().is_some_and(|all| all.as_str().get(host.len()..).is_some_and(|rest| !rest.is_empty()));
+    let usual = if encrypted { 443 } else { 80 };
+    let Some(port) = uri.port_u16().or((!written).then_some(usual)) else {
+        return Err(Failed::because(format_args!("`{host}` is to be asked at a port that is no number")));
+    };
     let refused = |error| Failed::because(format_args!("`{host}:{port}` cannot be reached: {error}"));
     let stream = TcpStream::connect((bare, port)).await.map_err(refused)?;
     let _ = stream.set_nodelay(true);

@@ -29,6 +29,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, cx: &Context) -> Outcome {
     let root = project::root_of(&cx.folder)?;
     let path = root.join("musher.toml");
+    if args.gate.as_ref().is_some_and(|gate| gate.trim().is_empty() || gate.chars().any(char::is_control)) {
+        return Err(Failure::usage("the gate is blank, or holds a line break or another control character")
+            .fix("put more than one line into a script, and name that: `--gate ./scripts/test`"));
+    }
     let gate = args.gate.clone().or_else(|| guess_gate(&root));
     let (text, remarks, agents) = match &args.workflow {
         Some(file) => {

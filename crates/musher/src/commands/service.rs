@@ -210,8 +210,8 @@ fn missing_variables(config: &Config, file: &Path) -> Result<Vec<String>, Failur
         SinkTo::Webhook { secret, .. } | SinkTo::Relay { token: secret, .. } => Some(secret),
         SinkTo::File { .. } | SinkTo::Desktop => None,
     });
-    let secrets = config.secrets.values().chain(&config.forge.token).chain(&config.forge.webhook);
-    let secrets = secrets.chain(&config.relay.token).chain(of_sinks);
+    let forge = config.forge.token.iter().chain(&config.forge.review_token).chain(&config.forge.webhook);
+    let secrets = config.secrets.values().chain(forge).chain(&config.relay.token).chain(of_sinks);
     named.extend(secrets.filter_map(|secret| match secret {
         SecretRef::Env(name) => Some(name.clone()),
         SecretRef::File(_) => None,
@@ -228,11 +228,20 @@ fn missing_variables(config: &Config, file: &Path) -> Result<Vec<String>, Failur
             named.remove(name);
         }
     }
+    // Settings that this shell has, and the service would not.
+    let settings = std::env::vars().map(|(name, _)| name).filter(|name| is_setting(name));
+    named.extend(settings.filter(|name| !text.lines().any(|line| line.trim().starts_with(&format!("{name}=")))));
     // What every service is given.
     ["PATH", "HOME", "USER", "SHELL", "LANG"].iter().for_each(|name| {
         named.remove(*name);
     });
     Ok(named.into_iter().collect())
+}
+
+/// Whether a variable is read as a key of the configuration; what else begins alike is none.
+fn is_setting(name: &str) -> bool {
+    const OTHERS: [&str; 3] = ["MUSHER_TOOLS_SOCKET", "MUSHER_TOOLS_PASS", "MUSHER_LOG"];
+    name.starts_with("MUSHER_") && !name.starts_with("MUSHER_TEST_") && !OTHERS.contains(&name)
 }
 
 fn tell_missing(missing: &[String], file: &Path) {

@@ -75,6 +75,10 @@ impl Manager {
 
     /// What the file says.
     pub(crate) fn definition(self, service: &Service) -> Result<String, Failure> {
+        if service.search.chars().any(char::is_control) {
+            return Err(Failure::new(Exit::Refused, "the variable PATH holds a control character")
+                .fix("set it without, and install the service again"));
+        }
         let places = [&service.root, &service.binary, &service.variables, &service.log];
         for place in places {
             let Some(text) = place.to_str().filter(|text| !text.chars().any(char::is_control)) else {

@@ -44,6 +44,11 @@ fn a_workflow_is_taken_over_once_and_what_is_left_out_is_named() {
     }
     assert!(written.contains("You work on {{ issue.identifier }}.") && written.contains("driver = \"codex\""));
     repo.musher(&["config", "check"]).ok();
+    std::fs::remove_file(repo.file("musher.toml")).unwrap();
+    for gate in ["", "  ", "make a\nmake b", "\u{1}"] {
+        repo.musher(&["init", "--gate", gate]).refused(2, "the gate is blank, or holds a line break");
+    }
+    assert!(!repo.file("musher.toml").exists());
     repo.write("musher.toml", "# mine\n");
     repo.musher(&init).refused(4, "there is a `musher.toml` already");
     assert_eq!(repo.read("musher.toml"), "# mine\n");

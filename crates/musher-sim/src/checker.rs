@@ -179,6 +179,11 @@ fn merged_as_believed(state: &State, outside: &Outside) -> Result<(), Broken> {
         let known = match &item.state {
             ItemState::Done => item.merged.as_deref() == Some(commit),
             ItemState::Merging(MergeStage::Landing(prepared)) => &*prepared.commit == commit,
+            // An earlier try's "could not" comes after a later one has landed it: it waits, and the next preparation finds
+            // it landed. That it does is held at the end, when nothing may be left in the queue.
+            ItemState::Merging(MergeStage::Held { .. } | MergeStage::Queued | MergeStage::Preparing) => {
+                item.merge_tries > 0
+            }
             _ => false,
         };
         if !known {
